@@ -1,0 +1,417 @@
+#include "model.h"
+
+#include <sys/mman.h>
+
+#include <cassert>
+#include <cmath>
+#include <cstring>
+#include <new>
+
+namespace moonlet {
+namespace {
+
+int pad(int64_t n) { return (int)round_up(n, GROUP); }
+
+// Zeroed memory straight from the system, in huge pages where it has them; not touched before it is used.
+void* reserve(int64_t bytes) {
+  void* p = mmap(nullptr, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+  madvise(p, (size_t)bytes, MADV_HUGEPAGE);
+#endif
+  return p;
+}
+
+// Lays buffers one after the other, each at a multiple of 64 bytes. The first pass only counts.
+struct Layout {
+  uint8_t* base;
+  int64_t used = 0;
+  template <class T>
+  void place(T*& p, int64_t count) {
+    used = round_up(used, 64);
+    p = base ? reinterpret_cast<T*>(base + used) : nullptr;
+    used += count * (int64_t)sizeof(T);
+  }
+  void place(Activations& x, int64_t rows, int64_t stride) {
+    x.stride = stride;
+    place(x.f, rows * stride);
+    place(x.q, rows * stride);
+    place(x.scale, rows * stride / GROUP);
+    place(x.sum, rows * stride / GROUP);
+  }
+};
+
+// Part `i` of activations whose rows hold `parts` of them side by side.
+Activations part(const Activations& x, int64_t i, int64_t parts) {
+  const int64_t at = i * x.stride, group = at / GROUP;
+  return {x.f + at, x.q + at, x.scale + group, x.sum + group, x.stride * parts};
+}
+
+}  // namespace
+
+// Tokens of a step sorted by expert. `token` and `slot` are parallel: slot = token * K + rank of the expert there.
+struct Model::Experts {
+  std::vector<int32_t> start, token, slot, active;  // start[e]..start[e+1]: the tokens of expert e
+
+  void sort(const int32_t* chosen, int T, int K, int E) {
+    std::fill(start.begin(), start.end(), 0);
+    for (int i = 0; i < T * K; i++) start[chosen[i] + 1]++;
+    active.clear();
+    for (int e = 0; e < E; e++) {
+      if (start[e + 1]) active.push_back(e);
+      start[e + 1] += start[e];
+    }
+    for (int i = 0; i < T * K; i++) {
+      const int at = start[chosen[i]]++;
+      token[at] = i / K, slot[at] = i;
+    }
+    for (int e = E; e > 0; e--) start[e] = start[e - 1];
+    start[0] = 0;
+  }
+};
+
+Model::Model(Shape shape, Weights weights, std::shared_ptr<ExpertStore> store, const Ops& ops, Limits limits)
+    : shape_(std::move(shape)),
+      weights_(std::move(weights)),
+      store_(std::move(store)),
+      ops_(ops),
+      limits_(limits),
+      pool_(limits.threads) {
+  cache_width_ = (int)round_up(shape_.L + shape_.R, 16);
+  cache_bytes_ = (int64_t)shape_.layers * limits_.pages * PAGE * cache_width_ * (limits_.exact ? 4 : 2);
+  cache_ = reserve(cache_bytes_);
+  allocate();
+  experts_.resize(pool_.size());
+  for (Experts& experts : experts_) {
+    experts.start.resize(shape_.E + 1);
+    experts.token.resize((size_t)limits_.tokens * shape_.K);
+    experts.slot.resize((size_t)limits_.tokens * shape_.K);
+    experts.active.reserve(shape_.E);
+  }
+}
+
+Model::~Model() {
+  munmap(cache_, (size_t)cache_bytes_);
+  munmap(workspace_, (size_t)workspace_bytes_);
+}
+
+void Model::allocate() {
+  const Shape& s = shape_;
+  const int64_t T = limits_.tokens, D = pad(s.D);
+  for (int pass = 0; pass < 2; pass++) {
+    Layout layout{(uint8_t*)workspace_};
+    layout.place(x_, T * D);
+    layout.place(y_, T * D);
+    layout.place(kv_, T * pad(s.L + s.R));
+    layout.place(q_, T * pad(s.H * (s.N + s.R)));
+    layout.place(cosine_, T * s.R / 2);
+    layout.place(sine_, T * s.R / 2);
+    layout.place(normed_, T, D);
+    layout.place(ranked_, T, pad(s.q_rank));
+    layout.place(nope_, T * s.H, pad(s.N));
+    layout.place(query_, T * s.H * pad(s.L + s.R));
+    layout.place(latents_, T * s.H, pad(s.L));
+    layout.place(values_, T * s.H, pad(s.value));
+    layout.place(mixed_, T, pad((int64_t)s.H * s.value));
+    layout.place(hidden_, T, pad(s.dense_width > s.shared_width ? s.dense_width : s.shared_width));
+    layout.place(expert_hidden_, T * s.K, pad(s.F));
+    layout.place(expert_out_, T * s.K * D);
+    layout.place(router_, T * s.E);
+    layout.place(route_weights_, T * s.K);
+    layout.place(route_scratch_, (int64_t)pool_.size() * 2 * s.E);
+    layout.place(chosen_, T * s.K);
+    if (pass == 0) {
+      workspace_bytes_ = layout.used;
+      workspace_ = reserve(workspace_bytes_);
+    }
+  }
+}
+
+Model::Span Model::share(int thread, int64_t count) const {
+  const int64_t n = pool_.size();
+  return {(int)(count * thread / n), (int)(count * (thread + 1) / n)};
+}
+
+bool Model::wants_codes(Format format) const {
+  return !limits_.exact && (format == Format::int8 || format == Format::int4);
+}
+bool Model::wants_codes(const Matrix& w) const { return wants_codes(w.format); }
+
+void* Model::cache_row(int layer, int token) const {
+  const int32_t position = batch_.positions[token];
+  const int32_t* pages = batch_.pages + (int64_t)batch_.sequences[token] * batch_.pages_stride;
+  const int64_t row = ((int64_t)layer * limits_.pages + pages[position / PAGE]) * PAGE + position % PAGE;
+  return (uint8_t*)cache_ + row * cache_width_ * (limits_.exact ? 4 : 2);
+}
+
+void Model::step(const Batch& batch, float* logits, int32_t* chosen) {
+  assert(batch.T <= limits_.tokens && batch.rows <= limits_.rows);
+  batch_ = batch, logits_ = logits, chosen_out_ = chosen;
+  auto work = [this](int thread) { body(thread); };
+  pool_.run(work);
+}
+
+void Model::body(int thread) {
+  embed(thread);
+  for (int layer = 0; layer < shape_.layers; layer++) {
+    attention(thread, layer);
+    feed_forward(thread, layer);
+  }
+  head(thread);
+}
+
+// y = W x for all tokens of the step, shared by blocks of rows so that each weight is read once.
+void Model::product(int thread, const Matrix& w, const Activations& x, float* y, int64_t stride) {
+  const Span blocks = share(thread, w.blocks());
+  ops_.matmul(w, x, {}, batch_.T, y, stride, blocks.begin, blocks.end, limits_.exact);
+}
+
+void Model::embed(int thread) {
+  const int D = shape_.D, stride = pad(D), half = shape_.R / 2;
+  const Span tokens = share(thread, batch_.T);
+  for (int t = tokens.begin; t < tokens.end; t++) {
+    float* x = x_ + (int64_t)t * stride;
+    const int64_t at = (int64_t)batch_.ids[t] * D;
+    if (weights_.embed.bf16)
+      for (int i = 0; i < D; i++) x[i] = bf16_to_float(((const uint16_t*)weights_.embed.data)[at + i]);
+    else
+      memcpy(x, (const float*)weights_.embed.data + at, sizeof(float) * D);
+    memset(x + D, 0, sizeof(float) * (stride - D));
+    for (int i = 0; i < half; i++) {
+      // The product is rounded to f32, as in training: at long range that rounding is part of the model.
+      const float angle = (float)batch_.positions[t] * shape_.inverse_frequencies[i];
+      cosine_[(int64_t)t * half + i] = (float)std::cos((double)angle) * shape_.rotation_scale;
+      sine_[(int64_t)t * half + i] = (float)std::sin((double)angle) * shape_.rotation_scale;
+    }
+    const LayerWeights& first = weights_.layers[0];
+    ops_.rmsnorm(normed_.f + (int64_t)t * stride, x, first.attention_norm, D, stride, shape_.eps);
+    ops_.quantise(normed_, t, t + 1, 0, stride / GROUP);
+  }
+  pool_.barrier();
+}
+
+// x += y, then normed = rmsnorm(x): the border between two halves of a block.
+void Model::add_and_norm(int thread, const float* norm) {
+  const int stride = pad(shape_.D);
+  const Span tokens = share(thread, batch_.T);
+  for (int t = tokens.begin; t < tokens.end; t++) {
+    float *x = x_ + (int64_t)t * stride, *y = y_ + (int64_t)t * stride;
+    for (int i = 0; i < stride; i++) x[i] += y[i];
+    ops_.rmsnorm(normed_.f + (int64_t)t * stride, x, norm, shape_.D, stride, shape_.eps);
+    ops_.quantise(normed_, t, t + 1, 0, stride / GROUP);
+  }
+  pool_.barrier();
+}
+
+// Fills nope_ (the part of each query without position), the rotated part of query_, and the cache rows.
+void Model::queries(int thread, const LayerWeights& w, int layer) {
+  const Shape& s = shape_;
+  const int T = batch_.T, head = s.N + s.R, q_stride = pad(s.H * head), kv_stride = pad(s.L + s.R);
+  if (s.q_rank) {
+    product(thread, w.q_a, normed_, ranked_.f, ranked_.stride);
+    product(thread, w.kv_a, normed_, kv_, kv_stride);
+  } else {
+    product(thread, w.q, normed_, q_, q_stride);
+    product(thread, w.kv_a, normed_, kv_, kv_stride);
+  }
+  pool_.barrier();
+  const Span tokens = share(thread, T);
+  for (int t = tokens.begin; t < tokens.end; t++) {
+    float* kv = kv_ + (int64_t)t * kv_stride;
+    ops_.rmsnorm(kv, kv, w.kv_a_norm, s.L, s.L, s.eps);
+    ops_.rotate(kv + s.L, cosine_ + (int64_t)t * s.R / 2, sine_ + (int64_t)t * s.R / 2, s.R);
+    void* row = cache_row(layer, t);
+    if (limits_.exact)
+      memcpy(row, kv, sizeof(float) * (s.L + s.R));
+    else
+      for (int i = 0; i < s.L + s.R; i++) ((uint16_t*)row)[i] = float_to_bf16(kv[i]);
+    if (s.q_rank) {
+      float* ranked = ranked_.f + t * ranked_.stride;
+      ops_.rmsnorm(ranked, ranked, w.q_a_norm, s.q_rank, (int)ranked_.stride, s.eps);
+      ops_.quantise(ranked_, t, t + 1, 0, (int)(ranked_.stride / GROUP));
+    }
+  }
+  pool_.barrier();
+  if (s.q_rank) {
+    product(thread, w.q, ranked_, q_, q_stride);
+    pool_.barrier();
+  }
+  const Span rows = share(thread, (int64_t)T * s.H);
+  const bool codes = wants_codes(w.k_up[0]);
+  for (int row = rows.begin; row < rows.end; row++) {
+    const int t = row / s.H, h = row % s.H;
+    float* q = q_ + (int64_t)t * q_stride + h * head;
+    float* nope = nope_.f + row * nope_.stride;
+    memcpy(nope, q, sizeof(float) * s.N);
+    if (codes) ops_.quantise(nope_, row, row + 1, 0, (int)(nope_.stride / GROUP));
+    ops_.rotate(q + s.N, cosine_ + (int64_t)t * s.R / 2, sine_ + (int64_t)t * s.R / 2, s.R);
+  }
+  pool_.barrier();
+  // Into latent space, head by head; the rotated part follows once the block before it is written.
+  const int blocks = w.k_up[0].blocks(), stride = pad(s.L + s.R);
+  const Span tasks = share(thread, (int64_t)s.H * blocks);
+  for (int task = tasks.begin; task < tasks.end; task++) {
+    const int h = task / blocks, b = task % blocks;
+    float* query = query_ + (int64_t)h * stride;
+    ops_.matmul(w.k_up[h], part(nope_, h, s.H), {}, T, query, (int64_t)s.H * stride, b, b + 1, limits_.exact);
+    if (b == blocks - 1)
+      for (int t = 0; t < T; t++)
+        memcpy(query + (int64_t)t * s.H * stride + s.L, q_ + (int64_t)t * q_stride + h * head + s.N,
+               sizeof(float) * s.R);
+  }
+  pool_.barrier();
+}
+
+void Model::attention(int thread, int layer) {
+  const Shape& s = shape_;
+  const LayerWeights& w = weights_.layers[layer];
+  const int T = batch_.T;
+  queries(thread, w, layer);
+
+  constexpr int HEADS = 4;  // that share a reading of the cache
+  const int stride = pad(s.L + s.R), teams = (s.H + HEADS - 1) / HEADS;
+  const int64_t layer_bytes = (int64_t)limits_.pages * PAGE * cache_width_ * (limits_.exact ? 4 : 2);
+  const Span tasks = share(thread, (int64_t)T * teams);
+  const bool latent_codes = wants_codes(w.v_up[0]);
+  for (int task = tasks.begin; task < tasks.end; task++) {
+    const int t = task / teams, h0 = task % teams * HEADS, h1 = h0 + HEADS < s.H ? h0 + HEADS : s.H;
+    const CacheView view{(const uint8_t*)cache_ + layer * layer_bytes,
+                         batch_.pages + (int64_t)batch_.sequences[t] * batch_.pages_stride, cache_width_,
+                         !limits_.exact};
+    const int64_t row = (int64_t)t * s.H;
+    ops_.attend(view, batch_.positions[t] + 1, s.L, query_ + row * stride, stride, latents_.f + row * latents_.stride,
+                latents_.stride, s.score_scale, h0, h1);
+    if (latent_codes)
+      ops_.quantise(latents_, (int)row + h0, (int)row + h1, 0, (int)(latents_.stride / GROUP));
+  }
+  pool_.barrier();
+
+  const int blocks = w.v_up[0].blocks();
+  const Span outs = share(thread, (int64_t)s.H * blocks);
+  for (int task = outs.begin; task < outs.end; task++) {
+    const int h = task / blocks, b = task % blocks;
+    const Activations out = part(values_, h, s.H);
+    ops_.matmul(w.v_up[h], part(latents_, h, s.H), {}, T, out.f, out.stride, b, b + 1, limits_.exact);
+  }
+  pool_.barrier();
+  const Span tokens = share(thread, T);
+  for (int t = tokens.begin; t < tokens.end; t++) {
+    float* out = mixed_.f + t * mixed_.stride;
+    for (int h = 0; h < s.H; h++)
+      memcpy(out + (int64_t)h * s.value, values_.f + ((int64_t)t * s.H + h) * values_.stride, sizeof(float) * s.value);
+    if (wants_codes(w.o)) ops_.quantise(mixed_, t, t + 1, 0, (int)(mixed_.stride / GROUP));
+  }
+  pool_.barrier();
+  product(thread, w.o, mixed_, y_, pad(s.D));
+  pool_.barrier();
+  add_and_norm(thread, w.mlp_norm);
+}
+
+void Model::feed_forward(int thread, int layer) {
+  const LayerWeights& w = weights_.layers[layer];
+  const float* next = layer + 1 < shape_.layers ? weights_.layers[layer + 1].attention_norm : weights_.norm;
+  if (layer < shape_.dense_layers) {
+    const Span blocks = share(thread, w.gate.blocks());
+    ops_.swiglu(w.gate, w.up, normed_, {}, batch_.T, hidden_, blocks.begin, blocks.end, limits_.exact,
+                wants_codes(w.down));
+    pool_.barrier();
+    product(thread, w.down, hidden_, y_, pad(shape_.D));
+    pool_.barrier();
+    return add_and_norm(thread, next);
+  }
+  sparse(thread, w, layer);
+  const int stride = pad(shape_.D);
+  const Span tokens = share(thread, batch_.T);
+  for (int t = tokens.begin; t < tokens.end; t++) {
+    ops_.rmsnorm(normed_.f + (int64_t)t * stride, x_ + (int64_t)t * stride, next, shape_.D, stride, shape_.eps);
+    ops_.quantise(normed_, t, t + 1, 0, stride / GROUP);
+  }
+  pool_.barrier();
+}
+
+// x += routed experts + shared experts.
+void Model::sparse(int thread, const LayerWeights& w, int layer) {
+  const Shape& s = shape_;
+  const int T = batch_.T, D = pad(s.D), sparse_layer = layer - s.dense_layers;
+  const Routing routing{(Router)s.router, s.E, s.K, s.groups, s.groups_kept, s.normalise, s.routed_scale};
+
+  constexpr int TOGETHER = 16;  // experts whose logits one task computes
+  const int chunks = (s.E + TOGETHER - 1) / TOGETHER;
+  const Span logits = share(thread, (int64_t)T * chunks);
+  for (int task = logits.begin; task < logits.end; task++) {
+    const int t = task / chunks, e0 = task % chunks * TOGETHER, e1 = e0 + TOGETHER < s.E ? e0 + TOGETHER : s.E;
+    ops_.dots(router_ + (int64_t)t * s.E, w.router.data, w.router.bf16, normed_.f + (int64_t)t * D, s.D, e0, e1);
+  }
+  pool_.barrier();
+  const Span tokens = share(thread, T);
+  for (int t = tokens.begin; t < tokens.end; t++)
+    ops_.route(routing, router_ + (int64_t)t * s.E, w.router_bias, chosen_ + (int64_t)t * s.K,
+               route_weights_ + (int64_t)t * s.K, route_scratch_ + (int64_t)thread * 2 * s.E);
+  pool_.barrier();
+
+  Experts& experts = experts_[thread];
+  experts.sort(chosen_, T, s.K, s.E);
+  if (chosen_out_ && thread == 0)
+    memcpy(chosen_out_ + (int64_t)sparse_layer * T * s.K, chosen_, sizeof(int32_t) * T * s.K);
+
+  const Format format = weights_.experts;
+  const int64_t wide = packed_bytes(format, s.F, s.D);
+  const bool codes = wants_codes(format);
+  const int active = (int)experts.active.size();
+
+  // Gate and up of every chosen expert and of the shared ones, as one list of blocks.
+  const int expert_blocks = pad(s.F) / BLOCK, shared_blocks = w.gate.rows ? w.gate.blocks() : 0;
+  Span blocks = share(thread, (int64_t)active * expert_blocks + shared_blocks);
+  while (blocks.begin < blocks.end) {
+    const int i = blocks.begin / expert_blocks;
+    if (i >= active) {
+      const int first = blocks.begin - active * expert_blocks, last = blocks.end - active * expert_blocks;
+      ops_.swiglu(w.gate, w.up, normed_, {}, T, hidden_, first, last, limits_.exact, wants_codes(w.down));
+      break;
+    }
+    const int e = experts.active[i], first = blocks.begin % expert_blocks;
+    const int last = blocks.end < (i + 1) * expert_blocks ? first + blocks.end - blocks.begin : expert_blocks;
+    const uint8_t* row = store_->expert(sparse_layer, e);
+    const int32_t *token = experts.token.data() + experts.start[e], *slot = experts.slot.data() + experts.start[e];
+    ops_.swiglu({row, format, s.F, s.D}, {row + wide, format, s.F, s.D}, normed_, {token, slot},
+                experts.start[e + 1] - experts.start[e], expert_hidden_, first, last, limits_.exact, codes);
+    blocks.begin += last - first;
+  }
+  pool_.barrier();
+
+  const int out_blocks = D / BLOCK;
+  blocks = share(thread, (int64_t)active * out_blocks + (shared_blocks ? out_blocks : 0));
+  while (blocks.begin < blocks.end) {
+    const int i = blocks.begin / out_blocks, first = blocks.begin % out_blocks;
+    const int last = blocks.end < (i + 1) * out_blocks ? first + blocks.end - blocks.begin : out_blocks;
+    if (i >= active) {
+      ops_.matmul(w.down, hidden_, {}, T, y_, D, first, last, limits_.exact);
+    } else {
+      const int e = experts.active[i];
+      const int32_t* slot = experts.slot.data() + experts.start[e];
+      ops_.matmul({store_->expert(sparse_layer, e) + 2 * wide, format, s.D, s.F}, expert_hidden_, {slot, slot},
+                  experts.start[e + 1] - experts.start[e], expert_out_, D, first, last, limits_.exact);
+    }
+    blocks.begin += last - first;
+  }
+  pool_.barrier();
+
+  const Span columns = share(thread, (int64_t)T * out_blocks);
+  for (int task = columns.begin; task < columns.end; task++) {
+    const int t = task / out_blocks, i = task % out_blocks * BLOCK;
+    const float* parts[64];
+    for (int k = 0; k < s.K; k++) parts[k] = expert_out_ + ((int64_t)t * s.K + k) * D;
+    ops_.combine(x_ + (int64_t)t * D, parts, route_weights_ + (int64_t)t * s.K, s.K,
+                 shared_blocks ? y_ + (int64_t)t * D : nullptr, i, i + BLOCK);
+  }
+  pool_.barrier();
+}
+
+// Logits of the tokens that want them; normed_ already holds the final norm.
+void Model::head(int thread) {
+  const Span blocks = share(thread, weights_.head.blocks());
+  ops_.matmul(weights_.head, normed_, {batch_.want, nullptr}, batch_.rows, logits_, pad(shape_.V), blocks.begin,
+              blocks.end, limits_.exact);
+}
+
+}  // namespace moonlet

@@ -1,0 +1,130 @@
+// One forward step of the whole network, for a mixed batch of tokens from any sequences.
+//
+// Shapes: T tokens of the step, D width, H heads, N and R the parts of a head without and with position, L latent,
+// E experts, K experts a token, F expert width, V vocabulary. Buffers are f32 with rows padded to 32 numbers.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "ops.h"
+#include "pool.h"
+#include "store.h"
+
+namespace moonlet {
+
+struct Shape {
+  int V, D, layers, H, q_rank, L, N, R, value;  // q_rank 0: queries come from one matrix
+  int dense_width, dense_layers, E, K, shared_width, F;
+  int router, groups, groups_kept;
+  bool normalise;
+  float routed_scale, eps, score_scale, rotation_scale;
+  std::vector<float> inverse_frequencies;  // R / 2
+};
+
+// Row-major numbers used as they lie in the file.
+struct Table {
+  const void* data = nullptr;
+  bool bf16 = false;
+};
+
+struct LayerWeights {
+  const float *attention_norm, *q_a_norm, *kv_a_norm, *mlp_norm;
+  Matrix q_a, q, kv_a, o;      // q: from the normalised rank, or from the width if there is none
+  std::vector<Matrix> k_up;    // per head, (L, N): a query's part without position into latent space
+  std::vector<Matrix> v_up;    // per head, (value, L)
+  Matrix gate, up, down;       // dense layer, or the shared experts of a sparse one (rows 0: none)
+  Table router;                // (E, D)
+  const float* router_bias;    // (E), or null
+};
+
+struct Weights {
+  Table embed;  // (V, D)
+  const float* norm;
+  Matrix head;
+  std::vector<LayerWeights> layers;
+  Format experts;  // of the packed gate (F, D), up (F, D) and down (D, F) that follow each other in a row of the store
+};
+
+struct Limits {
+  int tokens;   // of a step
+  int rows;     // of logits of a step
+  int pages;    // of the cache
+  int threads;  // 0: one for each core
+  bool exact;   // activations stay f32 and so does the cache
+};
+
+struct Batch {
+  int T;
+  const int32_t* ids;        // [T]
+  const int32_t* positions;  // [T]
+  const int32_t* sequences;  // [T] row of `pages`
+  const int32_t* pages;      // [sequences][pages_stride] pages of the cache, in order of positions
+  int pages_stride;
+  int rows;             // how many tokens want logits
+  const int32_t* want;  // [rows] which
+};
+
+class Model {
+ public:
+  Model(Shape shape, Weights weights, std::shared_ptr<ExpertStore> store, const Ops& ops, Limits limits);
+  ~Model();
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+
+  // Writes the tokens into the cache, logits[rows, round_up(V, 32)] and, unless null, the chosen experts
+  // chosen[sparse layers, T, K]. Tokens of one sequence must come in order of position, after all earlier ones.
+  void step(const Batch& batch, float* logits, int32_t* chosen);
+
+  int64_t cache_bytes() const { return cache_bytes_; }
+  int64_t workspace_bytes() const { return workspace_bytes_; }
+  int threads() const { return pool_.size(); }
+  const Shape& shape() const { return shape_; }
+  const Limits& limits() const { return limits_; }
+
+ private:
+  struct Span {
+    int begin, end;
+  };
+  struct Experts;  // which tokens go to which expert, one copy a thread
+
+  Span share(int thread, int64_t count) const;
+  void body(int thread);
+  void embed(int thread);
+  void attention(int thread, int layer);
+  void queries(int thread, const LayerWeights& w, int layer);
+  void feed_forward(int thread, int layer);
+  void sparse(int thread, const LayerWeights& w, int layer);
+  void add_and_norm(int thread, const float* norm);
+  void head(int thread);
+  void product(int thread, const Matrix& w, const Activations& x, float* y, int64_t stride);
+  bool wants_codes(const Matrix& w) const;
+  bool wants_codes(Format format) const;
+  void* cache_row(int layer, int token) const;
+  void allocate();
+
+  Shape shape_;
+  Weights weights_;
+  std::shared_ptr<ExpertStore> store_;
+  const Ops& ops_;
+  Limits limits_;
+  Pool pool_;
+  Batch batch_{};
+  float* logits_ = nullptr;
+  int32_t* chosen_out_ = nullptr;
+
+  int cache_width_ = 0;  // numbers of a cached token, padded to 16
+  void* cache_ = nullptr;
+  int64_t cache_bytes_ = 0;
+
+  void* workspace_ = nullptr;
+  int64_t workspace_bytes_ = 0;
+  float *x_ = nullptr, *y_ = nullptr, *kv_ = nullptr, *q_ = nullptr, *cosine_ = nullptr, *sine_ = nullptr;
+  Activations normed_, ranked_, nope_, latents_, values_, mixed_, hidden_, expert_hidden_;
+  float* query_ = nullptr;  // [T, H, latent and rotated part]
+  float *expert_out_ = nullptr, *router_ = nullptr, *route_weights_ = nullptr, *route_scratch_ = nullptr;
+  int32_t* chosen_ = nullptr;
+  std::vector<Experts> experts_;
+};
+
+}  // namespace moonlet

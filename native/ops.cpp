@@ -1,0 +1,526 @@
+// Compiled once for each instruction set (MOONLET_ISA); see ops.h for what each function promises.
+#include "ops.h"
+
+#include "simd.h"
+
+namespace moonlet {
+namespace {
+
+// ---- tiles: 32 rows x 32 columns of a packed matrix -----------------------------------------------------------------
+
+// Float tiles give the weights of columns 2p and 2p+1: w[0], w[1] rows 0-15 and 16-31 of the even one, w[2], w[3] of the
+// odd one.
+struct TileF32 {
+  static constexpr int bytes = GROUP * BLOCK * 4;
+  const float* p;
+  explicit TileF32(const uint8_t* data) : p((const float*)data) {}
+  void pair(int i, F16 w[4]) const {
+    for (int k = 0; k < 4; k++) w[k] = f_load(p + 64 * i + 16 * k);
+  }
+};
+
+struct TileBf16 {
+  static constexpr int bytes = GROUP * BLOCK * 2;
+  const uint8_t* p;
+  explicit TileBf16(const uint8_t* data) : p(data) {}
+  void pair(int i, F16 w[4]) const {
+    const I16 lo = i_load(p + 128 * i), hi = i_load(p + 128 * i + 64);
+    const I16 mask = i_set((int32_t)0xffff0000);
+    w[0] = f_bits(i_left<16>(lo)), w[1] = f_bits(i_left<16>(hi));
+    w[2] = f_bits(i_and(lo, mask)), w[3] = f_bits(i_and(hi, mask));
+  }
+};
+
+template <int N>
+inline I16 signed_byte(I16 x) {  // byte N of each int32, with its sign
+  return i_right<24>(i_left<24 - 8 * N>(x));
+}
+template <int N>
+inline I16 nibble(I16 x) {  // nibble N of each int32, stored as code + 8
+  return i_sub(i_and(i_right_bits<4 * N>(x), i_set(15)), i_set(8));
+}
+
+struct TileInt8 {
+  static constexpr int bytes = GROUP * BLOCK + BLOCK * 2;
+  const uint8_t* p;
+  F16 scale[2];
+  explicit TileInt8(const uint8_t* data) : p(data) {
+    for (int h = 0; h < 2; h++) scale[h] = f_load_bf16((const uint16_t*)(data + GROUP * BLOCK) + 16 * h);
+  }
+  void pair(int i, F16 w[4]) const {
+    for (int h = 0; h < 2; h++) {
+      const I16 line = i_load(p + 512 * h + 64 * (i / 2));
+      w[h] = f_mul(f_from(i % 2 ? signed_byte<2>(line) : signed_byte<0>(line)), scale[h]);
+      w[h + 2] = f_mul(f_from(i % 2 ? signed_byte<3>(line) : signed_byte<1>(line)), scale[h]);
+    }
+  }
+  void codes(I16 w[2][8]) const {
+    for (int h = 0; h < 2; h++)
+      for (int t = 0; t < 8; t++) w[h][t] = i_load(p + 512 * h + 64 * t);
+  }
+  static constexpr int32_t offset = signed_offset;
+  static I16 dot(I16 acc, I16 w, I16 x) { return dot4_signed(acc, w, x); }
+};
+
+struct TileInt4 {
+  static constexpr int bytes = GROUP * BLOCK / 2 + BLOCK * 2;
+  const uint8_t* p;
+  F16 scale[2];
+  explicit TileInt4(const uint8_t* data) : p(data) {
+    for (int h = 0; h < 2; h++) scale[h] = f_load_bf16((const uint16_t*)(data + GROUP * BLOCK / 2) + 16 * h);
+  }
+  void pair(int i, F16 w[4]) const {
+    // Byte b of line t holds column 8t+b in its low and 8t+4+b in its high nibble: nibbles 2b and 2b+1 of the int32.
+    const int t = i / 4;
+    for (int h = 0; h < 2; h++) {
+      const I16 line = i_load(p + 256 * h + 64 * t);
+      I16 even, odd;
+      switch (i % 4) {
+        case 0: even = nibble<0>(line), odd = nibble<2>(line); break;
+        case 1: even = nibble<4>(line), odd = nibble<6>(line); break;
+        case 2: even = nibble<1>(line), odd = nibble<3>(line); break;
+        default: even = nibble<5>(line), odd = nibble<7>(line); break;
+      }
+      w[h] = f_mul(f_from(even), scale[h]), w[h + 2] = f_mul(f_from(odd), scale[h]);
+    }
+  }
+  void codes(I16 w[2][8]) const {
+    const I16 low = i_set(0x0f0f0f0f);
+    for (int h = 0; h < 2; h++)
+      for (int t = 0; t < 4; t++) {
+        const I16 line = i_load(p + 256 * h + 64 * t);
+        w[h][2 * t] = i_and(line, low);
+        w[h][2 * t + 1] = i_and(i_right_bits<4>(line), low);
+      }
+  }
+  static constexpr int32_t offset = -8;  // codes are stored with 8 added
+  static I16 dot(I16 acc, I16 w, I16 x) { return dot4_unsigned(acc, w, x); }
+};
+
+// ---- one block of rows times M tokens -------------------------------------------------------------------------------
+
+constexpr int FEW = 4;         // tokens whose sums stay in registers
+constexpr int MANY = 64;       // tokens whose sums stay in the first-level cache
+constexpr int PREFETCH = 2304;  // bytes ahead: covers the latency of memory at one core's share of its bandwidth
+
+inline void prefetch(const uint8_t* p, int bytes) {
+  for (int i = 0; i < bytes; i += 64) __builtin_prefetch(p + i);
+}
+
+// Even and odd columns are summed apart and added at the end: two chains hide the latency of an addition.
+template <class Tile, int M>
+void float_block(const uint8_t* block, int G, const float* const* x, float* const* y) {
+  F16 acc[M][4];
+  for (int m = 0; m < M; m++)
+    for (int k = 0; k < 4; k++) acc[m][k] = f_zero();
+  for (int g = 0; g < G; g++, block += Tile::bytes) {
+    prefetch(block + PREFETCH, Tile::bytes);
+    const Tile tile(block);
+    for (int i = 0; i < GROUP / 2; i++) {
+      F16 w[4];
+      tile.pair(i, w);
+      for (int m = 0; m < M; m++) {
+        const F16 even = f_set(x[m][GROUP * g + 2 * i]), odd = f_set(x[m][GROUP * g + 2 * i + 1]);
+        acc[m][0] = f_fma(w[0], even, acc[m][0]), acc[m][1] = f_fma(w[1], even, acc[m][1]);
+        acc[m][2] = f_fma(w[2], odd, acc[m][2]), acc[m][3] = f_fma(w[3], odd, acc[m][3]);
+      }
+    }
+  }
+  for (int m = 0; m < M; m++) {
+    f_store(y[m], f_add(acc[m][0], acc[m][2]));
+    f_store(y[m] + 16, f_add(acc[m][1], acc[m][3]));
+  }
+}
+
+struct IntRow {  // one token's activations in int8
+  const int8_t* q;
+  const float* scale;
+  const int32_t* sum;
+};
+
+template <class Tile>
+inline void int_tile(const Tile& tile, const I16 w[2][8], const IntRow& x, int g, F16& lo, F16& hi) {
+  const I16 start = i_set(Tile::offset * x.sum[g]);
+  I16 a = start, b = start;
+  for (int t = 0; t < 8; t++) {
+    int32_t four;
+    memcpy(&four, x.q + GROUP * g + 4 * t, 4);
+    const I16 v = i_set(four);
+    a = Tile::dot(a, w[0][t], v), b = Tile::dot(b, w[1][t], v);
+  }
+  const F16 scale = f_set(x.scale[g]);
+  lo = f_fma(f_mul(f_from(a), scale), tile.scale[0], lo);
+  hi = f_fma(f_mul(f_from(b), scale), tile.scale[1], hi);
+}
+
+template <class Tile, int M>
+void int_block(const uint8_t* block, int G, const IntRow* x, float* const* y) {
+  F16 acc[M][2];
+  for (int m = 0; m < M; m++) acc[m][0] = acc[m][1] = f_zero();
+  for (int g = 0; g < G; g++, block += Tile::bytes) {
+    prefetch(block + PREFETCH, Tile::bytes);
+    const Tile tile(block);
+    I16 w[2][8];
+    tile.codes(w);
+    for (int m = 0; m < M; m++) int_tile(tile, w, x[m], g, acc[m][0], acc[m][1]);
+  }
+  for (int m = 0; m < M; m++) f_store(y[m], acc[m][0]), f_store(y[m] + 16, acc[m][1]);
+}
+
+// The same sums for many tokens: the unpacked tile stays in registers while the tokens pass.
+template <class Tile>
+void int_block_many(const uint8_t* block, int G, const IntRow* x, int M, float* const* y) {
+  alignas(64) float acc[MANY][BLOCK];
+  memset(acc, 0, sizeof(float) * BLOCK * M);
+  for (int g = 0; g < G; g++, block += Tile::bytes) {
+    prefetch(block + PREFETCH, Tile::bytes);
+    const Tile tile(block);
+    I16 w[2][8];
+    tile.codes(w);
+    for (int m = 0; m < M; m++) {
+      F16 lo = f_load(acc[m]), hi = f_load(acc[m] + 16);
+      int_tile(tile, w, x[m], g, lo, hi);
+      f_store(acc[m], lo), f_store(acc[m] + 16, hi);
+    }
+  }
+  for (int m = 0; m < M; m++) memcpy(y[m], acc[m], sizeof acc[m]);
+}
+
+template <class Tile>
+void float_tokens(const uint8_t* block, int G, const float* const* x, int M, float* const* y) {
+  int m = 0;
+  for (; m + FEW <= M; m += FEW) float_block<Tile, FEW>(block, G, x + m, y + m);
+  if (M - m == 3) return float_block<Tile, 3>(block, G, x + m, y + m);
+  if (M - m == 2) return float_block<Tile, 2>(block, G, x + m, y + m);
+  if (M - m == 1) return float_block<Tile, 1>(block, G, x + m, y + m);
+}
+
+template <class Tile>
+void int_tokens(const uint8_t* block, int G, const IntRow* x, int M, float* const* y) {
+  if (M > FEW) return int_block_many<Tile>(block, G, x, M, y);
+  if (M == 4) return int_block<Tile, 4>(block, G, x, y);
+  if (M == 3) return int_block<Tile, 3>(block, G, x, y);
+  if (M == 2) return int_block<Tile, 2>(block, G, x, y);
+  if (M == 1) return int_block<Tile, 1>(block, G, x, y);
+}
+
+// Block b of W times up to MANY tokens, each into y[m][0..31].
+void block_product(const Matrix& w, int b, const Activations& x, const int32_t* from, int first, int M, float* const* y,
+                   bool exact) {
+  const int G = (w.cols + GROUP - 1) / GROUP;
+  const uint8_t* block = w.data + b * block_bytes(w.format, w.cols);
+  if (!exact && (w.format == Format::int8 || w.format == Format::int4)) {
+    IntRow rows[MANY];
+    const int64_t groups = x.stride / GROUP;
+    for (int m = 0; m < M; m++) {
+      const int64_t row = from ? from[first + m] : first + m;
+      rows[m] = {x.q + row * x.stride, x.scale + row * groups, x.sum + row * groups};
+    }
+    if (w.format == Format::int4) return int_tokens<TileInt4>(block, G, rows, M, y);
+    return int_tokens<TileInt8>(block, G, rows, M, y);
+  }
+  const float* rows[MANY];
+  for (int m = 0; m < M; m++) rows[m] = x.f + (int64_t)(from ? from[first + m] : first + m) * x.stride;
+  switch (w.format) {
+    case Format::f32: return float_tokens<TileF32>(block, G, rows, M, y);
+    case Format::bf16: return float_tokens<TileBf16>(block, G, rows, M, y);
+    case Format::int8: return float_tokens<TileInt8>(block, G, rows, M, y);
+    case Format::int4: return float_tokens<TileInt4>(block, G, rows, M, y);
+  }
+}
+
+void matmul(const Matrix& w, const Activations& x, Gather gather, int M, float* y, int64_t y_stride, int block0,
+            int block1, bool exact) {
+  for (int b = block0; b < block1; b++)
+    for (int first = 0; first < M; first += MANY) {
+      const int count = M - first < MANY ? M - first : MANY;
+      float* rows[MANY];
+      for (int m = 0; m < count; m++)
+        rows[m] = y + (int64_t)(gather.to ? gather.to[first + m] : first + m) * y_stride + (int64_t)b * BLOCK;
+      block_product(w, b, x, gather.from, first, count, rows, exact);
+    }
+}
+
+// ---- activations ----------------------------------------------------------------------------------------------------
+
+void quantise_group(const float* f, int8_t* q, float* scale, int32_t* sum) {
+  const F16 a = f_load(f), b = f_load(f + 16);
+  const float highest = f_highest(f_max(f_abs(a), f_abs(b)));
+  *scale = highest / 127.0f;
+  if (!(*scale > 0)) {  // all zero, or too small to divide by
+    *scale = 0, *sum = 0;
+    memset(q, 0, GROUP);
+    return;
+  }
+  const F16 unit = f_set(*scale);
+  store_i8(q, i_from(f_div(a, unit))), store_i8(q + 16, i_from(f_div(b, unit)));
+  int32_t total = 0;
+  for (int i = 0; i < GROUP; i++) total += q[i];
+  *sum = total;
+}
+
+void quantise(const Activations& x, int row0, int row1, int group0, int group1) {
+  const int64_t groups = x.stride / GROUP;
+  for (int64_t row = row0; row < row1; row++)
+    for (int64_t g = group0; g < group1; g++)
+      quantise_group(x.f + row * x.stride + g * GROUP, x.q + row * x.stride + g * GROUP, x.scale + row * groups + g,
+                     x.sum + row * groups + g);
+}
+
+inline F16 silu(F16 x) { return f_div(x, f_add(f_set(1.0f), f_exp(f_sub(f_zero(), x)))); }
+
+void swiglu(const Matrix& gate, const Matrix& up, const Activations& x, Gather gather, int M, const Activations& h,
+            int block0, int block1, bool exact, bool twins) {
+  alignas(64) float a[MANY][BLOCK], b[MANY][BLOCK];
+  float *rows_a[MANY], *rows_b[MANY];
+  for (int m = 0; m < MANY; m++) rows_a[m] = a[m], rows_b[m] = b[m];
+  const int64_t groups = h.stride / GROUP;
+  for (int block = block0; block < block1; block++)
+    for (int first = 0; first < M; first += MANY) {
+      const int count = M - first < MANY ? M - first : MANY;
+      block_product(gate, block, x, gather.from, first, count, rows_a, exact);
+      block_product(up, block, x, gather.from, first, count, rows_b, exact);
+      for (int m = 0; m < count; m++) {
+        const int64_t row = gather.to ? gather.to[first + m] : first + m;
+        float* out = h.f + row * h.stride + (int64_t)block * BLOCK;
+        for (int i = 0; i < BLOCK; i += 16) f_store(out + i, f_mul(silu(f_load(a[m] + i)), f_load(b[m] + i)));
+        if (twins)
+          quantise_group(out, h.q + row * h.stride + (int64_t)block * BLOCK, h.scale + row * groups + block,
+                         h.sum + row * groups + block);
+      }
+    }
+}
+
+void rmsnorm(float* y, const float* x, const float* w, int D, int padded, float eps) {
+  F16 squares = f_zero();
+  int i = 0;
+  for (; i + 16 <= D; i += 16) squares = f_fma(f_load(x + i), f_load(x + i), squares);
+  float total = f_sum(squares);
+  for (int j = i; j < D; j++) total += x[j] * x[j];
+  const float factor = 1.0f / sqrtf(total / (float)D + eps);
+  for (i = 0; i + 16 <= D; i += 16) f_store(y + i, f_mul(f_mul(f_load(x + i), f_set(factor)), f_load(w + i)));
+  for (; i < D; i++) y[i] = x[i] * factor * w[i];
+  for (; i < padded; i++) y[i] = 0;
+}
+
+template <class T>
+float dot(const T* w, const float* x, int D) {
+  F16 a = f_zero(), b = f_zero();
+  int i = 0;
+  auto load = [&](int at) {
+    if constexpr (sizeof(T) == 2)
+      return f_load_bf16((const uint16_t*)w + at);
+    else
+      return f_load((const float*)w + at);
+  };
+  for (; i + 32 <= D; i += 32) a = f_fma(load(i), f_load(x + i), a), b = f_fma(load(i + 16), f_load(x + i + 16), b);
+  float total = f_sum(f_add(a, b));
+  for (; i < D; i++) {
+    float value;
+    if constexpr (sizeof(T) == 2)
+      value = bf16_to_float(((const uint16_t*)w)[i]);
+    else
+      value = ((const float*)w)[i];
+    total += value * x[i];
+  }
+  return total;
+}
+
+void dots(float* out, const void* w, bool bf16, const float* x, int D, int e0, int e1) {
+  for (int64_t e = e0; e < e1; e++)
+    out[e] = bf16 ? dot((const uint16_t*)w + e * D, x, D) : dot((const float*)w + e * D, x, D);
+}
+
+// ---- the router -----------------------------------------------------------------------------------------------------
+
+// Leaves -inf wherever a group of experts is out of the running.
+void drop_groups(const Routing& r, float* choose) {
+  const int size = r.E / r.groups;
+  float standing[256];
+  for (int g = 0; g < r.groups; g++) {
+    float best = -INFINITY, second = -INFINITY;
+    for (int i = g * size; i < (g + 1) * size; i++) {
+      if (choose[i] > best)
+        second = best, best = choose[i];
+      else if (choose[i] > second)
+        second = choose[i];
+    }
+    // DeepSeek-V3 ranks groups by their two best experts, V2 by the best one.
+    standing[g] = r.kind == Router::sigmoid ? best + (size > 1 ? second : 0.0f) : best;
+  }
+  bool kept[256] = {};
+  for (int k = 0; k < r.groups_kept; k++) {
+    int best = -1;
+    for (int g = 0; g < r.groups; g++)
+      if (!kept[g] && (best < 0 || standing[g] > standing[best])) best = g;
+    kept[best] = true;
+  }
+  for (int i = 0; i < r.E; i++)
+    if (!kept[i / size]) choose[i] = -INFINITY;
+}
+
+void route(const Routing& r, const float* logits, const float* bias, int32_t* chosen, float* weights, float* scratch) {
+  float *score = scratch, *choose = scratch + r.E;
+  if (r.kind == Router::sigmoid) {
+    for (int i = 0; i < r.E; i++) score[i] = 1.0f / (1.0f + expf(-logits[i]));
+  } else {
+    float highest = logits[0], total = 0;
+    for (int i = 1; i < r.E; i++) highest = logits[i] > highest ? logits[i] : highest;
+    for (int i = 0; i < r.E; i++) total += score[i] = expf(logits[i] - highest);
+    for (int i = 0; i < r.E; i++) score[i] /= total;
+  }
+  for (int i = 0; i < r.E; i++) choose[i] = score[i] + (bias ? bias[i] : 0.0f);
+  if (r.groups > 1) drop_groups(r, choose);
+  float total = 0;
+  for (int k = 0; k < r.K; k++) {
+    int best = 0;
+    for (int i = 1; i < r.E; i++)
+      if (choose[i] > choose[best]) best = i;
+    // A NaN beats nothing: the choice is still a legal expert, and no expert is chosen twice.
+    if (choose[best] == -INFINITY || choose[best] != choose[best])
+      for (best = 0; best < r.E - 1; best++) {
+        bool taken = false;
+        for (int j = 0; j < k; j++) taken |= chosen[j] == best;
+        if (!taken) break;
+      }
+    chosen[k] = best;
+    choose[best] = -INFINITY;
+    total += weights[k] = score[best];
+  }
+  for (int k = 0; k < r.K; k++) weights[k] = (r.normalise ? weights[k] / (total + 1e-20f) : weights[k]) * r.scale;
+}
+
+// ---- attention ------------------------------------------------------------------------------------------------------
+
+constexpr int HEADS = 4, KEYS = 4;  // heads x cached tokens whose sums stay in registers
+
+template <class T>
+inline F16 cache_load(const T* p) {
+  if constexpr (sizeof(T) == 2)
+    return f_load_bf16((const uint16_t*)p);
+  else
+    return f_load((const float*)p);
+}
+
+// s[h][j] = scale * q[h] . row j for `count` rows of a page (KEYS at a time; rows past count are read but not used).
+template <class T, int NH>
+void page_scores(const T* page, int width, int count, const float* q, int64_t q_stride, float scale, float s[][PAGE]) {
+  for (int j = 0; j < count; j += KEYS) {
+    F16 acc[NH][KEYS];
+    for (int h = 0; h < NH; h++)
+      for (int k = 0; k < KEYS; k++) acc[h][k] = f_zero();
+    for (int d = 0; d < width; d += 16) {
+      F16 row[KEYS];
+      for (int k = 0; k < KEYS; k++) row[k] = cache_load(page + (int64_t)(j + k) * width + d);
+      for (int h = 0; h < NH; h++) {
+        const F16 v = f_load(q + h * q_stride + d);
+        for (int k = 0; k < KEYS; k++) acc[h][k] = f_fma(v, row[k], acc[h][k]);
+      }
+    }
+    for (int h = 0; h < NH; h++)
+      for (int k = 0; k < KEYS; k++) s[h][j + k] = scale * f_sum(acc[h][k]);
+  }
+}
+
+// o[h] = o[h] * keep[h] + sum over j of p[h][j] * latent of row j.
+template <class T, int NH>
+void page_values(const T* page, int width, int count, int L, const float p[][PAGE], const float* keep, float* o,
+                 int64_t o_stride) {
+  constexpr int STEP = 64;
+  const int padded = (int)round_up(L, 16);
+  for (int d = 0; d < padded; d += STEP) {
+    const int vectors = (padded - d < STEP ? padded - d : STEP) / 16;
+    for (int v = 0; v < vectors; v++) {
+      F16 acc[NH];
+      for (int h = 0; h < NH; h++) acc[h] = f_mul(f_load(o + h * o_stride + d + 16 * v), f_set(keep[h]));
+      for (int j = 0; j < count; j++) {
+        const F16 row = cache_load(page + (int64_t)j * width + d + 16 * v);
+        for (int h = 0; h < NH; h++) acc[h] = f_fma(f_set(p[h][j]), row, acc[h]);
+      }
+      for (int h = 0; h < NH; h++) f_store(o + h * o_stride + d + 16 * v, acc[h]);
+    }
+  }
+}
+
+// Softmax page by page in the order of positions, so that a token's result depends on nothing but what it attends to.
+template <class T, int NH>
+void attend_heads(const CacheView& cache, int n, int L, const float* q, int64_t q_stride, float* o, int64_t o_stride,
+                  float scale) {
+  float highest[NH], total[NH], keep[NH], s[NH][PAGE];
+  for (int h = 0; h < NH; h++) {
+    highest[h] = -INFINITY, total[h] = 0;
+    memset(o + h * o_stride, 0, sizeof(float) * o_stride);
+  }
+  for (int start = 0; start < n; start += PAGE) {
+    const int count = n - start < PAGE ? n - start : PAGE;
+    const T* page = (const T*)cache.rows + (int64_t)cache.pages[start / PAGE] * PAGE * cache.width;
+    page_scores<T, NH>(page, cache.width, count, q, q_stride, scale, s);
+    for (int h = 0; h < NH; h++) {
+      for (int j = count; j < PAGE; j++) s[h][j] = -INFINITY;
+      float top = highest[h];
+      for (int j = 0; j < count; j++) top = s[h][j] > top ? s[h][j] : top;
+      keep[h] = start ? expf(highest[h] - top) : 0.0f;
+      highest[h] = top;
+      F16 sum = f_zero();
+      const int vectors = (count + 15) / 16;
+      for (int v = 0; v < vectors; v++) {
+        const F16 p = f_exp(f_sub(f_load(s[h] + 16 * v), f_set(top)));
+        f_store(s[h] + 16 * v, p);
+      }
+      for (int j = count; j < vectors * 16; j++) s[h][j] = 0;
+      for (int v = 0; v < vectors; v++) sum = f_add(sum, f_load(s[h] + 16 * v));
+      total[h] = total[h] * keep[h] + f_sum(sum);
+    }
+    page_values<T, NH>(page, cache.width, count, L, s, keep, o, o_stride);
+  }
+  for (int h = 0; h < NH; h++) {
+    const float inverse = 1.0f / total[h];
+    float* out = o + h * o_stride;
+    for (int d = 0; d < L; d++) out[d] *= inverse;
+    for (int64_t d = L; d < o_stride; d++) out[d] = 0;
+  }
+}
+
+template <class T>
+void attend_as(const CacheView& cache, int n, int L, const float* q, int64_t q_stride, float* o, int64_t o_stride,
+               float scale, int h0, int h1) {
+  int h = h0;
+  for (; h + HEADS <= h1; h += HEADS)
+    attend_heads<T, HEADS>(cache, n, L, q + h * q_stride, q_stride, o + h * o_stride, o_stride, scale);
+  for (; h < h1; h++) attend_heads<T, 1>(cache, n, L, q + h * q_stride, q_stride, o + h * o_stride, o_stride, scale);
+}
+
+void attend(const CacheView& cache, int n, int L, const float* q, int64_t q_stride, float* o, int64_t o_stride,
+            float scale, int h0, int h1) {
+  if (cache.bf16) return attend_as<uint16_t>(cache, n, L, q, q_stride, o, o_stride, scale, h0, h1);
+  attend_as<float>(cache, n, L, q, q_stride, o, o_stride, scale, h0, h1);
+}
+
+void rotate(float* x, const float* cosine, const float* sine, int R) {
+  for (int i = 0; i < R / 2; i++) {
+    const float a = x[2 * i], b = x[2 * i + 1];
+    x[2 * i] = a * cosine[i] - b * sine[i];
+    x[2 * i + 1] = b * cosine[i] + a * sine[i];
+  }
+}
+
+void combine(float* x, const float* const* parts, const float* weights, int K, const float* extra, int i0, int i1) {
+  for (int i = i0; i < i1; i += 16) {  // buffers are padded to 32
+    F16 sum = f_zero();
+    for (int k = 0; k < K; k++) sum = f_fma(f_set(weights[k]), f_load(parts[k] + i), sum);
+    if (extra) sum = f_add(sum, f_load(extra + i));
+    f_store(x + i, f_add(f_load(x + i), sum));
+  }
+}
+
+}  // namespace
+
+#define NAME_(isa) ops_##isa
+#define NAME(isa) NAME_(isa)
+#define TEXT_(isa) #isa
+#define TEXT(isa) TEXT_(isa)
+extern const Ops NAME(MOONLET_ISA) = {
+    TEXT(MOONLET_ISA), quantise, matmul, swiglu, rmsnorm, dots, route, attend, rotate, combine,
+};
+
+}  // namespace moonlet

@@ -1,0 +1,134 @@
+// The arithmetic of a step: one table of functions for each instruction set. Shapes: T tokens, D width, H heads,
+// L latent, R rotated part, E experts, K experts a token, F expert width. Every function works on a range, so that the
+// caller decides how threads share the work; the order of every sum is fixed by shapes alone, never by the range.
+#pragma once
+#include <cstdint>
+
+namespace moonlet {
+
+constexpr int GROUP = 32;  // columns that share a scale
+constexpr int BLOCK = 32;  // rows that are stored together
+constexpr int PAGE = 64;   // tokens in a page of the cache
+
+enum class Format : int { f32 = 0, bf16 = 1, int8 = 2, int4 = 3 };
+
+static inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+// Bytes of one block of 32 rows. The layout is specified in kernels/reference.py.
+static inline int64_t block_bytes(Format format, int64_t cols) {
+  const int64_t padded = round_up(cols, GROUP);
+  switch (format) {
+    case Format::f32: return padded * BLOCK * 4;
+    case Format::bf16: return padded * BLOCK * 2;
+    case Format::int8: return padded / GROUP * (BLOCK * GROUP + BLOCK * 2);
+    case Format::int4: return padded / GROUP * (BLOCK * GROUP / 2 + BLOCK * 2);
+  }
+  return 0;
+}
+static inline int64_t packed_bytes(Format format, int64_t rows, int64_t cols) {
+  return round_up(rows, BLOCK) / BLOCK * block_bytes(format, cols);
+}
+
+// W of y = W x, packed.
+struct Matrix {
+  const uint8_t* data = nullptr;
+  Format format = Format::bf16;
+  int rows = 0, cols = 0;
+  int blocks() const { return (rows + BLOCK - 1) / BLOCK; }
+};
+
+// T rows of activations, `stride` floats apart (a multiple of 32; what lies past the width is zero), and their twins in
+// int8: codes with the same stride, one scale and one sum of codes for each group of 32.
+struct Activations {
+  float* f = nullptr;
+  int8_t* q = nullptr;
+  float* scale = nullptr;
+  int32_t* sum = nullptr;
+  int64_t stride = 0;
+};
+
+// Which rows of the activations a product takes and where its results go; null: row m is m.
+struct Gather {
+  const int32_t* from = nullptr;
+  const int32_t* to = nullptr;
+};
+
+enum class Router : int { sigmoid = 0, softmax = 1 };
+
+struct Routing {
+  Router kind;
+  int E, K, groups, groups_kept;
+  bool normalise;
+  float scale;
+};
+
+// The latent cache of one layer. Row of a token: L normalised latents, then R rotated key numbers.
+struct CacheView {
+  const void* rows;      // [pages][PAGE][width] bf16 or f32
+  const int32_t* pages;  // the sequence's pages, in order
+  int width;             // L + R
+  bool bf16;
+};
+
+struct Ops {
+  const char* name;
+
+  // q, scale and sum of groups [group0, group1) of rows [row0, row1) from f.
+  void (*quantise)(const Activations& x, int row0, int row1, int group0, int group1);
+
+  // y[to(m), 32 b .. 32 b + 31] = W x[from(m)] for blocks [block0, block1) and M rows. Integer formats use the int8
+  // twins unless `exact`. y's stride is in floats and holds whole blocks.
+  void (*matmul)(const Matrix& w, const Activations& x, Gather gather, int M, float* y, int64_t y_stride, int block0,
+                 int block1, bool exact);
+
+  // h[to(m)] = silu(gate x) * (up x) for blocks [block0, block1) of the width, with the int8 twins if `twins`.
+  void (*swiglu)(const Matrix& gate, const Matrix& up, const Activations& x, Gather gather, int M, const Activations& h,
+                 int block0, int block1, bool exact, bool twins);
+
+  // y = x / rms(x) * w over D numbers; y's padding up to `padded` is zeroed.
+  void (*rmsnorm)(float* y, const float* x, const float* w, int D, int padded, float eps);
+
+  // out[e0..e1) = W[e] . x over D numbers; W row-major, f32 or bf16.
+  void (*dots)(float* out, const void* w, bool bf16, const float* x, int D, int e0, int e1);
+
+  // The K chosen experts and their weights from E router logits; `bias` only steers the choice. scratch: 2 E floats.
+  void (*route)(const Routing& routing, const float* logits, const float* bias, int32_t* chosen, float* weights,
+                float* scratch);
+
+  // o[h, 0..L) = softmax over positions 0..n-1 of scale * q[h] . row, times the latent part of the rows, for heads
+  // [h0, h1). q: [H, q_stride], o: [H, o_stride]; o's padding is zeroed.
+  void (*attend)(const CacheView& cache, int n, int L, const float* q, int64_t q_stride, float* o, int64_t o_stride,
+                 float scale, int h0, int h1);
+
+  // Rotates R/2 interleaved pairs in place.
+  void (*rotate)(float* x, const float* cosine, const float* sine, int R);
+
+  // x[i] += sum over k of weights[k] * parts[k][i], in order of k, then += extra[i] if given; i in [i0, i1).
+  void (*combine)(float* x, const float* const* parts, const float* weights, int K, const float* extra, int i0, int i1);
+};
+
+extern const Ops ops_plain;
+#if defined(__x86_64__)
+extern const Ops ops_avx2;
+extern const Ops ops_avx512;
+#endif
+
+// Whether this processor can run a table, and the best one that it can.
+bool runs(const Ops& ops);
+const Ops& best_ops();
+const Ops* find_ops(const char* name);  // null: no such table, or not on this processor
+
+static inline float bf16_to_float(uint16_t bits) {
+  const uint32_t wide = (uint32_t)bits << 16;
+  float x;
+  __builtin_memcpy(&x, &wide, 4);
+  return x;
+}
+static inline uint16_t float_to_bf16(float x) {  // to nearest, half to even
+  uint32_t bits;
+  __builtin_memcpy(&bits, &x, 4);
+  if ((bits & 0x7fffffff) > 0x7f800000) return (uint16_t)(bits >> 16 | 0x40);  // a NaN stays one
+  return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+}  // namespace moonlet

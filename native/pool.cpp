@@ -1,0 +1,111 @@
+#include "pool.h"
+
+#include <sched.h>
+
+namespace moonlet {
+namespace {
+
+// About 50 microseconds: longer than the gap between two phases of a step, shorter than a user's patience with a fan.
+constexpr int SPINS = 4000;
+
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#else
+  std::this_thread::yield();
+#endif
+}
+
+void await_change(std::atomic<uint32_t>& value, uint32_t old) {
+  for (int i = 0; i < SPINS; i++) {
+    if (value.load(std::memory_order_acquire) != old) return;
+    pause();
+  }
+  while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
+}
+
+#if defined(__linux__)
+void pin(const cpu_set_t& set) { sched_setaffinity(0, sizeof set, &set); }
+void pin(int core) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(core, &set);
+  pin(set);
+}
+#endif
+
+}  // namespace
+
+std::vector<int> Pool::cores() {
+  std::vector<int> found;
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0)
+    for (int i = 0; i < CPU_SETSIZE; i++)
+      if (CPU_ISSET(i, &set)) found.push_back(i);
+#endif
+  if (found.empty()) found.resize(std::thread::hardware_concurrency() ? std::thread::hardware_concurrency() : 1, -1);
+  return found;
+}
+
+Pool::Pool(int threads) : cores_(cores()) {
+  size_ = threads > 0 ? threads : (int)cores_.size();
+  for (int i = 1; i < size_; i++)
+    // More threads than cores was asked for: then none is pinned.
+    threads_.emplace_back([this, i] { work(i, size_ <= (int)cores_.size() ? cores_[i] : -1); });
+}
+
+Pool::~Pool() {
+  ending_ = true;
+  job_.fetch_add(1, std::memory_order_release);
+  job_.notify_all();
+  for (auto& thread : threads_) thread.join();
+}
+
+void Pool::work(int thread, int core) {
+#if defined(__linux__)
+  if (core >= 0) pin(core);
+#else
+  (void)core;
+#endif
+  uint32_t seen = 0;
+  for (;;) {
+    await_change(job_, seen);
+    seen++;
+    if (ending_) return;
+    call_(context_, thread);
+    barrier();
+  }
+}
+
+void Pool::start(Call call, void* context) {
+  if (size_ == 1) return call(context, 0);
+  call_ = call, context_ = context;
+#if defined(__linux__)
+  // The caller works too, and must not share a core with a pinned worker; afterwards it is as free as before.
+  cpu_set_t before;
+  const bool pinned = cores_[0] >= 0 && size_ <= (int)cores_.size() && sched_getaffinity(0, sizeof before, &before) == 0;
+  if (pinned) pin(cores_[0]);
+#endif
+  job_.fetch_add(1, std::memory_order_release);
+  job_.notify_all();
+  call(context, 0);
+  barrier();
+#if defined(__linux__)
+  if (pinned) pin(before);
+#endif
+}
+
+void Pool::barrier() {
+  if (size_ == 1) return;
+  const uint32_t round = round_.load(std::memory_order_acquire);
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == (uint32_t)size_) {
+    arrived_.store(0, std::memory_order_relaxed);
+    round_.fetch_add(1, std::memory_order_release);
+    round_.notify_all();
+  } else {
+    await_change(round_, round);
+  }
+}
+
+}  // namespace moonlet

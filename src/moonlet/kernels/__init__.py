@@ -1,0 +1,118 @@
+"""The typed face of the native module: packing, and single operations for tests. `reference` specifies all of them.
+
+`isa` names an instruction set ("avx512", "avx2", "plain"); empty means the best this processor has.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moonlet import _native
+
+Format = Literal["f32", "bf16", "int8", "int4"]
+FORMATS: tuple[Format, ...] = ("f32", "bf16", "int8", "int4")
+GROUP = 32  # columns that share a scale
+PAGE: int = _native.PAGE  # tokens in a page of the latent cache
+
+Floats = NDArray[np.float32]
+
+
+def isa() -> str:
+    """The instruction set in use."""
+    return str(_native.isa())
+
+
+def isas() -> list[str]:
+    """All instruction sets this build and processor can run, best first."""
+    return list(_native.isas())
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return int(_native.cores())
+
+
+def packed_bytes(format: Format, rows: int, cols: int) -> int:
+    """Size of a packed (rows, cols) matrix."""
+    return int(_native.packed_bytes(format, rows, cols))
+
+
+def pack(weight: NDArray[np.float32] | NDArray[np.uint16], format: Format) -> NDArray[np.uint8]:
+    """Weights (rows, cols), float32 or bf16 bits, in the packed layout; int8 and int4 quantise. uint8 (packed_bytes,)"""
+    packed: NDArray[np.uint8] = _native.pack(np.ascontiguousarray(weight), format)
+    return packed
+
+
+def pack_codes(
+    codes: NDArray[np.int8], scales: NDArray[np.uint16], format: Literal["int8", "int4"]
+) -> NDArray[np.uint8]:
+    """Codes (rows, cols) and bf16 bits of scales (rows, ceil(cols / 32)), losslessly. ValueError if a code is too big."""
+    packed: NDArray[np.uint8] = _native.pack_codes(np.ascontiguousarray(codes), np.ascontiguousarray(scales), format)
+    return packed
+
+
+def unpack(packed: NDArray[np.uint8], format: Format, rows: int, cols: int) -> Floats:
+    """The weights of a packed matrix, float32 (rows, cols)."""
+    weight: Floats = _native.unpack(packed, format, rows, cols)
+    return weight
+
+
+def quantise(x: Floats, isa: str = "") -> tuple[NDArray[np.int8], Floats]:
+    """Activations (T, cols) as int8 codes (T, padded cols) and scales (T, groups)."""
+    codes, scales = _native.quantise(x, isa)
+    return codes, scales
+
+
+def matmul(
+    x: Floats, packed: NDArray[np.uint8], format: Format, rows: int, exact: bool = False, isa: str = ""
+) -> Floats:
+    """x (T, cols) times the transpose of a packed matrix (rows, cols): (T, rows)."""
+    y: Floats = _native.matmul(packed, format, rows, x.shape[1], x, exact, isa)
+    return y
+
+
+def swiglu(
+    x: Floats,
+    gate: NDArray[np.uint8],
+    up: NDArray[np.uint8],
+    format: Format,
+    rows: int,
+    exact: bool = False,
+    isa: str = "",
+) -> Floats:
+    """silu(gate x) * up x for packed (rows, cols) matrices: (T, rows)."""
+    h: Floats = _native.swiglu(gate, up, format, rows, x.shape[1], x, exact, isa)
+    return h
+
+
+def rmsnorm(x: Floats, weight: Floats, eps: float, isa: str = "") -> Floats:
+    """x (T, D) over its root mean square, times weight (D,)."""
+    y: Floats = _native.rmsnorm(x, weight, eps, isa)
+    return y
+
+
+def route(
+    logits: Floats,
+    bias: Floats,
+    experts_per_token: int,
+    kind: Literal["sigmoid", "softmax"] = "sigmoid",
+    groups: int = 1,
+    groups_kept: int = 1,
+    normalise: bool = True,
+    scale: float = 1.0,
+    isa: str = "",
+) -> tuple[NDArray[np.int32], Floats]:
+    """Chosen experts and their weights, both (T, K)."""
+    chosen, weights = _native.route(
+        logits, bias, kind == "softmax", experts_per_token, groups, groups_kept, normalise, scale, isa
+    )
+    return chosen, weights
+
+
+def attend(q: Floats, rows: Floats, latent: int, scale: float, bf16: bool = False, isa: str = "") -> Floats:
+    """Softmax of scale * q . row over all rows (n, W), times the rows' first `latent` numbers. q (H, W): (H, latent)."""
+    out: Floats = _native.attend(q, rows, latent, scale, bf16, isa)
+    return out
