@@ -321,12 +321,12 @@ Loaded* load(const Shape& shape, nb::dict arrays, const std::string& dense, cons
 // logits (rows, round_up(V, 32)) and chosen (sparse layers, T, K), written in place; see Batch.
 void step(Loaded& self, const Array<const int32_t, 1>& ids, const Array<const int32_t, 1>& positions,
           const Array<const int32_t, 1>& sequences, const Array<const int32_t, 2>& pages,
-          const Array<const int32_t, 1>& want, const Array<float, 2>& logits,
-          std::optional<Array<int32_t, 3>> chosen) {
+          const Array<const int32_t, 1>& want, const Array<float, 2>& logits, std::optional<Array<int32_t, 3>> chosen) {
   Model& model = *self.model;
   const Shape& s = model.shape();
   const int T = (int)ids.shape(0), rows = (int)want.shape(0);
-  require(T >= 1 && T <= model.limits().tokens, "a step takes 1 to " + std::to_string(model.limits().tokens) + " tokens");
+  require(T >= 1 && T <= model.limits().tokens,
+          "a step takes 1 to " + std::to_string(model.limits().tokens) + " tokens");
   require((int)positions.shape(0) == T && (int)sequences.shape(0) == T, "one position and sequence for each token");
   require(rows <= model.limits().rows && (int)logits.shape(0) >= rows && (int64_t)logits.shape(1) == round_up(s.V, 32),
           "logits have another shape");
@@ -355,6 +355,7 @@ void step(Loaded& self, const Array<const int32_t, 1>& ids, const Array<const in
 
 NB_MODULE(_native, m) {
   using namespace moonlet;
+  nb::set_leak_warnings(false);  // a program may end while its engine still holds a model
   nb::exception<StoreError>(m, "StoreError", PyExc_OSError);
 
   m.attr("PAGE") = PAGE;

@@ -8,7 +8,8 @@ namespace {
 
 const Ops* const tables[] = {
 #if defined(__x86_64__)
-    &ops_avx512, &ops_avx2,
+    &ops_avx512,
+    &ops_avx2,
 #endif
     &ops_plain,
 };

@@ -10,7 +10,9 @@
 namespace moonlet {
 namespace {
 
-int pad(int64_t n) { return (int)round_up(n, GROUP); }
+int pad(int64_t n) {
+  return (int)round_up(n, GROUP);
+}
 
 // Zeroed memory straight from the system, in huge pages where it has them; not touched before it is used.
 void* reserve(int64_t bytes) {
@@ -135,7 +137,9 @@ Model::Span Model::share(int thread, int64_t count) const {
 bool Model::wants_codes(Format format) const {
   return !limits_.exact && (format == Format::int8 || format == Format::int4);
 }
-bool Model::wants_codes(const Matrix& w) const { return wants_codes(w.format); }
+bool Model::wants_codes(const Matrix& w) const {
+  return wants_codes(w.format);
+}
 
 void* Model::cache_row(int layer, int token) const {
   const int32_t position = batch_.positions[token];
@@ -281,8 +285,7 @@ void Model::attention(int thread, int layer) {
     const int64_t row = (int64_t)t * s.H;
     ops_.attend(view, batch_.positions[t] + 1, s.L, query_ + row * stride, stride, latents_.f + row * latents_.stride,
                 latents_.stride, s.score_scale, h0, h1);
-    if (latent_codes)
-      ops_.quantise(latents_, (int)row + h0, (int)row + h1, 0, (int)(latents_.stride / GROUP));
+    if (latent_codes) ops_.quantise(latents_, (int)row + h0, (int)row + h1, 0, (int)(latents_.stride / GROUP));
   }
   pool_.barrier();
 

@@ -30,12 +30,12 @@ struct Table {
 
 struct LayerWeights {
   const float *attention_norm, *q_a_norm, *kv_a_norm, *mlp_norm;
-  Matrix q_a, q, kv_a, o;      // q: from the normalised rank, or from the width if there is none
-  std::vector<Matrix> k_up;    // per head, (L, N): a query's part without position into latent space
-  std::vector<Matrix> v_up;    // per head, (value, L)
-  Matrix gate, up, down;       // dense layer, or the shared experts of a sparse one (rows 0: none)
-  Table router;                // (E, D)
-  const float* router_bias;    // (E), or null
+  Matrix q_a, q, kv_a, o;    // q: from the normalised rank, or from the width if there is none
+  std::vector<Matrix> k_up;  // per head, (L, N): a query's part without position into latent space
+  std::vector<Matrix> v_up;  // per head, (value, L)
+  Matrix gate, up, down;     // dense layer, or the shared experts of a sparse one (rows 0: none)
+  Table router;              // (E, D)
+  const float* router_bias;  // (E), or null
 };
 
 struct Weights {

@@ -8,8 +8,8 @@ namespace {
 
 // ---- tiles: 32 rows x 32 columns of a packed matrix -----------------------------------------------------------------
 
-// Float tiles give the weights of columns 2p and 2p+1: w[0], w[1] rows 0-15 and 16-31 of the even one, w[2], w[3] of the
-// odd one.
+// Float tiles give the weights of columns 2p and 2p+1: w[0], w[1] rows 0-15 and 16-31 of the even one, w[2], w[3] of
+// the odd one.
 struct TileF32 {
   static constexpr int bytes = GROUP * BLOCK * 4;
   const float* p;
@@ -76,10 +76,18 @@ struct TileInt4 {
       const I16 line = i_load(p + 256 * h + 64 * t);
       I16 even, odd;
       switch (i % 4) {
-        case 0: even = nibble<0>(line), odd = nibble<2>(line); break;
-        case 1: even = nibble<4>(line), odd = nibble<6>(line); break;
-        case 2: even = nibble<1>(line), odd = nibble<3>(line); break;
-        default: even = nibble<5>(line), odd = nibble<7>(line); break;
+        case 0:
+          even = nibble<0>(line), odd = nibble<2>(line);
+          break;
+        case 1:
+          even = nibble<4>(line), odd = nibble<6>(line);
+          break;
+        case 2:
+          even = nibble<1>(line), odd = nibble<3>(line);
+          break;
+        default:
+          even = nibble<5>(line), odd = nibble<7>(line);
+          break;
       }
       w[h] = f_mul(f_from(even), scale[h]), w[h + 2] = f_mul(f_from(odd), scale[h]);
     }
@@ -99,8 +107,8 @@ struct TileInt4 {
 
 // ---- one block of rows times M tokens -------------------------------------------------------------------------------
 
-constexpr int FEW = 4;         // tokens whose sums stay in registers
-constexpr int MANY = 64;       // tokens whose sums stay in the first-level cache
+constexpr int FEW = 4;          // tokens whose sums stay in registers
+constexpr int MANY = 64;        // tokens whose sums stay in the first-level cache
 constexpr int PREFETCH = 2304;  // bytes ahead: covers the latency of memory at one core's share of its bandwidth
 
 inline void prefetch(const uint8_t* p, int bytes) {
@@ -222,10 +230,14 @@ void block_product(const Matrix& w, int b, const Activations& x, const int32_t* 
   const float* rows[MANY];
   for (int m = 0; m < M; m++) rows[m] = x.f + (int64_t)(from ? from[first + m] : first + m) * x.stride;
   switch (w.format) {
-    case Format::f32: return float_tokens<TileF32>(block, G, rows, M, y);
-    case Format::bf16: return float_tokens<TileBf16>(block, G, rows, M, y);
-    case Format::int8: return float_tokens<TileInt8>(block, G, rows, M, y);
-    case Format::int4: return float_tokens<TileInt4>(block, G, rows, M, y);
+    case Format::f32:
+      return float_tokens<TileF32>(block, G, rows, M, y);
+    case Format::bf16:
+      return float_tokens<TileBf16>(block, G, rows, M, y);
+    case Format::int8:
+      return float_tokens<TileInt8>(block, G, rows, M, y);
+    case Format::int4:
+      return float_tokens<TileInt4>(block, G, rows, M, y);
   }
 }
 
@@ -267,7 +279,9 @@ void quantise(const Activations& x, int row0, int row1, int group0, int group1) 
                      x.sum + row * groups + g);
 }
 
-inline F16 silu(F16 x) { return f_div(x, f_add(f_set(1.0f), f_exp(f_sub(f_zero(), x)))); }
+inline F16 silu(F16 x) {
+  return f_div(x, f_add(f_set(1.0f), f_exp(f_sub(f_zero(), x))));
+}
 
 void swiglu(const Matrix& gate, const Matrix& up, const Activations& x, Gather gather, int M, const Activations& h,
             int block0, int block1, bool exact, bool twins) {

@@ -12,16 +12,22 @@ constexpr int PAGE = 64;   // tokens in a page of the cache
 
 enum class Format : int { f32 = 0, bf16 = 1, int8 = 2, int4 = 3 };
 
-static inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+static inline int64_t round_up(int64_t n, int64_t to) {
+  return (n + to - 1) / to * to;
+}
 
 // Bytes of one block of 32 rows. The layout is specified in kernels/reference.py.
 static inline int64_t block_bytes(Format format, int64_t cols) {
   const int64_t padded = round_up(cols, GROUP);
   switch (format) {
-    case Format::f32: return padded * BLOCK * 4;
-    case Format::bf16: return padded * BLOCK * 2;
-    case Format::int8: return padded / GROUP * (BLOCK * GROUP + BLOCK * 2);
-    case Format::int4: return padded / GROUP * (BLOCK * GROUP / 2 + BLOCK * 2);
+    case Format::f32:
+      return padded * BLOCK * 4;
+    case Format::bf16:
+      return padded * BLOCK * 2;
+    case Format::int8:
+      return padded / GROUP * (BLOCK * GROUP + BLOCK * 2);
+    case Format::int4:
+      return padded / GROUP * (BLOCK * GROUP / 2 + BLOCK * 2);
   }
   return 0;
 }

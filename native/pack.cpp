@@ -6,8 +6,12 @@
 namespace moonlet {
 namespace {
 
-float value(float x) { return x; }
-float value(uint16_t x) { return bf16_to_float(x); }
+float value(float x) {
+  return x;
+}
+float value(uint16_t x) {
+  return bf16_to_float(x);
+}
 
 uint16_t bf16_up(float x) {  // the least bf16 not below a positive x
   uint32_t bits;
@@ -16,9 +20,15 @@ uint16_t bf16_up(float x) {  // the least bf16 not below a positive x
 }
 
 // Where the code of (row, col) lies in an integer tile, and which nibble.
-inline int64_t int8_at(int row, int col) { return row / 16 * 512 + col / 4 * 64 + row % 16 * 4 + col % 4; }
-inline int64_t int4_at(int row, int col) { return row / 16 * 256 + col / 8 * 64 + row % 16 * 4 + col % 4; }
-inline int int4_shift(int col) { return col / 4 % 2 * 4; }
+inline int64_t int8_at(int row, int col) {
+  return row / 16 * 512 + col / 4 * 64 + row % 16 * 4 + col % 4;
+}
+inline int64_t int4_at(int row, int col) {
+  return row / 16 * 256 + col / 8 * 64 + row % 16 * 4 + col % 4;
+}
+inline int int4_shift(int col) {
+  return col / 4 % 2 * 4;
+}
 
 void clear_tile(uint8_t* tile, Format format) {
   // int4 codes are stored with 8 added: an empty place is 0x88.
@@ -127,8 +137,8 @@ void unpack(float* out, const uint8_t* packed, Format format, int64_t rows, int6
       } else {
         uint16_t scale;
         memcpy(&scale, tile + tile_bytes - BLOCK * 2 + 2 * r, 2);
-        const int code = format == Format::int8 ? (int8_t)tile[int8_at(r, i)]
-                                                : (tile[int4_at(r, i)] >> int4_shift(i) & 15) - 8;
+        const int code =
+            format == Format::int8 ? (int8_t)tile[int8_at(r, i)] : (tile[int4_at(r, i)] >> int4_shift(i) & 15) - 8;
         x = (float)code * bf16_to_float(scale);
       }
       out[row * cols + col] = x;

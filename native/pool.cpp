@@ -25,7 +25,9 @@ void await_change(std::atomic<uint32_t>& value, uint32_t old) {
 }
 
 #if defined(__linux__)
-void pin(const cpu_set_t& set) { sched_setaffinity(0, sizeof set, &set); }
+void pin(const cpu_set_t& set) {
+  sched_setaffinity(0, sizeof set, &set);
+}
 void pin(int core) {
   cpu_set_t set;
   CPU_ZERO(&set);
@@ -84,7 +86,8 @@ void Pool::start(Call call, void* context) {
 #if defined(__linux__)
   // The caller works too, and must not share a core with a pinned worker; afterwards it is as free as before.
   cpu_set_t before;
-  const bool pinned = cores_[0] >= 0 && size_ <= (int)cores_.size() && sched_getaffinity(0, sizeof before, &before) == 0;
+  const bool pinned =
+      cores_[0] >= 0 && size_ <= (int)cores_.size() && sched_getaffinity(0, sizeof before, &before) == 0;
   if (pinned) pin(cores_[0]);
 #endif
   job_.fetch_add(1, std::memory_order_release);

@@ -40,7 +40,7 @@ class Pool {
   Call call_ = nullptr;
   void* context_ = nullptr;
   bool ending_ = false;
-  alignas(64) std::atomic<uint32_t> job_{0};     // counts runs: a change wakes the workers
+  alignas(64) std::atomic<uint32_t> job_{0};      // counts runs: a change wakes the workers
   alignas(64) std::atomic<uint32_t> arrived_{0};  // threads at the barrier
   alignas(64) std::atomic<uint32_t> round_{0};    // counts barriers: a change lets them go
 };

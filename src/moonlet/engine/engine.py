@@ -109,11 +109,10 @@ class Engine:
         if not batch:
             return False
         rows, chosen = self._network.step(batch)
+        for work in batch:
+            work.sequence.computed += work.count
         for row, work in zip(rows, [w for w in batch if w.completes]):
-            work.sequence.computed += work.count
             work.sequence.advance(row)
-        for work in [w for w in batch if not w.completes]:
-            work.sequence.computed += work.count
         _note_experts(batch, chosen, self.config.experts)
         return True
 

@@ -18,11 +18,7 @@ class Work:
 
     sequence: Sequence
     count: int
-
-    @property
-    def completes(self) -> bool:
-        """Whether a token can be drawn afterwards."""
-        return self.count == self.sequence.waiting
+    completes: bool  # whether a token can be drawn afterwards
 
 
 class Scheduler:
@@ -43,7 +39,7 @@ class Scheduler:
         batch = []
         for sequence in sorted(self.running, key=lambda s: not s.decoding):  # stable: in order of arrival
             if count := min(sequence.waiting, room):
-                batch.append(Work(sequence, count))
+                batch.append(Work(sequence, count, count == sequence.waiting))
                 room -= count
         return batch
 
