@@ -111,9 +111,9 @@ class Engine:
         rows, chosen = self._network.step(batch)
         for work in batch:
             work.sequence.computed += work.count
+        _note_experts(batch, chosen, self.config.experts)
         for row, work in zip(rows, [w for w in batch if w.completes]):
             work.sequence.advance(row)
-        _note_experts(batch, chosen, self.config.experts)
         return True
 
     def close(self) -> None:

@@ -1,0 +1,241 @@
+"""The engine over token ids: the same tokens whatever the company, the chunks, the threads or the cache."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from moonlet import kernels
+from moonlet.engine.engine import Engine, EngineError, EngineOptions
+from moonlet.engine.sampler import Sampler, Sampling
+from moonlet.model.convert import ConvertOptions, convert
+from moonlet.model.folder import ModelFolder, open_folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    path = tmp_path_factory.mktemp("engine")
+    tiny.write(path / "source", "k2", "bf16")
+    convert(path / "source", path / "model", ConvertOptions(dense="int8", experts="int4"))
+    return open_folder(path / "model")
+
+
+@pytest.fixture
+def engine(folder: ModelFolder) -> Iterator[Engine]:
+    with Engine(folder, EngineOptions(cache_tokens=4096)) as engine:
+        yield engine
+
+
+def ids_of(engine: Engine, prompt: list[int], **settings: object) -> list[int]:
+    sampling = Sampling(**{"max_tokens": 20, "temperature": 0.0, **settings})  # type: ignore[arg-type]
+    return [token.id for token in engine.submit(prompt, sampling)]
+
+
+def prompts(count: int, vocab: int, longest: int = 200, seed: int = 0) -> list[list[int]]:
+    rng = random.Random(seed)
+    return [[rng.randrange(vocab) for _ in range(rng.randint(1, longest))] for _ in range(count)]
+
+
+@pytest.mark.parametrize("isa", kernels.isas())
+@pytest.mark.parametrize("exact", [False, True])
+def test_logits_are_bit_identical_in_any_chunks_and_threads(folder: ModelFolder, isa: str, exact: bool) -> None:
+    ids = prompts(1, folder.config.vocab, 150, seed=3)[0] * 2
+    found = []
+    for step_tokens, threads in [(512, 1), (1, 2), (7, 3), (64, 2)]:
+        options = EngineOptions(cache_tokens=1024, step_tokens=step_tokens, threads=threads, isa=isa, exact=exact)
+        with Engine(folder, options) as engine:
+            found.append(engine.logits(ids))
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])
+
+
+def test_replies_are_the_same_alone_and_in_any_company(folder: ModelFolder) -> None:
+    """Random schedules: logprobs are compared, not only tokens, so that a single bit would show."""
+    many = prompts(12, folder.config.vocab)
+    settings = {"max_tokens": 15, "temperature": 0.0, "logprobs": True}
+
+    def run(engine: Engine, prompt: list[int]) -> list[tuple[int, float | None]]:
+        return [(t.id, t.logprob) for t in engine.submit(prompt, Sampling(**settings))]  # type: ignore[arg-type]
+
+    with Engine(folder, EngineOptions(cache_tokens=2048, threads=1)) as engine:
+        alone = [run(engine, prompt) for prompt in many]
+    for seed, (step_tokens, sequences) in enumerate([(512, 16), (37, 5), (100, 2), (16, 12)]):
+        rng = random.Random(seed)
+        options = EngineOptions(cache_tokens=2048, step_tokens=step_tokens, max_sequences=sequences)
+        with Engine(folder, options) as engine:
+            order = rng.sample(range(len(many)), len(many))
+            replies = {i: engine.submit(many[i], Sampling(**settings)) for i in order}  # type: ignore[arg-type]
+            for i in order:
+                assert [(t.id, t.logprob) for t in replies[i]] == alone[i]
+
+
+def test_a_known_beginning_is_not_computed_again_and_changes_nothing(engine: Engine) -> None:
+    prompt = prompts(1, engine.config.vocab, seed=5)[0] * 3
+    first = engine.submit(prompt, Sampling(max_tokens=30, temperature=0, logprobs=True))
+    said = [(t.id, t.logprob) for t in first]
+    again = engine.submit(prompt, Sampling(max_tokens=30, temperature=0, logprobs=True))
+    assert [(t.id, t.logprob) for t in again] == said
+    assert first.stats.cached_tokens == 0
+    assert again.stats.cached_tokens == (len(prompt) - 1) // kernels.PAGE * kernels.PAGE > 0
+    longer = [*prompt, *(id for id, _ in said), 5, 6]
+    turn = engine.submit(longer, Sampling(max_tokens=2, temperature=0))
+    list(turn)
+    assert turn.stats.cached_tokens >= again.stats.cached_tokens
+
+
+def test_greedy_tokens_are_those_of_transformers(tmp_path: Path) -> None:
+    tiny.write(tmp_path / "source", "moonlight", "bf16")
+    convert(tmp_path / "source", tmp_path / "model")
+    prompt = prompts(1, 352, 40)[0]
+    with Engine(open_folder(tmp_path / "model"), EngineOptions(cache_tokens=512, exact=True)) as engine:
+        mine = ids_of(engine, prompt, max_tokens=64)
+    judge = tiny.transformers_model(tmp_path / "source")
+    assert mine == tiny.greedy(judge, torch.tensor([prompt]), 64)[0].tolist()[-64:]
+
+
+def test_more_replies_than_places_wait_their_turn(folder: ModelFolder) -> None:
+    with Engine(folder, EngineOptions(cache_tokens=512, max_sequences=3, step_tokens=50)) as engine:
+        replies = [engine.submit(p, Sampling(max_tokens=60, temperature=0)) for p in prompts(20, 500, 100)]
+        assert [len(list(reply)) for reply in replies] == [60] * 20
+        assert {reply.finish for reply in replies} == {"length"}
+
+
+def test_a_reply_ends_at_a_stop_id_which_is_no_part_of_it(engine: Engine) -> None:
+    prompt = prompts(1, engine.config.vocab, seed=8)[0]
+    said = ids_of(engine, prompt)
+    stop = said[7]
+    reply = engine.submit(prompt, Sampling(max_tokens=20, temperature=0, stop_ids=(stop,)))
+    assert [t.id for t in reply] == said[: said.index(stop)]
+    assert reply.finish == "stop"
+
+
+def test_a_cancelled_reply_ends_and_frees_its_place(engine: Engine) -> None:
+    reply = engine.submit([1, 2, 3], Sampling(max_tokens=3000, temperature=0))
+    for count, _ in enumerate(reply):
+        if count == 3:
+            reply.cancel()
+    assert reply.finish == "cancelled"
+    assert reply.stats.output_tokens < 3000
+    assert len(ids_of(engine, [4, 5], max_tokens=2000)) == 2000
+
+
+def test_close_ends_what_is_under_way(folder: ModelFolder) -> None:
+    engine = Engine(folder, EngineOptions(cache_tokens=4096))
+    reply = engine.submit([1], Sampling(max_tokens=4000))
+    closer = threading.Timer(0.05, engine.close)
+    closer.start()
+    list(reply)
+    assert reply.finish == "cancelled"
+    with pytest.raises(EngineError, match="closed"):
+        engine.submit([1])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "says"),
+    [([], "empty"), ([0, 512], "512 is outside"), ([-1], "-1 is outside"), ([1] * 4096, "4096 tokens.*holds 4096")],
+)
+def test_prompts_that_cannot_be_served(engine: Engine, prompt: list[int], says: str) -> None:
+    with pytest.raises(EngineError, match=says):
+        engine.submit(prompt)
+
+
+def test_a_grammar_allows_only_its_own_and_forced_tokens_take_no_step(engine: Engine) -> None:
+    class Script:
+        """Any of 3 and 4, then 7 8 9, and so on."""
+
+        def __init__(self) -> None:
+            self.taken: list[int] = []
+
+        def mask(self) -> np.ndarray:
+            bits = np.zeros(engine.config.vocab // 32, np.uint32)
+            bits[0] = (1 << 3) | (1 << 4)
+            return bits
+
+        def accept(self, id: int) -> None:
+            self.taken.append(id)
+
+        def forced(self) -> list[int]:
+            return [7, 8, 9]
+
+    script = Script()
+    reply = engine.submit([1, 2], Sampling(max_tokens=10, temperature=1, seed=1), script)
+    said = [t.id for t in reply]
+    assert len(said) == 10 and said == script.taken
+    assert all(id in (3, 4) for id in said[::4]) and said[1:4] == [7, 8, 9] == said[5:8]
+    assert reply.stats.forced_tokens == 7
+
+
+def test_experts_seen_are_those_that_wrote_the_reply(engine: Engine) -> None:
+    reply = engine.submit([1, 2, 3], Sampling(max_tokens=1, temperature=0))
+    list(reply)
+    assert not reply.stats.experts_seen.any()  # the first token comes from the prompt alone
+    reply = engine.submit([1, 2, 3], Sampling(max_tokens=2, temperature=0))
+    list(reply)
+    assert reply.stats.experts_seen.sum(1).tolist() == [engine.config.experts_per_token] * engine.config.sparse_layers
+
+
+def drawn(logits: list[float], count: int = 2000, **settings: object) -> np.ndarray:
+    """Shares of the ids drawn."""
+    sampler = Sampler(Sampling(**{"seed": 0, **settings}), [], len(logits))  # type: ignore[arg-type]
+    row = np.asarray(logits, np.float32)
+    ids = [sampler.draw(row, None).id for _ in range(count)]
+    return np.bincount(ids, minlength=len(logits)) / count
+
+
+def test_sampling_follows_the_probabilities() -> None:
+    logits = np.log([0.5, 0.3, 0.15, 0.05]).tolist()
+    np.testing.assert_allclose(drawn(logits, 20000), [0.5, 0.3, 0.15, 0.05], atol=0.012)
+    np.testing.assert_allclose(drawn(logits, temperature=0), [1, 0, 0, 0])
+    np.testing.assert_allclose(drawn(logits, 20000, top_k=2), [0.625, 0.375, 0, 0], atol=0.012)
+    np.testing.assert_allclose(drawn(logits, 20000, top_p=0.6), [0.625, 0.375, 0, 0], atol=0.012)
+    np.testing.assert_allclose(drawn(logits, 20000, min_p=0.2), np.array([10, 6, 3, 0]) / 19, atol=0.012)
+    sharp = np.array([0.5, 0.3, 0.15, 0.05]) ** 2
+    np.testing.assert_allclose(drawn(logits, 20000, temperature=0.5), sharp / sharp.sum(), atol=0.012)
+    np.testing.assert_allclose(drawn(logits, logit_bias={3: 100.0}), [0, 0, 0, 1])
+
+
+def test_penalties() -> None:
+    row = np.asarray([2.0, 1.9, -1.0], np.float32)
+    presence = Sampler(Sampling(temperature=0, presence_penalty=0.5), [], 3)
+    assert [presence.draw(row, None).id for _ in range(3)] == [0, 1, 0]
+    frequency = Sampler(Sampling(temperature=0, frequency_penalty=0.15), [], 3)
+    assert [frequency.draw(row, None).id for _ in range(4)] == [0, 1, 0, 1]
+    repetition = Sampler(Sampling(temperature=0, repetition_penalty=2.0), [0], 3)
+    assert repetition.draw(row, None).id == 1
+
+
+def test_logprobs_are_those_of_the_model() -> None:
+    sampler = Sampler(Sampling(temperature=0, logprobs=True, top_logprobs=2, logit_bias={1: 9.0}), [], 3)
+    token = sampler.draw(np.log(np.asarray([0.7, 0.2, 0.1], np.float32)), None)
+    assert token.id == 1
+    assert token.logprob == pytest.approx(np.log(0.2), abs=1e-6)
+    assert [id for id, _ in token.top] == [0, 1]
+    assert token.top[0][1] == pytest.approx(np.log(0.7), abs=1e-6)
+
+
+def test_a_seed_repeats_a_reply(engine: Engine) -> None:
+    one = ids_of(engine, [1, 2, 3], temperature=1.0, seed=42, top_p=0.9)
+    assert ids_of(engine, [1, 2, 3], temperature=1.0, seed=42, top_p=0.9) == one
+    assert ids_of(engine, [1, 2, 3], temperature=1.0, seed=43, top_p=0.9) != one
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"temperature": -1}, {"top_p": 0}, {"top_k": -1}, {"min_p": 2}, {"max_tokens": 0}, {"presence_penalty": 3}],
+)
+def test_sampling_out_of_range_is_refused(bad: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        Sampling(**bad)  # type: ignore[arg-type]
+
+
+def test_logits_that_are_no_numbers_end_the_reply_with_the_reason() -> None:
+    sampler = Sampler(Sampling(), [], 4)
+    with pytest.raises(ValueError, match="not finite"):
+        sampler.draw(np.full(4, np.nan, np.float32), None)
