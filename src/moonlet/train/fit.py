@@ -1,0 +1,182 @@
+"""Training from scratch on simulated conversations: steps, checkpoints, a line of progress."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from moonlet.chat.tokenizer import Tokenizer
+from moonlet.model.config import ModelConfig
+from moonlet.simulate.episode import Conversation
+from moonlet.train.muonclip import MuonClip
+from moonlet.train.network import Network, sequence_balance
+from moonlet.train.rows import Batch, Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that a run depends on besides the architecture and the data."""
+
+    steps: int = 3000
+    rows: int = 4  # of a step
+    length: int = 1024  # tokens of a row
+    long_rows: int = 2  # in the last part of the run
+    long_length: int = 2048
+    long_from: float = 0.9  # share of the run after which rows are long
+    lr: float = 5e-3  # Muon's
+    adam_share: float = 0.6
+    warmup: int = 50  # steps
+    decay_from: float = 0.6  # share of the run after which the learning rate falls linearly
+    last_lr: float = 0.02  # share of `lr` at the end
+    weight_decay: float = 0.1
+    clip: float = 1.0  # largest gradient norm
+    balance: float = 1e-3  # a step's move of a router bias
+    sequence_balance: float = 1e-4  # weight of the balance term
+    save_s: float = 120.0  # between checkpoints
+    seed: int = 0
+
+    def lr_at(self, step: int) -> float:
+        """Warm-up, constant, linear decay."""
+        if step < self.warmup:
+            return self.lr * (step + 1) / self.warmup
+        start = self.decay_from * self.steps
+        if step < start:
+            return self.lr
+        left = (self.steps - step) / (self.steps - start)
+        return self.lr * (self.last_lr + (1 - self.last_lr) * left)
+
+    def shape_at(self, step: int) -> tuple[int, int]:
+        """Rows and their length."""
+        late = step >= self.long_from * self.steps
+        return (self.long_rows, self.long_length) if late else (self.rows, self.length)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a step has to say."""
+
+    step: int
+    tokens: int  # read so far
+    loss: float  # of the assistant's own tokens
+    right: float  # share of them predicted
+    gradient: float  # norm before clipping
+    score: float  # largest attention score
+    busiest: float  # busiest expert's load as a multiple of its share, in the worst layer
+    lr: float
+    tokens_per_s: float
+
+
+class Run:
+    """A training run in a folder: `checkpoint.pt`, `progress.csv`. Opening it again goes on where it stopped."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: ModelConfig,
+        recipe: Recipe,
+        conversations: Iterator[Conversation],
+        tokenizer: Tokenizer,
+    ) -> None:
+        torch.manual_seed(recipe.seed)
+        self.folder, self.config, self.recipe = folder, config, recipe
+        self.network = Network(config)
+        self.optimiser = MuonClip(self.network, recipe.lr, recipe.weight_decay, recipe.adam_share)
+        self.rows = Rows(conversations, tokenizer)
+        self.step = 0
+        self.tokens = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.checkpoint.exists():
+            self._resume()
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint.pt"
+
+    def steps(self) -> Iterator[Progress]:
+        """Trains to the end, a step each time; saves now and then, and when it is left."""
+        saved = time.monotonic()
+        self.network.train()
+        try:
+            while self.step < self.recipe.steps:
+                progress = self._train_step()
+                self._record(progress)
+                if time.monotonic() - saved > self.recipe.save_s:
+                    self.save()
+                    saved = time.monotonic()
+                yield progress
+        finally:
+            self.save()
+
+    def _train_step(self) -> Progress:
+        start = time.monotonic()
+        batch = self.rows.batch(*self.recipe.shape_at(self.step))
+        loss, right = self._loss(batch)
+        total = loss + self.recipe.sequence_balance * sequence_balance(self.network)
+        total.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
+        lr = self.recipe.lr_at(self.step)
+        if math.isfinite(float(norm)):
+            scores = self.optimiser.step(lr)
+        else:
+            scores = [0.0]  # a step that would destroy the weights is left out
+        self.optimiser.zero_grad()
+        busiest = max(float(layer.gate.load.max() / layer.gate.load.mean()) for layer in self.network.sparse_layers())
+        for layer in self.network.sparse_layers():
+            layer.gate.balance(self.recipe.balance)
+        self.step += 1
+        self.tokens += batch.weights.size
+        speed = batch.weights.size / (time.monotonic() - start)
+        return Progress(
+            self.step, self.tokens, float(loss), right, float(norm), max(scores), busiest, lr, speed
+        )
+
+    def _loss(self, batch: Batch) -> tuple[Tensor, float]:
+        """Weighted cross-entropy, and how often the assistant's own tokens are predicted."""
+        ids = torch.from_numpy(batch.ids)
+        weights = torch.from_numpy(batch.weights)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = self.network(ids[:, :-1])
+        each = F.cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none").view_as(weights)
+        written = torch.from_numpy(batch.written)
+        right = float((logits.argmax(-1) == ids[:, 1:])[written].float().mean())
+        return (each * weights).sum() / weights.sum(), right
+
+    def _record(self, progress: Progress) -> None:
+        file = self.folder / "progress.csv"
+        fresh = not file.exists()
+        with file.open("a", newline="") as out:
+            writer = csv.DictWriter(out, asdict(progress))
+            if fresh:
+                writer.writeheader()
+            writer.writerow({k: round(v, 6) if isinstance(v, float) else v for k, v in asdict(progress).items()})
+
+    def save(self) -> None:
+        """Written beside and renamed: a kill leaves the old one or the new one."""
+        state: dict[str, Any] = {
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "tokens": self.tokens,
+            "taken": self.rows.taken,
+            "recipe": asdict(self.recipe),
+        }
+        beside = self.checkpoint.with_suffix(".part")
+        torch.save(state, beside)
+        os.replace(beside, self.checkpoint)
+
+    def _resume(self) -> None:
+        state = torch.load(self.checkpoint, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.tokens = state["step"], state["tokens"]
+        self.rows.skip(state["taken"])

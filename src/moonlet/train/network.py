@@ -1,0 +1,260 @@
+"""The network in PyTorch, for training: the same graph, tensor names and layout as the public checkpoints.
+
+Attention is computed in its expanded form (keys and values written out per head), which is cheaper when whole sequences
+are read at once; the engine's absorbed form gives the same numbers. The experts of a layer are kept as two tensors and
+are only split into the public names when a checkpoint is written.
+
+Shapes: B sequences, T tokens, D width, H heads, N and R the parts of a head without and with position, L latent,
+E experts, K experts a token, F expert width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from moonlet.model.config import ModelConfig
+
+# Initial values, all of them: matrices are normal with this deviation; those that write into the residual stream
+# (o_proj, down_proj) start at zero, so that a block begins as the identity; gains start at one, router biases at zero.
+INITIAL_DEVIATION = 0.02
+
+
+class Norm(nn.Module):
+    """RMSNorm: x / rms(x) * weight, statistics in float32."""
+
+    def __init__(self, width: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x.float()
+        return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps) * self.weight).to(x.dtype)
+
+
+class Attention(nn.Module):
+    """Multi-head latent attention. `largest` keeps, after a forward in training, each head's largest score."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        D, H, L = config.width, config.heads, config.latent
+        queries = H * config.head
+        if config.q_rank is None:
+            self.q_proj = nn.Linear(D, queries, bias=False)
+        else:
+            self.q_a_proj = nn.Linear(D, config.q_rank, bias=False)
+            self.q_a_layernorm = Norm(config.q_rank, config.eps)
+            self.q_b_proj = nn.Linear(config.q_rank, queries, bias=False)
+        self.kv_a_proj_with_mqa = nn.Linear(D, L + config.rope, bias=False)
+        self.kv_a_layernorm = Norm(L, config.eps)
+        self.kv_b_proj = nn.Linear(L, H * (config.nope + config.value), bias=False)
+        self.o_proj = nn.Linear(H * config.value, D, bias=False)
+        self.largest: Tensor | None = None
+
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        c = self.config
+        B, T, _ = x.shape
+        q = self.q_proj(x) if c.q_rank is None else self.q_b_proj(self.q_a_layernorm(self.q_a_proj(x)))
+        q = q.view(B, T, c.heads, c.head).transpose(1, 2)
+        latent, k_rope = self.kv_a_proj_with_mqa(x).split([c.latent, c.rope], dim=-1)
+        kv = self.kv_b_proj(self.kv_a_layernorm(latent)).view(B, T, c.heads, c.nope + c.value).transpose(1, 2)
+        k_nope, v = kv.split([c.nope, c.value], dim=-1)
+        q = torch.cat([q[..., : c.nope], rotate(q[..., c.nope :], cosine, sine)], dim=-1)
+        k_rope = rotate(k_rope[:, None], cosine, sine).expand(-1, c.heads, -1, -1)
+        k = torch.cat([k_nope, k_rope], dim=-1)
+        if self.training:
+            with torch.no_grad():
+                # A bound, not the maximum itself: |q| |k| over the batch costs nothing beside the product.
+                self.largest = _largest_scores(q, k, c.score_scale)
+        read = F.scaled_dot_product_attention(q, k, v.contiguous(), is_causal=True, scale=c.score_scale)
+        return self.o_proj(read.transpose(1, 2).reshape(B, T, c.heads * c.value))
+
+
+def _largest_scores(q: Tensor, k: Tensor, scale: float, rows: int = 64) -> Tensor:
+    """Largest score of each head (H,), over evenly spaced queries of the batch and all keys before them."""
+    T = q.shape[2]
+    at = torch.linspace(T - 1, 0, min(rows, T), device=q.device).long()
+    scores = q[:, :, at] @ k.transpose(-1, -2) * scale
+    future = torch.arange(T, device=q.device)[None, :] > at[:, None]
+    return scores.masked_fill(future, float("-inf")).float().amax(dim=(0, 2, 3))
+
+
+def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Turns the pairs (2i, 2i+1) of the last axis. x: (..., T, R); cosine, sine: (T, R/2)."""
+    even, odd = x[..., 0::2], x[..., 1::2]
+    return torch.stack([even * cosine - odd * sine, odd * cosine + even * sine], dim=-1).flatten(-2).to(x.dtype)
+
+
+class Mlp(nn.Module):
+    """down(silu(gate x) * up x)."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(width, inner, bias=False)
+        self.up_proj = nn.Linear(width, inner, bias=False)
+        self.down_proj = nn.Linear(inner, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class Router(nn.Module):
+    """Sigmoid scores; a bias, moved by hand and not by gradient, steers the choice and keeps experts evenly busy."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.weight = nn.Parameter(torch.empty(config.experts, config.width))
+        self.register_buffer("e_score_correction_bias", torch.zeros(config.experts))
+        self.register_buffer("load", torch.zeros(config.experts), persistent=False)  # tokens since the last balance
+        self.e_score_correction_bias: Tensor
+        self.load: Tensor
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Chosen experts (T, K), their weights (T, K) and all scores (T, E), of x (T, D)."""
+        c = self.config
+        with torch.autocast(x.device.type, enabled=False):
+            scores = torch.sigmoid(x.float() @ self.weight.float().T)
+        chosen = torch.topk(scores.detach() + self.e_score_correction_bias, c.experts_per_token, dim=-1).indices
+        weights = scores.gather(1, chosen)
+        if c.normalise:
+            weights = weights / (weights.sum(-1, keepdim=True) + 1e-20)
+        if self.training:
+            self.load += torch.bincount(chosen.flatten(), minlength=c.experts)
+        return chosen, weights * c.routed_scale, scores
+
+    @torch.no_grad()
+    def balance(self, rate: float) -> None:
+        """Moves the bias by `rate` towards experts that got less than their share (arXiv 2408.15664)."""
+        self.e_score_correction_bias += rate * torch.sign(self.load.mean() - self.load)
+        self.load.zero_()
+
+
+class Experts(nn.Module):
+    """All experts of a layer: gate_up (E, 2F, D) and down (E, D, F)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        E, D, inner = config.experts, config.width, config.expert_width
+        self.gate_up = nn.Parameter(torch.empty(E, 2 * inner, D))
+        self.down = nn.Parameter(torch.empty(E, D, inner))
+
+    def forward(self, x: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
+        """Sum over each token's chosen experts of weight * expert. x: (T, D), chosen and weights: (T, K)."""
+        order = chosen.flatten().argsort(stable=True)
+        token = order // chosen.shape[1]
+        counts = torch.bincount(chosen.flatten(), minlength=len(self.gate_up)).tolist()
+        rows = x[token].split(counts)
+        parts = []
+        for e, part in enumerate(rows):
+            gate, up = F.linear(part, self.gate_up[e].to(part.dtype)).chunk(2, dim=-1)
+            parts.append(F.linear(F.silu(gate) * up, self.down[e].to(part.dtype)))
+        out = torch.cat(parts) * weights.flatten()[order, None].to(x.dtype)
+        return torch.zeros_like(x).index_add_(0, token, out)
+
+
+class Sparse(nn.Module):
+    """Router, experts and the shared experts, which run as one."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.gate = Router(config)
+        self.experts = Experts(config)
+        if config.shared_experts:
+            self.shared_experts = Mlp(config.width, config.shared_width)
+        self.scores: Tensor | None = None  # of the last forward, for the sequence-wise balance term
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = x.reshape(-1, x.shape[-1])
+        chosen, weights, scores = self.gate(flat)
+        self.scores = scores.view(*x.shape[:-1], -1) if self.training else None
+        out = self.experts(flat, chosen, weights).view_as(x)
+        return out + self.shared_experts(x) if hasattr(self, "shared_experts") else out
+
+
+class Block(nn.Module):
+    def __init__(self, config: ModelConfig, index: int) -> None:
+        super().__init__()
+        self.input_layernorm = Norm(config.width, config.eps)
+        self.self_attn = Attention(config)
+        self.post_attention_layernorm = Norm(config.width, config.eps)
+        dense = index < config.dense_layers
+        self.mlp = Mlp(config.width, config.dense_width) if dense else Sparse(config)
+
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), cosine, sine)
+        out: Tensor = x + self.mlp(self.post_attention_layernorm(x))
+        return out
+
+
+class Body(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.embed_tokens = nn.Embedding(config.vocab, config.width)
+        self.layers = nn.ModuleList(Block(config, i) for i in range(config.layers))
+        self.norm = Norm(config.width, config.eps)
+
+
+class Network(nn.Module):
+    """Only the sigmoid router without groups is trained: that is K2's."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        assert config.router == "sigmoid" and config.groups == 1, "only K2's kind of router is trained"
+        self.config = config
+        self.model = Body(config)
+        self.lm_head = nn.Linear(config.width, config.vocab, bias=False)
+        if config.tied:
+            self.lm_head.weight = self.model.embed_tokens.weight
+        angles = torch.arange(config.max_positions)[:, None] * torch.tensor(config.inverse_frequencies())
+        self.register_buffer("cosine", angles.cos() * config.rotation_scale, persistent=False)
+        self.register_buffer("sine", angles.sin() * config.rotation_scale, persistent=False)
+        self.cosine: Tensor
+        self.sine: Tensor
+        self._initialise()
+
+    @torch.no_grad()
+    def _initialise(self) -> None:
+        for name, weight in self.named_parameters():
+            if name.endswith(("o_proj.weight", "down_proj.weight", "experts.down")):
+                nn.init.zeros_(weight)
+            elif weight.ndim >= 2:
+                nn.init.normal_(weight, std=INITIAL_DEVIATION)
+
+    def hidden(self, ids: Tensor) -> Tensor:
+        """ids (B, T) to the normalised states (B, T, D) that the head reads."""
+        x = self.model.embed_tokens(ids)
+        cosine, sine = self.cosine[: ids.shape[1]], self.sine[: ids.shape[1]]
+        for block in self.model.layers:
+            x = block(x, cosine, sine)
+        out: Tensor = self.model.norm(x)
+        return out
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Logits (B, T, V)."""
+        logits: Tensor = self.lm_head(self.hidden(ids))
+        return logits
+
+    def sparse_layers(self) -> list[Sparse]:
+        return [block.mlp for block in self.model.layers if isinstance(block.mlp, Sparse)]
+
+    def attentions(self) -> list[Attention]:
+        return [block.self_attn for block in self.model.layers]
+
+
+def sequence_balance(network: Network) -> Tensor:
+    """The sequence-wise balance term of DeepSeek-V3 (arXiv 2412.19437, eq. 17-20), summed over layers; 1 a layer is
+    perfect balance."""
+    total = torch.zeros(())
+    for layer in network.sparse_layers():
+        scores = layer.scores
+        assert scores is not None, "the term needs a forward in training mode"
+        E, K = layer.gate.config.experts, layer.gate.config.experts_per_token
+        chosen = torch.topk(scores.detach() + layer.gate.e_score_correction_bias, K, dim=-1).indices
+        share = F.one_hot(chosen, E).sum(2).float().mean(1) * E / K  # (B, E)
+        probability = (scores / scores.sum(-1, keepdim=True)).mean(1)
+        total = total + (share * probability).sum(-1).mean()
+    return total

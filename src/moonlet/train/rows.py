@@ -1,0 +1,79 @@
+"""Conversations as rows of tokens: what the network reads, and how much each token counts."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moonlet.chat.template import Segment, render_segments
+from moonlet.chat.tokenizer import Tokenizer
+from moonlet.simulate.episode import Conversation
+
+PROMPT_WEIGHT = 0.1  # of a token the assistant reads, against 1 of one it must write
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """ids (B, T + 1) and weights (B, T): weights[b, t] counts the prediction of ids[b, t + 1]."""
+
+    ids: NDArray[np.int64]
+    weights: NDArray[np.float32]
+
+    @property
+    def written(self) -> NDArray[np.bool_]:
+        """Which predictions are the assistant's own."""
+        return self.weights == 1.0
+
+
+class Rows:
+    """Packs an endless stream of conversations. `taken` counts them, so that a stopped run can skip to its place."""
+
+    def __init__(self, conversations: Iterator[Conversation], tokenizer: Tokenizer) -> None:
+        self.conversations = conversations
+        self.tokenizer = tokenizer
+        self.taken = 0
+        pad = tokenizer.special("[PAD]")
+        assert pad is not None, "the small vocabulary has a padding token"
+        self.pad = pad
+
+    def skip(self, count: int) -> None:
+        for _ in range(count):
+            next(self.conversations)
+        self.taken += count
+
+    def batch(self, rows: int, length: int) -> Batch:
+        """Rows of `length` + 1 tokens. Every row begins with a conversation; none runs on into the next row."""
+        ids = np.full((rows, length + 1), self.pad, np.int64)
+        weights = np.zeros((rows, length + 1), np.float32)
+        for row in range(rows):
+            at = 0
+            while at < length // 2 or at == 0:  # a conversation cut to less than half a row has lost its use
+                pieces = self._cut(length + 1 - at)
+                for piece in pieces:
+                    end = at + len(piece.ids)
+                    ids[row, at:end] = piece.ids
+                    weights[row, at:end] = 1.0 if piece.trained else PROMPT_WEIGHT
+                    at = end
+        return Batch(ids, weights[:, 1:])
+
+    def _cut(self, room: int) -> list[Segment]:
+        """The next conversation, as many of its turns as there is room for; what can have no turn is passed over."""
+        while True:
+            one = next(self.conversations)
+            self.taken += 1
+            segments = render_segments(self.tokenizer, "moonlet", one.messages, one.tools, generate=False)
+            kept: deque[Segment] = deque()
+            used = best = 0
+            for i, segment in enumerate(segments):
+                used += len(segment.ids)
+                if used > room:
+                    break
+                if segment.trained:
+                    best = i + 1
+            kept.extend(segments[:best])
+            if kept:
+                return list(kept)
