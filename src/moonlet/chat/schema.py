@@ -1,0 +1,104 @@
+"""Tools' JSON schemas as they are enforced on calls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+# Formats that can be enforced. Others only inform, as the standard of JSON schema has it.
+_FORMATS = {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri"}
+
+# Where schemas lie in schemas: one, a list, or a named collection.
+_ONE = ("items", "additionalProperties")
+_LISTS = ("anyOf", "oneOf", "allOf", "prefixItems", "items")
+_NAMED = ("properties", "$defs", "definitions", "patternProperties")
+
+# Beside one of these an object's properties are not all in its own list, or are told from it in other ways.
+_OPEN = ("additionalProperties", "patternProperties", "allOf", "anyOf", "oneOf", "$ref")
+
+
+class SchemaError(Exception):
+    """A tool's schema that cannot be enforced."""
+
+    def __init__(self, tool: str, keyword: str | None, reason: str) -> None:
+        what = f"{keyword} {reason}" if keyword else reason
+        super().__init__(f"the schema of tool {tool!r} cannot be enforced: {what}")
+        self.tool = tool
+        self.keyword = keyword
+
+
+def enforceable(tool: str, schema: Any) -> dict[str, Any]:
+    """A tool's schema without what only informs, and closed where nothing says that it is open: the result allows
+    nothing that the declared schema forbids. Raises SchemaError if its arguments are no object."""
+    kind = schema.get("type", "object") if isinstance(schema, dict) else None
+    if kind != "object" and not (isinstance(kind, list) and "object" in kind):
+        raise SchemaError(tool, "type", "must be object, because arguments have names")
+    # A tool that declares nothing takes nothing.
+    whole = {**(schema or {"properties": {}}), "type": "object"}
+    prepared: dict[str, Any] = _prepared(whole, close=not _merges(whole))
+    return prepared
+
+
+def explain(tool: str, complaint: str) -> SchemaError:
+    """What llguidance says of a schema, in terms of its keywords."""
+    line = " ".join(complaint.split())
+    if unknown := re.match(r"Unimplemented keys: \[(.*)\]", line):
+        return SchemaError(tool, unknown[1].replace('"', ""), "is not supported")
+    if line.startswith("oneOf"):
+        return SchemaError(tool, "oneOf", "has branches that one value could match together; use anyOf")
+    for beginning, keyword in (
+        ("regex", "pattern"),
+        ("Pointer", "$ref"),
+        ("Resource", "$ref"),
+        ("Invalid type", "type"),
+    ):
+        if line.startswith(beginning):
+            return SchemaError(tool, keyword, f"is not usable ({line})")
+    if misplaced := re.match(r"(\w+) (must be .*)", line):
+        return SchemaError(tool, misplaced[1], misplaced[2])
+    return SchemaError(tool, None, line)
+
+
+def _prepared(schema: Any, close: bool) -> Any:
+    if not isinstance(schema, dict):
+        return schema
+    out = dict(schema)
+    for key, value in schema.items():
+        if key in _NAMED and isinstance(value, dict):
+            out[key] = {name: _prepared(inner, close) for name, inner in value.items()}
+        elif key in _LISTS and isinstance(value, list):
+            out[key] = [_prepared(inner, close) for inner in value]
+        elif key in _ONE:
+            out[key] = _prepared(value, close)
+    if isinstance(out.get("format"), str) and out["format"] not in _FORMATS:
+        del out["format"]
+    if out.get("uniqueItems") is False:
+        del out["uniqueItems"]
+    if close and _closable(out):
+        out["additionalProperties"] = False
+    return out
+
+
+def _closable(schema: Mapping[str, Any]) -> bool:
+    """Whether an object lists all properties that a call should have. The standard would allow any others."""
+    properties, required = schema.get("properties"), schema.get("required", [])
+    listed = (
+        isinstance(properties, dict) and isinstance(required, list) and all(name in properties for name in required)
+    )
+    return listed and not any(key in schema for key in _OPEN)
+
+
+def _merges(schema: Any) -> bool:
+    """Whether objects are put together from several lists of properties, each of which must stay open for others."""
+    if not isinstance(schema, dict):
+        return False
+    branches = schema.get("allOf")
+    if isinstance(branches, list) and len(branches) > 1:
+        return True
+    if "properties" in schema and any(key in schema for key in ("$ref", "allOf", "anyOf", "oneOf")):
+        return True
+    inner = [schema.get(key) for key in _ONE]
+    inner += [child for key in _LISTS if isinstance(schema.get(key), list) for child in schema[key]]
+    inner += [child for key in _NAMED if isinstance(schema.get(key), dict) for child in schema[key].values()]
+    return any(_merges(child) for child in inner)
