@@ -87,9 +87,9 @@ def _config(model_type: str, sizes: str, **rest: Any) -> dict[str, Any]:
 # fmt: off
 #                                vocab   D ls H  qr  L  N  R  v  dw dl  E K s  F
 _CONFIGS: dict[str, dict[str, Any]] = {
-    "k2": _config("kimi_k2",     "512  160  3 4  96 64 32 64 32 288  1 16 4 1 64",
+    "k2": _config("kimi_k2",     "512  160  3 4  96 64 32 64 32 288  1 24 6 1 64",
                   routed_scaling_factor=2.827, rope_scaling=_yarn(32.0, 1.0), eos_token_id=257),
-    "k2-thinking": _config("kimi_k2", "301 104 4 3 40 48 20 64 24 136 1 12 3 1 36",  # as Instruct-0905: factor 64
+    "k2-thinking": _config("kimi_k2", "301 104 3 3 40 48 20 64 24 136 1 20 6 1 36",  # as Instruct-0905: factor 64
                   routed_scaling_factor=2.827, rope_scaling=_yarn(64.0, 1.0), rms_norm_eps=1e-5),
     "k2.5": _config("kimi_k2",   "320   96  2 2  32 32 16 64 16  64  1  8 2 1 32",
                   routed_scaling_factor=2.827, rope_scaling=_yarn(64.0, 32.0), rms_norm_eps=1e-5),
@@ -160,7 +160,7 @@ def write(
     random = torch.Generator().manual_seed(seed)
     tensors: dict[str, torch.Tensor] = {}
     for name, shape in _shapes(core):
-        for part, tensor in _encode(name, _draw(name, shape, random), dtype).items():
+        for part, tensor in _encode(name, _draw(name, shape, core, random), dtype).items():
             tensors[prefix + part] = tensor.contiguous()
     if core["model_type"] == "kimi_k2":
         # Some public files carry this leftover, of a width that is nobody's.
@@ -227,16 +227,20 @@ def _mlp_shapes(prefix: str, width: int, inner: int) -> Iterator[tuple[str, tupl
     yield f"{prefix}.down_proj.weight", (width, inner)
 
 
-def _draw(name: str, shape: tuple[int, ...], random: torch.Generator) -> torch.Tensor:
+def _draw(name: str, shape: tuple[int, ...], core: Mapping[str, Any], random: torch.Generator) -> torch.Tensor:
     """Random float32 values of a scale that suits the tensor's place."""
     values = torch.randn(shape, generator=random)
     if name.endswith("e_score_correction_bias"):
-        return 0.1 * values
+        return 0.2 * values
     if len(shape) == 1:
         return 1 + 0.1 * values  # norms
     if name.endswith("embed_tokens.weight"):
         return values
-    gain = 2.0 if name.endswith("mlp.gate.weight") else 1.0  # a decided router: few near ties
+    gain = 1.0
+    if ".mlp.experts." in name and name.endswith("down_proj.weight"):
+        # K experts together weigh half as much as a dense layer. Experts are few here, so that each counts for much: a
+        # token that a rounding error sends to another one would else change more than in a model of hundreds.
+        gain = min(1.0, math.sqrt(core["num_experts_per_tok"]) / core["routed_scaling_factor"]) / 2
     return values * gain / math.sqrt(shape[1])
 
 

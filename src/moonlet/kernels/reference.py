@@ -27,10 +27,8 @@ Format = Literal["f32", "bf16", "int8", "int4"]
 GROUP = 32  # columns that share a scale
 BLOCK = 32  # rows that are stored together
 
-_LIMIT = {
-    "int8": 127,
-    "int4": 7,
-}  # the largest code; quantising leaves -8 out, codes that come from elsewhere may use it
+# The largest code. Quantising never gives -8, but codes that were quantised elsewhere may hold it.
+_LIMIT = {"int8": 127, "int4": 7}
 _TILE_BYTES = {"f32": 4096, "bf16": 2048, "int8": 1024 + 64, "int4": 512 + 64}  # of BLOCK x GROUP weights
 
 
