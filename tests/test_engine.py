@@ -172,6 +172,22 @@ def test_a_grammar_allows_only_its_own_and_forced_tokens_take_no_step(engine: En
     assert reply.stats.forced_tokens == 7
 
 
+def test_a_grammar_that_fails_ends_its_own_reply_only(engine: Engine) -> None:
+    class Broken:
+        def mask(self) -> None:
+            raise RuntimeError("no such rule")
+
+        def accept(self, id: int) -> None: ...
+
+        def forced(self) -> list[int]:
+            return []
+
+    bystander = engine.submit([1, 2, 3], Sampling(max_tokens=100, temperature=0))
+    with pytest.raises(EngineError, match="no such rule"):
+        list(engine.submit([4, 5], Sampling(), Broken()))
+    assert len(list(bystander)) == 100
+
+
 def test_experts_seen_are_those_that_wrote_the_reply(engine: Engine) -> None:
     reply = engine.submit([1, 2, 3], Sampling(max_tokens=1, temperature=0))
     list(reply)

@@ -106,14 +106,13 @@ class Sequence:
         try:
             mask = self.constraint.mask() if self.constraint else None
             token = self.sampler.draw(logits, mask)
-        except ValueError as error:
-            return self.end("error", str(error))
-        if not self._append(token) or self.constraint is None:
-            return
-        for id in self.constraint.forced():
-            self.reply.stats.forced_tokens += 1
-            if not self._append(self.sampler.note(id)):
-                return
+            if self._append(token) and self.constraint:
+                for id in self.constraint.forced():
+                    self.reply.stats.forced_tokens += 1
+                    if not self._append(self.sampler.note(id)):
+                        return
+        except Exception as error:  # a grammar of the caller's making: its reply fails, the others go on
+            self.end("error", str(error) or type(error).__name__)
 
     def _append(self, token: Token) -> bool:
         """False when the reply is over."""

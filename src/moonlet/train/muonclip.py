@@ -26,7 +26,8 @@ def orthogonalise(x: Tensor) -> Tensor:
     for _ in range(STEPS):
         gram = y @ y.mT
         y = a * y + (b * gram + c * gram @ gram) @ y
-    return (y.mT if tall else y).to(x.dtype)
+    out: Tensor = (y.mT if tall else y).to(x.dtype)
+    return out
 
 
 class Muon(Optimizer):
@@ -36,7 +37,7 @@ class Muon(Optimizer):
         super().__init__(list(weights), {"lr": lr, "momentum": momentum, "decay": decay})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
             lr, mu = group["lr"], group["momentum"]
             for weight in group["params"]:
@@ -84,7 +85,8 @@ class MuonClip:
     def __init__(self, network: Network, lr: float, decay: float = 0.1, adam_share: float = 1.0) -> None:
         self.network = network
         self.adam_share = adam_share
-        matrices, others = [], []
+        matrices: list[Tensor] = []
+        others: list[Tensor] = []
         for name, weight in network.named_parameters():
             plain = weight.ndim < 2 or "embed_tokens" in name or "lm_head" in name
             (others if plain else matrices).append(weight)

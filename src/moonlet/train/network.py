@@ -31,7 +31,8 @@ class Norm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         wide = x.float()
-        return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps) * self.weight).to(x.dtype)
+        out: Tensor = (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps) * self.weight).to(x.dtype)
+        return out
 
 
 class Attention(nn.Module):
@@ -70,7 +71,8 @@ class Attention(nn.Module):
                 # A bound, not the maximum itself: |q| |k| over the batch costs nothing beside the product.
                 self.largest = _largest_scores(q, k, c.score_scale)
         read = F.scaled_dot_product_attention(q, k, v.contiguous(), is_causal=True, scale=c.score_scale)
-        return self.o_proj(read.transpose(1, 2).reshape(B, T, c.heads * c.value))
+        out: Tensor = self.o_proj(read.transpose(1, 2).reshape(B, T, c.heads * c.value))
+        return out
 
 
 def _largest_scores(q: Tensor, k: Tensor, scale: float, rows: int = 64) -> Tensor:
@@ -98,7 +100,8 @@ class Mlp(nn.Module):
         self.down_proj = nn.Linear(inner, width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        out: Tensor = self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        return out
 
 
 class Router(nn.Module):
@@ -147,7 +150,7 @@ class Experts(nn.Module):
         order = chosen.flatten().argsort(stable=True)
         token = order // chosen.shape[1]
         counts = torch.bincount(chosen.flatten(), minlength=len(self.gate_up)).tolist()
-        rows = x[token].split(counts)
+        rows = torch.split(x[token], counts)
         parts = []
         for e, part in enumerate(rows):
             gate, up = F.linear(part, self.gate_up[e].to(part.dtype)).chunk(2, dim=-1)
@@ -171,8 +174,10 @@ class Sparse(nn.Module):
         flat = x.reshape(-1, x.shape[-1])
         chosen, weights, scores = self.gate(flat)
         self.scores = scores.view(*x.shape[:-1], -1) if self.training else None
-        out = self.experts(flat, chosen, weights).view_as(x)
-        return out + self.shared_experts(x) if hasattr(self, "shared_experts") else out
+        out: Tensor = self.experts(flat, chosen, weights).view_as(x)
+        if hasattr(self, "shared_experts"):
+            out = out + self.shared_experts(x)
+        return out
 
 
 class Block(nn.Module):
@@ -242,7 +247,7 @@ class Network(nn.Module):
         return [block.mlp for block in self.model.layers if isinstance(block.mlp, Sparse)]
 
     def attentions(self) -> list[Attention]:
-        return [block.self_attn for block in self.model.layers]
+        return [block.self_attn for block in self.model.layers if isinstance(block, Block)]
 
 
 def sequence_balance(network: Network) -> Tensor:

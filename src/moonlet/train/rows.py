@@ -26,7 +26,8 @@ class Batch:
     @property
     def written(self) -> NDArray[np.bool_]:
         """Which predictions are the assistant's own."""
-        return self.weights == 1.0
+        own: NDArray[np.bool_] = self.weights == 1.0
+        return own
 
 
 class Rows:

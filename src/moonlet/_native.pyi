@@ -1,0 +1,115 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+PAGE: int
+
+class StoreError(OSError): ...
+
+class ExpertStore:
+    def __init__(self) -> None: ...
+    def add_layer(self, path: str, offset: int, experts: int, row_bytes: int) -> None: ...
+
+class Shape:
+    def __init__(self) -> None: ...
+    V: int
+    D: int
+    layers: int
+    H: int
+    q_rank: int
+    L: int
+    N: int
+    R: int
+    value: int
+    dense_width: int
+    dense_layers: int
+    E: int
+    K: int
+    shared_width: int
+    F: int
+    router: int
+    groups: int
+    groups_kept: int
+    normalise: bool
+    routed_scale: float
+    eps: float
+    score_scale: float
+    rotation_scale: float
+    inverse_frequencies: list[float]
+
+class Model:
+    def step(
+        self,
+        ids: NDArray[np.int32],
+        positions: NDArray[np.int32],
+        sequences: NDArray[np.int32],
+        pages: NDArray[np.int32],
+        want: NDArray[np.int32],
+        logits: NDArray[np.float32],
+        chosen: NDArray[np.int32] | None = None,
+    ) -> None: ...
+    @property
+    def threads(self) -> int: ...
+    @property
+    def cache_bytes(self) -> int: ...
+    @property
+    def workspace_bytes(self) -> int: ...
+
+def load(
+    shape: Shape,
+    arrays: dict[str, NDArray[Any]],
+    dense: str,
+    experts: str,
+    store: ExpertStore,
+    tokens: int,
+    rows: int,
+    pages: int,
+    threads: int,
+    exact: bool,
+    isa: str,
+) -> Model: ...
+def isa() -> str: ...
+def isas() -> list[str]: ...
+def cores() -> int: ...
+def packed_bytes(format: str, rows: int, cols: int) -> int: ...
+def pack(weight: NDArray[Any], format: str) -> NDArray[np.uint8]: ...
+def pack_codes(codes: NDArray[np.int8], scales: NDArray[np.uint16], format: str) -> NDArray[np.uint8]: ...
+def unpack(packed: NDArray[np.uint8], format: str, rows: int, cols: int) -> NDArray[np.float32]: ...
+def quantise(x: NDArray[np.float32], isa: str = "") -> tuple[NDArray[np.int8], NDArray[np.float32]]: ...
+def matmul(
+    packed: NDArray[np.uint8],
+    format: str,
+    rows: int,
+    cols: int,
+    x: NDArray[np.float32],
+    exact: bool,
+    isa: str = "",
+) -> NDArray[np.float32]: ...
+def swiglu(
+    gate: NDArray[np.uint8],
+    up: NDArray[np.uint8],
+    format: str,
+    rows: int,
+    cols: int,
+    x: NDArray[np.float32],
+    exact: bool,
+    isa: str = "",
+) -> NDArray[np.float32]: ...
+def rmsnorm(
+    x: NDArray[np.float32], w: NDArray[np.float32], eps: float, isa: str = ""
+) -> NDArray[np.float32]: ...
+def route(
+    logits: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    softmax: bool,
+    K: int,
+    groups: int,
+    groups_kept: int,
+    normalise: bool,
+    scale: float,
+    isa: str = "",
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
+def attend(
+    q: NDArray[np.float32], rows: NDArray[np.float32], L: int, scale: float, bf16: bool, isa: str = ""
+) -> NDArray[np.float32]: ...
