@@ -73,8 +73,12 @@ Fresh<uint8_t, 1> pack_codes_array(const Array<const int8_t, 2>& codes, const Ar
   require((int64_t)scales.shape(0) == rows && (int64_t)scales.shape(1) == (cols + GROUP - 1) / GROUP,
           "one scale for each row and group of 32 columns");
   const int low = to == Format::int8 ? -127 : -8, high = to == Format::int8 ? 127 : 7;
-  for (int64_t i = 0; i < rows * cols; i++)
-    require(codes.data()[i] >= low && codes.data()[i] <= high, "a code is out of range");
+  bool fits = true;
+  {
+    nb::gil_scoped_release free;
+    for (int64_t i = 0; i < rows * cols; i++) fits &= codes.data()[i] >= low && codes.data()[i] <= high;
+  }
+  require(fits, "a code is out of range");
   auto out = fresh<uint8_t, 1>({(size_t)packed_bytes(to, rows, cols)});
   uint8_t* data = out.data();
   nb::gil_scoped_release free;

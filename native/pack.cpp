@@ -3,8 +3,22 @@
 #include <cmath>
 #include <cstring>
 
+// A tile is 32 rows by 32 columns. Each loop below runs over one row of a tile with fixed bounds and without branches,
+// so that the compiler turns it into vector code for any processor; ragged edges are first copied into a full row.
+
 namespace moonlet {
 namespace {
+
+constexpr int64_t SCALES = BLOCK * 2;  // bytes at the end of an integer tile
+
+uint32_t four(const void* from) {  // bytes, moved together
+  uint32_t x;
+  memcpy(&x, from, 4);
+  return x;
+}
+void set_four(uint8_t* to, uint32_t x) {
+  memcpy(to, &x, 4);
+}
 
 float value(float x) {
   return x;
@@ -13,89 +27,143 @@ float value(uint16_t x) {
   return bf16_to_float(x);
 }
 
+// A row's codes to their places in a tile.
+void place_int8(uint8_t* tile, int row, const int8_t* codes) {
+  uint8_t* to = tile + row / 16 * 512 + row % 16 * 4;
+  for (int t = 0; t < 8; t++) set_four(to + 64 * t, four(codes + 4 * t));
+}
+void place_int4(uint8_t* tile, int row, const int8_t* codes) {
+  uint8_t* to = tile + row / 16 * 256 + row % 16 * 4;
+  for (int t = 0; t < 4; t++) {
+    // Code + 8 in four bits is the code's last four bits with the highest one turned.
+    const uint32_t low = (four(codes + 8 * t) & 0x0f0f0f0f) ^ 0x08080808;
+    const uint32_t high = (four(codes + 8 * t + 4) & 0x0f0f0f0f) ^ 0x08080808;
+    set_four(to + 64 * t, low | high << 4);
+  }
+}
+void place_codes(uint8_t* tile, Format format, int row, const int8_t* codes, uint16_t scale) {
+  if (format == Format::int8)
+    place_int8(tile, row, codes);
+  else
+    place_int4(tile, row, codes);
+  memcpy(tile + block_bytes(format, GROUP) - SCALES + 2 * row, &scale, 2);
+}
+
 uint16_t bf16_up(float x) {  // the least bf16 not below a positive x
-  uint32_t bits;
-  memcpy(&bits, &x, 4);
-  return (uint16_t)((bits + 0xffff) >> 16);
+  return (uint16_t)((four(&x) + 0xffff) >> 16);
 }
 
-// Where the code of (row, col) lies in an integer tile, and which nibble.
-inline int64_t int8_at(int row, int col) {
-  return row / 16 * 512 + col / 4 * 64 + row % 16 * 4 + col % 4;
-}
-inline int64_t int4_at(int row, int col) {
-  return row / 16 * 256 + col / 8 * 64 + row % 16 * 4 + col % 4;
-}
-inline int int4_shift(int col) {
-  return col / 4 % 2 * 4;
+// Codes and scale of 32 weights.
+uint16_t quantise(int8_t* codes, const float* w, float limit) {
+  uint32_t highest = 0;  // of positive floats, the order is that of their bits
+  for (int i = 0; i < GROUP; i++) {
+    const uint32_t size = four(w + i) & 0x7fffffff;
+    highest = size > highest ? size : highest;
+  }
+  float absmax;
+  memcpy(&absmax, &highest, 4);
+  const uint16_t bits = bf16_up(absmax / limit);
+  const float scale = bf16_to_float(bits);
+  if (!(scale > 0) || !std::isfinite(scale)) {
+    memset(codes, 0, GROUP);
+    return 0;
+  }
+  // Adding 1.5 * 2^23 leaves no room for a fraction: the sum is rounded to nearest, half to even.
+  constexpr float round = 12582912.0f;
+  int32_t whole[GROUP];
+  for (int i = 0; i < GROUP; i++) {
+    float x = w[i] / scale;
+    x = x > limit ? limit : x;
+    x = (x < -limit ? -limit : x) + round;
+    whole[i] = (int32_t)(four(&x) - 0x4b400000);
+  }
+  for (int i = 0; i < GROUP; i++) codes[i] = (int8_t)whole[i];
+  return bits;
 }
 
-void clear_tile(uint8_t* tile, Format format) {
-  // int4 codes are stored with 8 added: an empty place is 0x88.
-  const int64_t bytes = block_bytes(format, GROUP), scales = BLOCK * 2;
-  memset(tile, format == Format::int4 ? 0x88 : 0, bytes - scales);
-  memset(tile + bytes - scales, 0, scales);
-}
-
-void set_code(uint8_t* tile, Format format, int row, int col, int code) {
-  if (format == Format::int8) {
-    tile[int8_at(row, col)] = (uint8_t)(int8_t)code;
+void place_floats(uint8_t* tile, Format format, int row, const float* w) {
+  if (format == Format::f32) {
+    for (int i = 0; i < GROUP; i++) memcpy(tile + 4 * (i / 2 * 64 + i % 2 * 32 + row), w + i, 4);
     return;
   }
-  uint8_t& byte = tile[int4_at(row, col)];
-  const int shift = int4_shift(col);
-  byte = (uint8_t)((byte & ~(15 << shift)) | (code + 8) << shift);
+  uint16_t bits[GROUP];
+  for (int i = 0; i < GROUP; i++) bits[i] = float_to_bf16(w[i]);
+  for (int p = 0; p < GROUP / 2; p++) set_four(tile + 128 * p + 4 * row, four(bits + 2 * p));
 }
 
-void set_scale(uint8_t* tile, Format format, int row, uint16_t scale) {
-  memcpy(tile + block_bytes(format, GROUP) - BLOCK * 2 + 2 * row, &scale, 2);
-}
-
+// 32 weights of one row.
 template <class T>
-void quantise_row(uint8_t* tile, Format format, int row, const T* w, int count) {
-  const int limit = format == Format::int8 ? 127 : 7;
-  float highest = 0;
-  for (int i = 0; i < count; i++) highest = std::fmax(highest, std::fabs(value(w[i])));
-  const uint16_t bits = bf16_up(highest / (float)limit);
-  const float scale = bf16_to_float(bits);
-  if (!(scale > 0) || !std::isfinite(scale)) return;
-  set_scale(tile, format, row, bits);
-  for (int i = 0; i < count; i++) {
-    const int code = (int)std::nearbyintf(value(w[i]) / scale);
-    set_code(tile, format, row, i, code > limit ? limit : code < -limit ? -limit : code);
+void pack_row(uint8_t* tile, Format format, int row, const T* w) {
+  if constexpr (sizeof(T) == 2)
+    if (format == Format::bf16) {
+      for (int p = 0; p < GROUP / 2; p++) set_four(tile + 128 * p + 4 * row, four(w + 2 * p));
+      return;
+    }
+  float wide[GROUP];
+  for (int i = 0; i < GROUP; i++) wide[i] = value(w[i]);
+  if (format == Format::f32 || format == Format::bf16) {
+    place_floats(tile, format, row, wide);
+    return;
   }
+  int8_t codes[GROUP];
+  const uint16_t scale = quantise(codes, wide, format == Format::int8 ? 127.0f : 7.0f);
+  place_codes(tile, format, row, codes, scale);
+}
+
+// Calls row_of(tile, row in the tile, row, group) for all rows of all tiles, those of the padding with row -1.
+template <class F>
+void for_tile_rows(uint8_t* out, Format format, int64_t rows, int64_t cols, F row_of) {
+  const int64_t groups = round_up(cols, GROUP) / GROUP, tile_bytes = block_bytes(format, GROUP);
+  for (int64_t first = 0; first < rows; first += BLOCK)
+    for (int64_t g = 0; g < groups; g++, out += tile_bytes)
+      for (int r = 0; r < BLOCK; r++) row_of(out, r, first + r < rows ? first + r : -1, g);
+}
+
+// The 32 elements of a row from column 32g: where they lie, or, at an edge, a copy filled up with zeros.
+template <class T>
+const T* group_of(T* edge, const T* w, int64_t row, int64_t g, int64_t cols) {
+  const int64_t col = g * GROUP, count = row < 0 ? 0 : cols - col < GROUP ? cols - col : GROUP;
+  if (count == GROUP) return w + row * cols + col;
+  memset(edge, 0, GROUP * sizeof(T));
+  if (count) memcpy(edge, w + row * cols + col, count * sizeof(T));
+  return edge;
 }
 
 template <class T>
 void pack_any(uint8_t* out, const T* w, Format format, int64_t rows, int64_t cols) {
-  const int64_t groups = round_up(cols, GROUP) / GROUP, tile_bytes = block_bytes(format, GROUP);
-  for (int64_t b = 0; b < round_up(rows, BLOCK) / BLOCK; b++)
-    for (int64_t g = 0; g < groups; g++, out += tile_bytes) {
-      const int64_t col = g * GROUP;
-      const int count = (int)(cols - col < GROUP ? cols - col : GROUP);
-      const int live = (int)(rows - b * BLOCK < BLOCK ? rows - b * BLOCK : BLOCK);
-      if (format == Format::int8 || format == Format::int4) {
-        clear_tile(out, format);
-        for (int r = 0; r < live; r++) quantise_row(out, format, r, w + (b * BLOCK + r) * cols + col, count);
-        continue;
+  for_tile_rows(out, format, rows, cols, [&](uint8_t* tile, int r, int64_t row, int64_t g) {
+    T edge[GROUP];
+    pack_row(tile, format, r, group_of(edge, w, row, g, cols));
+  });
+}
+
+// The 32 weights of one row of a tile.
+void unpack_row(float* w, const uint8_t* tile, Format format, int r) {
+  if (format == Format::f32) {
+    for (int i = 0; i < GROUP; i++) memcpy(w + i, tile + 4 * (i / 2 * 64 + i % 2 * 32 + r), 4);
+    return;
+  }
+  if (format == Format::bf16) {
+    uint16_t bits[GROUP];
+    for (int p = 0; p < GROUP / 2; p++) memcpy(bits + 2 * p, tile + 128 * p + 4 * r, 4);
+    for (int i = 0; i < GROUP; i++) w[i] = bf16_to_float(bits[i]);
+    return;
+  }
+  int8_t codes[GROUP];
+  if (format == Format::int8) {
+    for (int t = 0; t < 8; t++) memcpy(codes + 4 * t, tile + r / 16 * 512 + 64 * t + r % 16 * 4, 4);
+  } else {
+    for (int t = 0; t < 4; t++)
+      for (int i = 0; i < 4; i++) {
+        const int both = tile[r / 16 * 256 + 64 * t + r % 16 * 4 + i];
+        codes[8 * t + i] = (int8_t)((both & 15) - 8);
+        codes[8 * t + 4 + i] = (int8_t)((both >> 4) - 8);
       }
-      memset(out, 0, tile_bytes);
-      for (int r = 0; r < live; r++)
-        for (int i = 0; i < count; i++) {
-          const T x = w[(b * BLOCK + r) * cols + col + i];
-          if (format == Format::f32) {
-            const float f = value(x);
-            memcpy(out + 4 * (i / 2 * 64 + i % 2 * 32 + r), &f, 4);
-          } else {
-            uint16_t bits;
-            if constexpr (sizeof(T) == 2)
-              bits = x;
-            else
-              bits = float_to_bf16(x);
-            memcpy(out + 2 * (i / 2 * 64 + r * 2 + i % 2), &bits, 2);
-          }
-        }
-    }
+  }
+  uint16_t bits;
+  memcpy(&bits, tile + block_bytes(format, GROUP) - SCALES + 2 * r, 2);
+  const float scale = bf16_to_float(bits);
+  for (int i = 0; i < GROUP; i++) w[i] = (float)codes[i] * scale;
 }
 
 }  // namespace
@@ -108,41 +176,22 @@ void pack(uint8_t* out, const uint16_t* w, Format format, int64_t rows, int64_t 
 }
 
 void pack_codes(uint8_t* out, const int8_t* codes, const uint16_t* scales, Format format, int64_t rows, int64_t cols) {
-  const int64_t groups = round_up(cols, GROUP) / GROUP, tile_bytes = block_bytes(format, GROUP);
-  for (int64_t b = 0; b < round_up(rows, BLOCK) / BLOCK; b++)
-    for (int64_t g = 0; g < groups; g++, out += tile_bytes) {
-      const int count = (int)(cols - g * GROUP < GROUP ? cols - g * GROUP : GROUP);
-      clear_tile(out, format);
-      for (int64_t row = b * BLOCK; row < rows && row < (b + 1) * BLOCK; row++) {
-        set_scale(out, format, (int)(row - b * BLOCK), scales[row * groups + g]);
-        for (int i = 0; i < count; i++)
-          set_code(out, format, (int)(row - b * BLOCK), i, codes[row * cols + g * GROUP + i]);
-      }
-    }
+  const int64_t groups = round_up(cols, GROUP) / GROUP;
+  for_tile_rows(out, format, rows, cols, [&](uint8_t* tile, int r, int64_t row, int64_t g) {
+    int8_t edge[GROUP];
+    place_codes(tile, format, r, group_of(edge, codes, row, g, cols), row < 0 ? 0 : scales[row * groups + g]);
+  });
 }
 
 void unpack(float* out, const uint8_t* packed, Format format, int64_t rows, int64_t cols) {
-  const int64_t groups = round_up(cols, GROUP) / GROUP, tile_bytes = block_bytes(format, GROUP);
-  for (int64_t row = 0; row < rows; row++)
-    for (int64_t col = 0; col < cols; col++) {
-      const uint8_t* tile = packed + (row / BLOCK * groups + col / GROUP) * tile_bytes;
-      const int r = (int)(row % BLOCK), i = (int)(col % GROUP);
-      float x = 0;
-      if (format == Format::f32) {
-        memcpy(&x, tile + 4 * (i / 2 * 64 + i % 2 * 32 + r), 4);
-      } else if (format == Format::bf16) {
-        uint16_t bits;
-        memcpy(&bits, tile + 2 * (i / 2 * 64 + r * 2 + i % 2), 2);
-        x = bf16_to_float(bits);
-      } else {
-        uint16_t scale;
-        memcpy(&scale, tile + tile_bytes - BLOCK * 2 + 2 * r, 2);
-        const int code =
-            format == Format::int8 ? (int8_t)tile[int8_at(r, i)] : (tile[int4_at(r, i)] >> int4_shift(i) & 15) - 8;
-        x = (float)code * bf16_to_float(scale);
+  const int64_t tile_bytes = block_bytes(format, GROUP);
+  for (int64_t first = 0; first < rows; first += BLOCK)
+    for (int64_t col = 0; col < cols; col += GROUP, packed += tile_bytes)
+      for (int64_t r = 0; r < BLOCK && first + r < rows; r++) {
+        float w[GROUP];
+        unpack_row(w, packed, format, (int)r);
+        memcpy(out + (first + r) * cols + col, w, (cols - col < GROUP ? cols - col : GROUP) * sizeof(float));
       }
-      out[row * cols + col] = x;
-    }
 }
 
 }  // namespace moonlet

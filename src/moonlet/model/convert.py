@@ -1,0 +1,205 @@
+"""A checkpoint in the public layout -> a model folder.
+
+While it is made, the folder is called NAME.part; NAME.journal beside it says what is finished. When all is, the folder
+gets its name in one rename, so a folder under its final name is always whole. A conversion that was stopped, at
+whatever moment, goes on from its journal and ends in the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from moonlet.kernels import FORMATS, Format
+
+from .assemble import Assembly, Shards, make_steps, room_needed
+from .checkpoint import Checkpoint
+from .checksum import Meter, Progress, sha256
+from .folder import FolderError, ModelFolder, open_folder, write_meta
+from .journal import Journal
+from .layout import COPIED, FORMAT
+from .recipe import Recipe, make_recipe
+
+
+class ConvertError(Exception):
+    """There is no room for the folder, its place is taken, or it cannot be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertOptions:
+    """Number formats of the folder."""
+
+    dense: Format = "bf16"  # of all packed matrices that are not routed experts
+    experts: Format | None = None  # None: as in the checkpoint; int4 and bf16 as they are, fp8 as int8
+
+    def __post_init__(self) -> None:
+        for format in (self.dense, self.experts):
+            if format is not None and format not in FORMATS:
+                raise ValueError(f"number format {format!r} is not one of {', '.join(FORMATS)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a checkpoint comes from; `revision` is None for a folder on this machine."""
+
+    name: str
+    revision: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a conversion made. Errors: relative RMS over the first 32 rows of every matrix, 0 where nothing was lost."""
+
+    folder: ModelFolder
+    bytes: int
+    dense_error: float
+    experts_error: float
+    skipped: Mapping[str, int]  # tensors that no model of ours uses, by kind
+
+
+def convert(
+    source: Path, target: Path, options: ConvertOptions | None = None, progress: Progress | None = None
+) -> Report:
+    """Makes the model folder `target` from the checkpoint in `source`, or finishes it where one was begun.
+
+    `progress` hears of the bytes written, and read again for their sha256. Raises ConfigError, CheckpointError,
+    JournalError or ConvertError, each with one line.
+    """
+    options = options or ConvertOptions()
+    origin = Origin(source.resolve().name, None)
+    if made := finished(target, origin, options):
+        return made
+    with Checkpoint(source) as checkpoint:
+        recipe = make_recipe(checkpoint, options.dense, options.experts)
+        for shard, weights in checkpoint.by_shard(recipe.weights).items():
+            checkpoint.open_shard(shard, weights)  # everything is here: what is wrong with it is said before any work
+        here = Shards(lambda shard: None, lambda shard: None, {}, stay=True)
+        return convert_shards(checkpoint, recipe, target, origin, here, Meter(progress))
+
+
+def finished(target: Path, origin: Origin, options: ConvertOptions) -> Report | None:
+    """The report of a conversion that is done already, None where the place is free. Raises ConvertError otherwise."""
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return None
+    try:
+        folder = open_folder(target)
+    except FolderError as error:
+        raise ConvertError(f"{target} is in the way ({error}); delete it or choose another place") from None
+    source = folder.meta.get("source")
+    same = isinstance(source, dict) and source.get("name") == origin.name and options.dense == folder.formats.dense
+    if not same or options.experts not in (None, folder.formats.experts):
+        raise ConvertError(f"{target}: holds another model or other number formats; delete it or choose another place")
+    beside(target, ".journal").unlink(missing_ok=True)
+    return _report(folder)
+
+
+def beside(target: Path, ending: str) -> Path:
+    """The path of something that belongs to a folder in the making."""
+    return target.with_name(target.name + ending)
+
+
+def convert_shards(
+    checkpoint: Checkpoint, recipe: Recipe, target: Path, origin: Origin, shards: Shards, meter: Meter
+) -> Report:
+    """The conversion itself, for files that may come one after the other. The place of `target` must be free."""
+    work = beside(target, ".part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        journal = Journal(beside(target, ".journal"), _plan(checkpoint, recipe, origin))
+        try:
+            _check_room(checkpoint, recipe, work, journal, shards)
+            work.mkdir(exist_ok=True)
+            Assembly(checkpoint, recipe, work, journal, shards, meter).run()
+            _write_rest(checkpoint, recipe, work, journal, origin)
+            work.rename(target)
+            _sync(target.parent)
+        finally:
+            journal.close()
+        journal.path.unlink()
+    except OSError as error:
+        raise ConvertError(f"{error.filename or target}: {error.strerror}; mend it and run again to go on") from None
+    return _report(open_folder(target))
+
+
+def _plan(checkpoint: Checkpoint, recipe: Recipe, origin: Origin) -> dict[str, Any]:
+    """What must be the same for a conversion to go on where it was stopped."""
+    digest = hashlib.sha256((checkpoint.folder / "config.json").read_bytes())
+    digest.update(json.dumps(sorted(checkpoint.files.items())).encode())
+    if origin.revision is None:  # a revision stands for its files; a folder's may have been replaced
+        for shard in checkpoint.shards:
+            stat = (checkpoint.folder / shard).stat()
+            digest.update(f"{shard} {stat.st_size} {stat.st_mtime_ns}".encode())
+    formats = asdict(recipe.formats)
+    return {"format": FORMAT, "source": asdict(origin), "formats": formats, "files": digest.hexdigest()}
+
+
+def _check_room(checkpoint: Checkpoint, recipe: Recipe, work: Path, journal: Journal, shards: Shards) -> None:
+    steps = make_steps(checkpoint, recipe.parts, journal.parts)
+    needed = room_needed(recipe, work, steps, shards)
+    free = shutil.disk_usage(work.parent).free
+    if needed > free:
+        if not work.exists():
+            journal.path.unlink()  # nothing was begun
+        raise ConvertError(
+            f"{work.parent}: needs {needed / 1e9:.1f} GB of disk, {free / 1e9:.1f} GB are free; make room or choose "
+            f"another place"
+        )
+
+
+def _write_rest(checkpoint: Checkpoint, recipe: Recipe, work: Path, journal: Journal, origin: Origin) -> None:
+    """The small files, and moonlet.json about all of them."""
+    files: dict[str, Any] = {
+        name: {"bytes": layout.size, "sha256": journal.files[name]} for name, layout in recipe.layouts.items()
+    }
+    for name in COPIED:
+        if (checkpoint.folder / name).is_file():
+            shutil.copyfile(checkpoint.folder / name, work / name)
+            _sync(work / name)
+            files[name] = {"bytes": (work / name).stat().st_size, "sha256": sha256(work / name, Meter(None))}
+    experts = {part.key for part in recipe.parts if ".experts." in part.key}
+    write_meta(
+        work,
+        {
+            "format": FORMAT,
+            "formats": asdict(recipe.formats),
+            "source": asdict(origin),
+            "files": dict(sorted(files.items())),
+            "golden": None,
+            "error": {
+                "dense": _relative(journal, (part.key for part in recipe.parts if part.key not in experts)),
+                "experts": _relative(journal, experts),
+            },
+            "skipped": dict(sorted(checkpoint.skipped.items())),
+        },
+    )
+    _sync(work)
+
+
+def _relative(journal: Journal, keys: Iterable[str]) -> float:
+    """Root of the squared differences over the squared weights, four digits; the order of the keys does not matter."""
+    errors = [journal.parts[key] for key in keys]
+    weights = math.fsum(weight for _, weight in errors)
+    return float(f"{math.sqrt(math.fsum(error for error, _ in errors) / weights):.4g}") if weights else 0.0
+
+
+def _sync(path: Path) -> None:
+    """Brings a file, or the names in a folder, to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _report(folder: ModelFolder) -> Report:
+    meta = folder.meta
+    error, skipped = meta["error"], meta["skipped"]
+    size = sum(entry["bytes"] for entry in meta["files"].values())
+    return Report(folder, size, error["dense"], error["experts"], skipped)
