@@ -1,0 +1,45 @@
+"""How the verbs open a model."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from moonlet.chat.template import calls_tools
+from moonlet.cli import UsageError
+from moonlet.cli.progress import bytes_progress
+from moonlet.engine.engine import EngineOptions
+from moonlet.llm import LLM
+from moonlet.llm.remote import Remote
+from moonlet.local import NANO, Local, load
+
+
+def open_local(asked: argparse.Namespace) -> Local:
+    """The model on this machine that the arguments name, by default the small one."""
+    name = asked.model or NANO
+    if is_url(name):
+        raise UsageError(f"{name} is an endpoint already; name a model on this machine")
+    given = {"threads": asked.threads, "cache_tokens": asked.cache_tokens}
+    settings = {field: value for field, value in given.items() if value is not None}
+    try:
+        EngineOptions(**settings)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    with bytes_progress(f"converting {name}") as progress:
+        return load(name, exact=asked.exact, progress=progress, **settings)
+
+
+@contextmanager
+def open_any(asked: argparse.Namespace) -> Iterator[tuple[LLM, bool]]:
+    """The model or endpoint that the arguments name, and whether it can be given tools."""
+    if is_url(asked.model or ""):
+        with closing(Remote(asked.model)) as remote:
+            yield remote, True
+    else:
+        with open_local(asked) as local:
+            yield local, calls_tools(local.family)
+
+
+def is_url(name: str) -> bool:
+    return name.startswith(("http://", "https://"))

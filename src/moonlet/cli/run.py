@@ -1,0 +1,136 @@
+"""`moonlet run`: a conversation in the terminal, one answer to a prompt, or one JSON object."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date, datetime
+from functools import reduce
+from operator import add
+from typing import Any
+
+from rich.console import Console
+
+from moonlet.agent import Agent, CallResult, Ended
+from moonlet.chat.messages import Message, ToolCall, call_to_openai, to_openai
+from moonlet.cli import UsageError
+from moonlet.cli.open import is_url, open_any
+from moonlet.cli.view import View
+from moonlet.llm import LLM, ReplyOptions, Usage
+from moonlet.local import NANO, find
+from moonlet.simulate.demo import system_text
+from moonlet.simulate.world import World
+from moonlet.tools.tool import Tool
+
+WORLD_SEED = 1  # the same calendar, contacts and orders at every start
+
+
+def main(asked: argparse.Namespace) -> int:
+    asked = _sorted_out(asked)
+    options = _options(asked)
+    if not is_url(asked.model or NANO):
+        find(asked.model or NANO)  # before somebody types a prompt for a model that is not there
+    prompt = asked.prompt
+    interactive = prompt is None and sys.stdin.isatty()
+    if interactive and (asked.json or not sys.stdout.isatty()):
+        raise UsageError("give a prompt, or pipe one in: a conversation needs the terminal for itself")
+    if prompt is None and not interactive:
+        prompt = sys.stdin.read().strip()
+    if prompt == "":
+        raise UsageError("the prompt is empty")
+    with open_any(asked) as (model, tools_possible):
+        with_tools = tools_possible and not asked.no_tools
+        if interactive:
+            from moonlet.cli.chat import chat
+
+            return chat(lambda: new_agent(model, with_tools, options))
+        agent = new_agent(model, with_tools, options)
+        if asked.json:
+            print(json.dumps(answer(agent, prompt), ensure_ascii=False, indent=2))
+        else:
+            View(Console(), Console(stderr=True)).show(agent.ask(prompt))
+    return 0
+
+
+def _sorted_out(asked: argparse.Namespace) -> argparse.Namespace:
+    """A single argument of several words that is no folder is a prompt for the small model."""
+    only = asked.prompt is None and asked.model is not None
+    if only and re.search(r"\s", asked.model.strip()) and not os.path.isdir(asked.model):
+        return argparse.Namespace(**{**vars(asked), "model": None, "prompt": asked.model})
+    return asked
+
+
+def _options(asked: argparse.Namespace) -> ReplyOptions:
+    if is_url(asked.model or "") and (asked.exact or asked.threads or asked.cache_tokens):
+        raise UsageError("--exact, --threads and --cache-tokens are for models on this machine")
+    try:
+        return ReplyOptions(temperature=asked.temperature, max_tokens=asked.max_tokens, seed=asked.seed)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def new_agent(model: LLM, with_tools: bool, options: ReplyOptions) -> Agent:
+    """An agent at the beginning of a conversation, in a demonstration world of its own."""
+    if not with_tools:
+        return Agent(model, options=options)
+    tools, today = demonstration()
+    return Agent(model, tools, [Message("system", system_text(today))], options=options)
+
+
+def demonstration() -> tuple[Sequence[Tool], date]:
+    """The tools of a fresh demonstration world, with a real calculator and the real time; and the day it is there."""
+    today = date.today()
+    return World(WORLD_SEED, today, now=lambda: datetime.now().astimezone()).tools(), today
+
+
+def answer(agent: Agent, prompt: str) -> dict[str, Any]:
+    """A whole run as one JSON object."""
+    calls: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
+    ended: Ended | None = None
+    for event in agent.ask(prompt):
+        if isinstance(event, CallResult):
+            calls.append(_call(event.call))
+            results.append(_result(event))
+        elif isinstance(event, Ended):
+            ended = event
+    assert ended is not None
+    last = agent.history[-1]
+    return {
+        "model": agent.model.name,
+        "message": to_openai(last) if last.role == "assistant" else None,
+        "calls": calls,
+        "results": results,
+        "reason": ended.reason,
+        "usage": _usage(reduce(add, ended.usages)),
+    }
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    function = call_to_openai(call)["function"]
+    return {"id": call.id, "name": function["name"], "arguments": _parsed(function["arguments"])}
+
+
+def _result(result: CallResult) -> dict[str, Any]:
+    content = _parsed(result.text)
+    return {"id": result.call.id, "content": content, "failed": result.failed, "seconds": round(result.seconds, 6)}
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    told = asdict(usage)
+    told["tokens_per_s"] = usage.tokens_per_s
+    if use := usage.experts:
+        told["experts"] = {"chosen": use.chosen, "of": use.of, "layers": use.layers, "share_seen": use.share}
+    return told

@@ -1,0 +1,218 @@
+"""What answers messages: one Protocol, behind which stand our engine (`moonlet.local`), any OpenAI-style endpoint
+(`llm.remote`) and prepared replies (`llm.scripted`).
+
+A reply is a stream of the events of `moonlet.chat.messages`, closed by `Done`. Whoever shows, records or translates
+replies works from these events alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
+
+from moonlet.chat.messages import (
+    CallArguments,
+    CallEnd,
+    CallStart,
+    Message,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolSpec,
+)
+
+Finish = Literal["stop", "length", "tool_calls", "cancelled"]
+
+
+class LLMError(Exception):
+    """The model, or the endpoint that stands for it, could not answer."""
+
+
+class RefusedError(LLMError):
+    """The request itself cannot be answered: it does not fit, or it asks for what the model does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyOptions:
+    """How a reply is wanted. None leaves the choice to the model."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None  # 0 is greedy
+    top_p: float | None = None
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    seed: int | None = None
+    stop: tuple[str, ...] = ()  # the reply's text ends before the first of these
+    tool_choice: str = "auto"  # auto, none, required, or the name of the tool that must be called
+    thinking: bool = True  # where the model can be asked not to
+
+    def __post_init__(self) -> None:
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise ValueError(f"max_tokens must be at least 1, got {self.max_tokens}")
+        if self.temperature is not None and not 0 <= self.temperature <= 2:
+            raise ValueError(f"temperature must be between 0 and 2, got {self.temperature}")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}")
+        for name in ("presence_penalty", "frequency_penalty"):
+            if not -2 <= getattr(self, name) <= 2:
+                raise ValueError(f"{name} must be between -2 and 2, got {getattr(self, name)}")
+        if "" in self.stop:
+            raise ValueError("stop must not hold an empty string")
+
+
+PLAIN = ReplyOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class ExpertUse:
+    """Which part of a sparse model worked."""
+
+    chosen: int  # of each sparse layer, for each token
+    of: int  # experts of a sparse layer
+    layers: int  # sparse layers
+    seen: int  # bits, one for each expert of each layer: whether a written token went through it
+
+    @property
+    def share(self) -> float:
+        """Share of all routed experts that worked at least once."""
+        return self.seen.bit_count() / (self.of * self.layers)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a reply took. Times are zero where they are not known."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0  # of the prompt, not computed again
+    output_tokens: int = 0
+    prefill_s: float = 0.0
+    decode_s: float = 0.0
+    decode_tokens: int = 0  # of the output, those that decode_s was taken for: all but the first
+    experts: ExpertUse | None = None
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        """Speed of writing, None if it was not measured."""
+        return self.decode_tokens / self.decode_s if self.decode_s > 0 and self.decode_tokens else None
+
+    def __add__(self, other: Usage) -> Usage:
+        """What two replies of one model took together."""
+        mine, more = self.experts, other.experts
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.output_tokens + other.output_tokens,
+            self.prefill_s + other.prefill_s,
+            self.decode_s + other.decode_s,
+            self.decode_tokens + other.decode_tokens,
+            replace(mine, seen=mine.seen | more.seen) if mine and more else mine or more,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The last event of every reply."""
+
+    message: Message
+    finish: Finish
+    usage: Usage
+
+
+Event = Text | Thinking | CallStart | CallArguments | CallEnd | Done
+
+
+class LLM(Protocol):
+    """Answers messages."""
+
+    name: str
+
+    def reply(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN
+    ) -> Iterator[Event]:
+        """Events of one reply, the last of which is Done. Raises LLMError, at the call or while it is iterated over;
+        RefusedError if the request is at fault."""
+        ...
+
+
+def close(events: Iterator[Event]) -> None:
+    """End a reply early, from any thread. One that cannot be interrupted just now (a generator at work in another
+    thread) goes on until its listener stops."""
+    end = getattr(events, "close", None)
+    if end is not None:
+        with suppress(ValueError):  # "generator already executing"
+            end()
+
+
+class Assembly:
+    """The message that a reply's events add up to."""
+
+    def __init__(self) -> None:
+        self._text: list[str] = []
+        self._thinking: list[str] = []
+        self._calls: list[ToolCall] = []
+
+    def add(self, event: Event) -> None:
+        match event:
+            case Text(text):
+                self._text.append(text)
+            case Thinking(text):
+                self._thinking.append(text)
+            case CallEnd(_, call):
+                self._calls.append(call)
+            case _:
+                pass
+
+    def message(self) -> Message:
+        return Message("assistant", "".join(self._text), thinking="".join(self._thinking), calls=tuple(self._calls))
+
+
+class StopText:
+    """Cuts a stream of text before the first stop string, holding back what may be the beginning of one."""
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._stops = tuple(stops)
+        self._held = ""
+        self.hit = False
+
+    def feed(self, text: str) -> str:
+        """The text that can be shown by now. After `hit` nothing more comes."""
+        if self.hit:
+            return ""
+        text = self._held + text
+        found = [place for stop in self._stops if (place := text.find(stop)) >= 0]
+        if found:
+            self.hit, self._held = True, ""
+            return text[: min(found)]
+        hold = max((_overlap(text, stop) for stop in self._stops), default=0)
+        self._held = text[len(text) - hold :]
+        return text[: len(text) - hold]
+
+    def finish(self) -> str:
+        """What was held back and turned out to be no stop string."""
+        held, self._held = self._held, ""
+        return held
+
+
+def _overlap(text: str, stop: str) -> int:
+    """Length of the longest end of `text` that begins `stop`."""
+    return next((n for n in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:n])), 0)
+
+
+def until_stop(events: Iterable[Event], text: StopText) -> Iterator[Event]:
+    """The events of a reply up to the first stop string in its text; `text.hit` says that there was one."""
+    for event in events:
+        if isinstance(event, Text):
+            if shown := text.feed(event.text):
+                yield Text(shown)
+            if text.hit:
+                return
+        else:
+            # A call or a thought ends the text before it: no stop string reaches across.
+            if held := text.finish():
+                yield Text(held)
+            yield event
+    if held := text.finish():
+        yield Text(held)

@@ -1,0 +1,222 @@
+"""Any endpoint that speaks OpenAI's chat completions, behind the protocol of `moonlet.llm`."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import httpx
+
+from moonlet.chat.messages import (
+    CallArguments,
+    CallEnd,
+    CallStart,
+    Message,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolSpec,
+    to_openai,
+    tool_to_openai,
+)
+from moonlet.llm import PLAIN, Assembly, Done, Event, Finish, LLMError, RefusedError, ReplyOptions, Usage
+
+
+class Remote:
+    """One model of an endpoint. The key is read from the environment."""
+
+    def __init__(
+        self, base_url: str, model: str | None = None, key_name: str = "MOONLET_API_KEY", timeout_s: float = 600.0
+    ) -> None:
+        """`base_url` ends before /chat/completions. Without a model, the first that the endpoint lists. LLMError."""
+        self._url = base_url.rstrip("/")
+        if not self._url.startswith(("http://", "https://")):
+            raise LLMError(f"{base_url}: not a URL; an endpoint begins with http:// or https://")
+        key = os.environ.get(key_name)
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        try:
+            self._client = httpx.Client(headers=headers, timeout=httpx.Timeout(timeout_s, connect=10.0))
+        except UnicodeEncodeError:
+            raise LLMError(f"the key in {key_name} holds characters that no key has") from None
+        self.name = model or self._first_model()
+
+    def reply(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN
+    ) -> Iterator[Event]:
+        return self._stream(_request(self.name, messages, tools, options))
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _first_model(self) -> str:
+        try:
+            answer = self._client.get(f"{self._url}/models")
+            if answer.is_error:
+                raise _failure(self._url, answer)
+            return str(answer.json()["data"][0]["id"])
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise LLMError(f"{self._url}: {_reason(error)}") from None
+        except (ValueError, LookupError, TypeError):
+            raise LLMError(f"{self._url}/models lists no model; is this an OpenAI-style endpoint?") from None
+
+    def _stream(self, body: Mapping[str, Any]) -> Iterator[Event]:
+        begun, first_s = time.perf_counter(), 0.0
+        reading = _Reading()
+        try:
+            with self._client.stream("POST", f"{self._url}/chat/completions", json=body) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise _failure(self._url, answer)
+                for line in answer.iter_lines():
+                    for event in reading.line(line):
+                        first_s = first_s or time.perf_counter() - begun
+                        yield event
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise LLMError(f"{self._url}: {_reason(error)}") from None
+        except _WireError as error:
+            raise LLMError(f"{self._url}: {error}") from None
+        if reading.finish is None:
+            raise LLMError(f"{self._url}: the stream broke off before the reply was finished")
+        for event in reading.close_call():
+            reading.assembly.add(event)
+            yield event
+        usage = reading.usage
+        message = reading.assembly.message()
+        finish: Finish = "tool_calls" if message.calls else "length" if reading.finish == "length" else "stop"
+        decode_s = time.perf_counter() - begun - first_s
+        yield Done(
+            message, finish, Usage(*usage, prefill_s=first_s, decode_s=decode_s, decode_tokens=max(usage[2] - 1, 0))
+        )
+
+
+class _WireError(Exception):
+    """The endpoint sent what is not the protocol."""
+
+
+class _Reading:
+    """Lines of a server-sent stream, turned into events."""
+
+    def __init__(self) -> None:
+        self.assembly = Assembly()
+        self.finish: str | None = None
+        self.usage = (0, 0, 0)  # prompt, cached, output
+        self._open: tuple[int, str, str, list[str]] | None = None  # index, id, name, arguments of the call being read
+        self._calls = 0
+
+    def line(self, line: str) -> Iterator[Event]:
+        if not line.startswith("data:"):
+            return
+        data = line.removeprefix("data:").strip()
+        if data == "[DONE]":
+            return
+        try:
+            chunk = json.loads(data)
+        except (ValueError, RecursionError):
+            raise _WireError(f"sent {data[:60]!r}, which is not JSON") from None
+        if not isinstance(chunk, dict):
+            raise _WireError(f"sent {data[:60]!r}, which is no chunk of a completion")
+        if chunk.get("error"):
+            raise _WireError(_message_of(chunk))
+        try:
+            for event in self._chunk(chunk):
+                self.assembly.add(event)
+                yield event
+        except (AttributeError, LookupError, TypeError):
+            raise _WireError(f"sent {data[:60]!r}, which is no chunk of a completion") from None
+
+    def _chunk(self, chunk: Mapping[str, Any]) -> Iterator[Event]:
+        if usage := chunk.get("usage"):
+            details = usage.get("prompt_tokens_details") or {}
+            self.usage = (
+                int(usage.get("prompt_tokens") or 0),
+                int(details.get("cached_tokens") or 0),
+                int(usage.get("completion_tokens") or 0),
+            )
+        for choice in chunk.get("choices") or ():
+            delta = choice.get("delta") or {}
+            if thought := delta.get("reasoning_content") or delta.get("reasoning"):
+                yield Thinking(thought)
+            if text := delta.get("content"):
+                yield Text(text)
+            for part in delta.get("tool_calls") or ():
+                yield from self._call_part(part)
+            self.finish = choice.get("finish_reason") or self.finish
+
+    def _call_part(self, part: Mapping[str, Any]) -> Iterator[Event]:
+        function = part.get("function") or {}
+        index = part.get("index", self._calls if function.get("name") else None)
+        if self._open is None or (index is not None and index != self._open[0]):
+            yield from self.close_call()
+            name = function["name"]
+            self._open = (self._calls if index is None else index, part.get("id") or f"call_{self._calls}", name, [])
+            self._calls += 1
+            yield CallStart(self._open[0], self._open[1], name)
+        if text := function.get("arguments"):
+            self._open[3].append(text)
+            yield CallArguments(self._open[0], text)
+
+    def close_call(self) -> Iterator[Event]:
+        """The end of the call that is being read, if there is one."""
+        if self._open is not None:
+            index, id, name, arguments = self._open
+            self._open = None
+            yield CallEnd(index, ToolCall(id, name, "".join(arguments)))
+
+
+def _request(
+    model: str, messages: Sequence[Message], tools: Sequence[ToolSpec], options: ReplyOptions
+) -> dict[str, Any]:
+    """Body of a chat-completions request; what is not wished for is not sent."""
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": [to_openai(message) for message in messages],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    if tools:
+        body["tools"] = [tool_to_openai(spec) for spec in tools]
+        if options.tool_choice in ("none", "required"):
+            body["tool_choice"] = options.tool_choice
+        elif options.tool_choice != "auto":
+            body["tool_choice"] = {"type": "function", "function": {"name": options.tool_choice}}
+    for name in ("max_tokens", "temperature", "top_p", "seed"):
+        if (value := getattr(options, name)) is not None:
+            body[name] = value
+    for name in ("presence_penalty", "frequency_penalty"):
+        if value := getattr(options, name):
+            body[name] = value
+    if options.logit_bias:
+        body["logit_bias"] = {str(id): bias for id, bias in options.logit_bias.items()}
+    if options.stop:
+        body["stop"] = list(options.stop)
+    if not options.thinking:
+        body["chat_template_kwargs"] = {"thinking": False}  # as vLLM and SGLang take it
+    return body
+
+
+def _failure(url: str, answer: httpx.Response) -> LLMError:
+    """What an answer with an error status says, in one line."""
+    try:
+        told = _message_of(answer.json())
+    except (ValueError, RecursionError):
+        told = " ".join(answer.text.split())[:200] or answer.reason_phrase
+    kind = RefusedError if answer.status_code in (400, 404, 413, 422) else LLMError
+    return kind(f"{url}: HTTP {answer.status_code}: {told}")
+
+
+def _message_of(body: Any) -> str:
+    error = body.get("error", body) if isinstance(body, dict) else body
+    told = error.get("message", error) if isinstance(error, dict) else error
+    return " ".join(str(told).split())[:300]
+
+
+def _reason(error: Exception) -> str:
+    """An httpx failure in words; some of them carry no text."""
+    if isinstance(error, httpx.ConnectError):
+        return f"cannot connect ({error}); is the server running?"
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    return str(error) or type(error).__name__

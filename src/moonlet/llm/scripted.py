@@ -1,0 +1,79 @@
+"""Prepared replies, given in their order: a model for tests and rehearsals."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from moonlet.chat.messages import CallArguments, CallEnd, CallStart, Message, Text, Thinking, ToolSpec
+from moonlet.llm import PLAIN, Assembly, Done, Event, LLMError, ReplyOptions, StopText, Usage, until_stop
+
+Prepared = Message | str | Callable[[Sequence[Message], Sequence[ToolSpec]], "Message | str"]
+
+
+class Scripted:
+    """A reply that is a function is called with the messages and tools, so it can look at them, and may raise.
+
+    Text comes in pieces of `piece` characters with `pause_s` between; a piece counts as a token.
+    """
+
+    def __init__(
+        self, replies: Iterable[Prepared], name: str = "scripted", piece: int = 4, pause_s: float = 0.0
+    ) -> None:
+        self.name = name
+        self.asked: list[tuple[tuple[Message, ...], tuple[ToolSpec, ...], ReplyOptions]] = []
+        self.closed = 0  # replies that were ended by whoever listened
+        self._replies = iter(replies)
+        self._piece, self._pause_s = piece, pause_s
+        self._lock = threading.Lock()
+
+    def reply(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN
+    ) -> Iterator[Event]:
+        with self._lock:
+            self.asked.append((tuple(messages), tuple(tools), options))
+            prepared = next(self._replies, None)
+        if prepared is None:
+            raise LLMError(f"{self.name} has no reply left")
+        if callable(prepared):
+            prepared = prepared(messages, tools)
+        message = Message("assistant", prepared) if isinstance(prepared, str) else prepared
+        prompt_tokens = sum(len(self._cut(m.content)) for m in messages)
+        return self._stream(message, options, prompt_tokens)
+
+    def _stream(self, message: Message, options: ReplyOptions, prompt_tokens: int) -> Iterator[Event]:
+        begun, output, assembly, length = time.perf_counter(), 0, Assembly(), False
+
+        def counted() -> Iterator[Event]:
+            nonlocal output, length
+            for event in self._events(message):
+                if output == options.max_tokens:
+                    length = True
+                    return
+                output += isinstance(event, Text | Thinking | CallArguments)
+                yield event
+
+        try:
+            for event in until_stop(counted(), StopText(options.stop)):
+                if self._pause_s:
+                    time.sleep(self._pause_s)
+                assembly.add(event)
+                yield event
+        except GeneratorExit:
+            self.closed += 1
+            raise
+        whole = assembly.message()
+        usage = Usage(prompt_tokens, 0, output, decode_s=time.perf_counter() - begun, decode_tokens=output)
+        yield Done(whole, "length" if length else "tool_calls" if whole.calls else "stop", usage)
+
+    def _events(self, message: Message) -> Iterator[Event]:
+        yield from (Thinking(piece) for piece in self._cut(message.thinking))
+        yield from (Text(piece) for piece in self._cut(message.content))
+        for index, call in enumerate(message.calls):
+            yield CallStart(index, call.id, call.name)
+            yield from (CallArguments(index, piece) for piece in self._cut(call.arguments))
+            yield CallEnd(index, call)
+
+    def _cut(self, text: str) -> list[str]:
+        return [text[i : i + self._piece] for i in range(0, len(text), self._piece)]

@@ -1,0 +1,29 @@
+"""The real server on a free port of this machine, with any model behind it."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from moonlet.llm import LLM
+from moonlet.server.app import create_app
+
+
+@contextmanager
+def serving(model: LLM) -> Iterator[str]:
+    """The URL of a server that answers with `model`, up to and with /v1."""
+    bound = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(model), log_level="warning", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive(), "the server did not start"
+        time.sleep(0.005)
+    try:
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}/v1"
+    finally:
+        server.should_exit = True
+        thread.join(10)

@@ -1,0 +1,210 @@
+"""Replies as streams of events: prepared ones, and those of an endpoint that speaks OpenAI's protocol."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from moonlet import llm
+from moonlet.chat.messages import CallArguments, CallEnd, CallStart, Message, Text, Thinking, ToolCall, ToolSpec
+from moonlet.llm import Done, LLMError, RefusedError, ReplyOptions, StopText
+from moonlet.llm.remote import Remote
+from moonlet.llm.scripted import Scripted
+
+USER = [Message("user", "hello")]
+WEATHER = ToolSpec("get_weather", "Weather", {"type": "object", "properties": {"place": {"type": "string"}}})
+CALL = ToolCall("functions.get_weather:0", "get_weather", '{"place": "Oslo"}')
+
+
+def test_scripted_streams_what_it_was_given() -> None:
+    message = Message("assistant", "It rains.", thinking="Let me see", calls=(CALL,))
+    model = Scripted([message])
+    *events, done = model.reply(USER, [WEATHER])
+    assert isinstance(done, Done) and done.message == message and done.finish == "tool_calls"
+    assert "".join(e.text for e in events if isinstance(e, Text)) == "It rains."
+    assert sum(isinstance(e, Text) for e in events) == 3
+    assert [type(e) for e in events if not isinstance(e, Text | Thinking | CallArguments)] == [CallStart, CallEnd]
+    assert model.asked == [(tuple(USER), (WEATHER,), ReplyOptions())]
+
+
+def test_scripted_functions_see_the_conversation_and_the_script_ends() -> None:
+    model = Scripted([lambda messages, tools: f"{len(messages)} messages, {len(tools)} tools"])
+    assert _done(model.reply(USER, [WEATHER])).message.content == "1 messages, 1 tools"
+    with pytest.raises(LLMError, match="no reply left"):
+        model.reply(USER)
+
+
+def test_max_tokens_ends_a_scripted_reply() -> None:
+    done = _done(Scripted(["abcdefghij"], piece=2).reply(USER, options=ReplyOptions(max_tokens=3)))
+    assert (done.message.content, done.finish, done.usage.output_tokens) == ("abcdef", "length", 3)
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 5, 50])
+@pytest.mark.parametrize(
+    ("text", "stops", "shown"),
+    [
+        ("one two three", ("two",), "one "),
+        ("one two three", ("three", "two"), "one "),
+        ("ababac", ("abac",), "ab"),
+        ("ends in a beginn", ("beginning",), "ends in a beginn"),
+        ("nothing here", ("xyz",), "nothing here"),
+    ],
+)
+def test_stop_strings_are_found_however_the_text_is_cut(
+    piece: int, text: str, stops: tuple[str, ...], shown: str
+) -> None:
+    events = list(Scripted([text], piece=piece).reply(USER, options=ReplyOptions(stop=stops)))
+    assert "".join(e.text for e in events if isinstance(e, Text)) == shown
+    assert _done(iter(events)).message.content == shown
+
+
+def test_text_is_held_back_no_longer_than_it_must_be() -> None:
+    stop = StopText(["</end>"])
+    assert stop.feed("a < b </") == "a < b "
+    assert stop.feed("em>") == "</em>"
+    assert not stop.hit
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"max_tokens": 0}, {"temperature": -1.0}, {"top_p": 0.0}, {"presence_penalty": 3.0}, {"stop": ("",)}],
+)
+def test_options_are_checked(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        ReplyOptions(**wrong)
+
+
+class Endpoint:
+    """A real HTTP server that answers every request with prepared bytes and keeps what it was sent."""
+
+    def __init__(self, body: str, status: int = 200) -> None:
+        self.bodies: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                outer.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self._answer()
+
+            def do_GET(self) -> None:
+                self._answer()
+
+            def _answer(self) -> None:
+                outer.headers.append(dict(self.headers))
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def __enter__(self) -> "Endpoint":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def _sse(*chunks: dict[str, Any], end: bool = True) -> str:
+    return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + ("data: [DONE]\n\n" if end else "")
+
+
+def _delta(finish: str | None = None, **delta: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+
+
+def _part(index: int | None, id: str | None = None, name: str | None = None, arguments: str = "") -> dict[str, Any]:
+    part: dict[str, Any] = {"function": {"arguments": arguments}}
+    if index is not None:
+        part["index"] = index
+    if id:
+        part |= {"id": id, "type": "function"}
+        part["function"]["name"] = name
+    return part
+
+
+def _done(events: Iterator[llm.Event]) -> Done:
+    *_, last = events
+    assert isinstance(last, Done)
+    return last
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_remote_reads_thinking_text_and_parallel_calls(monkeypatch: pytest.MonkeyPatch, numbered: bool) -> None:
+    monkeypatch.setenv("MOONLET_API_KEY", "secret")
+    number = lambda index: index if numbered else None
+    body = ": a comment\n\n" + _sse(
+        _delta(role="assistant", content="", reasoning_content="Hm"),
+        _delta(content="Look"),
+        _delta(content="ing."),
+        _delta(tool_calls=[_part(number(0), "a", "get_weather", "")]),
+        _delta(tool_calls=[_part(0, arguments='{"place": ')]),
+        _delta(tool_calls=[_part(0, arguments='"Oslo"}')]),
+        _delta(tool_calls=[_part(number(1), "b", "get_weather", '{"place": "Rome"}')]),
+        _delta("tool_calls"),
+        {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 7, "prompt_tokens_details": None}},
+    )
+    with Endpoint(body) as endpoint:
+        events = list(Remote(endpoint.url, "k2").reply(USER, [WEATHER], ReplyOptions(max_tokens=5, stop=("x",))))
+    done = _done(iter(events))
+    assert done.message == Message(
+        "assistant",
+        "Looking.",
+        thinking="Hm",
+        calls=(
+            ToolCall("a", "get_weather", '{"place": "Oslo"}'),
+            ToolCall("b", "get_weather", '{"place": "Rome"}'),
+        ),
+    )
+    assert (done.finish, done.usage.prompt_tokens, done.usage.output_tokens) == ("tool_calls", 9, 7)
+    kinds = [type(event).__name__ for event in events if not isinstance(event, Text | Thinking)]
+    one = ["CallStart", "CallArguments"]
+    assert kinds == [*one, "CallArguments", "CallEnd", *one, "CallEnd", "Done"]
+    sent = endpoint.bodies[0]
+    assert sent["messages"] == [{"role": "user", "content": "hello"}]
+    assert sent["tools"][0]["function"]["name"] == "get_weather"
+    assert (sent["max_tokens"], sent["stop"], sent["stream"]) == (5, ["x"], True)
+    assert "temperature" not in sent and "tool_choice" not in sent
+    assert endpoint.headers[0]["Authorization"] == "Bearer secret"
+
+
+def test_remote_takes_the_first_model_of_the_endpoint() -> None:
+    with Endpoint(json.dumps({"object": "list", "data": [{"id": "kimi"}, {"id": "other"}]})) as endpoint:
+        assert Remote(endpoint.url + "/").name == "kimi"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "complaint", "kind"),
+    [
+        ('{"error": {"message": "no such key"}}', 401, "HTTP 401: no such key", LLMError),
+        ('{"error": {"message": "too long\\nby far"}}', 400, "HTTP 400: too long by far", RefusedError),
+        ("<html>\n<b>bad gateway</b>", 502, "HTTP 502: <html> <b>bad gateway</b>", LLMError),
+        ("data: {broken\n\n", 200, "not JSON", LLMError),
+        ("data: [1]\n\n", 200, "no chunk", LLMError),
+        (_sse({"choices": [{"delta": {"tool_calls": [{"index": 0}]}}]}), 200, "no chunk", LLMError),
+        (_sse({"choices": [{"delta": [3]}]}), 200, "no chunk", LLMError),
+        (_sse(_delta(content="cut"), end=False), 200, "broke off", LLMError),
+        (_sse(_delta(content="cut"), {"error": {"message": "out of memory"}}), 200, "out of memory", LLMError),
+    ],
+)
+def test_remote_failures_are_one_clear_line(body: str, status: int, complaint: str, kind: type[LLMError]) -> None:
+    with Endpoint(body, status) as endpoint, pytest.raises(LLMError) as caught:
+        list(Remote(endpoint.url, "k2").reply(USER))
+    assert type(caught.value) is kind
+    assert complaint in str(caught.value) and endpoint.url in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/v1", "not a url", "http://", "http://[::1"])
+def test_an_endpoint_that_is_not_there(url: str) -> None:
+    with pytest.raises(LLMError) as caught:
+        list(Remote(url).reply(USER))
+    assert "\n" not in str(caught.value)
