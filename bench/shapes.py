@@ -101,7 +101,7 @@ def _dense(slot: Slot, format: kernels.Format, random: np.random.Generator) -> b
         return packed(format, *slot.shape, random).tobytes()
     if slot.kind in ("keys", "values"):
         return np.concatenate([packed(format, *slot.shape[1:], random) for _ in range(slot.shape[0])]).tobytes()
-    if slot.kind == "bf16":
+    if slot.kind == "table":
         rows, cols = slot.shape
         values = random.standard_normal((1024, cols), np.float32).view(np.uint32) >> 16
         return np.resize(values.astype(np.uint16), (rows, cols)).tobytes()

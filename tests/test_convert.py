@@ -76,8 +76,9 @@ def relative(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float
 def test_every_weight_survives(tmp_path: Path, variant: str, dtype: str) -> None:
     tiny.write(tmp_path / "source", variant, dtype, shards=2)
     report = convert(tmp_path / "source", tmp_path / "model")
-    assert report.folder.formats.dense == "bf16"
-    assert report.folder.formats.experts == {"fp8": "int8", "int4": "int4"}.get(dtype, "bf16")
+    plain = "f32" if dtype in ("f32", "f16") else "bf16"
+    assert report.folder.formats.dense == plain
+    assert report.folder.formats.experts == {"fp8": "int8", "int4": "int4"}.get(dtype, plain)
     report.folder.verify_checksums()
     found, expected = contents(report.folder), tiny.dequantised(tmp_path / "source")
     biases = {name for name in found if name.endswith("e_score_correction_bias")} - expected.keys()
@@ -88,11 +89,10 @@ def test_every_weight_survives(tmp_path: Path, variant: str, dtype: str) -> None
         if ".mlp.experts." in name and dtype == "fp8":
             assert relative(found[name], exact) < 0.012, name
             continue
-        kept = exact.ndim == 1 or name.endswith("mlp.gate.weight") or (".mlp.experts." in name and dtype == "int4")
-        rounded = exact if kept else as_float(float_to_bf16(exact))
-        np.testing.assert_array_equal(found[name], rounded, err_msg=name)
-    assert (report.dense_error == 0) == (dtype in ("bf16", "int4"))
-    assert (report.experts_error == 0) == (dtype in ("bf16", "int4"))
+        rounded = as_float(float_to_bf16(exact)) if dtype == "fp8" and exact.ndim == 2 else exact
+        kept = name.endswith("mlp.gate.weight")
+        np.testing.assert_array_equal(found[name], exact if kept else rounded, err_msg=name)
+    assert (report.dense_error == 0) == (report.experts_error == 0) == (dtype != "fp8")
 
 
 def test_int4_experts_lose_nothing_in_int8_either(tmp_path: Path) -> None:

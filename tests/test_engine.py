@@ -236,6 +236,13 @@ def test_logprobs_are_those_of_the_model() -> None:
     assert token.top[0][1] == pytest.approx(np.log(0.7), abs=1e-6)
 
 
+def test_ids_beyond_the_grammar_s_vocabulary_are_not_allowed() -> None:
+    sampler = Sampler(Sampling(temperature=0), [], 70)
+    row = np.zeros(70, np.float32)
+    row[69], row[3] = 9, 1
+    assert sampler.draw(row, np.asarray([0xFFFFFFFF], np.uint32)).id == 3
+
+
 def test_a_seed_repeats_a_reply(engine: Engine) -> None:
     one = ids_of(engine, [1, 2, 3], temperature=1.0, seed=42, top_p=0.9)
     assert ids_of(engine, [1, 2, 3], temperature=1.0, seed=42, top_p=0.9) == one

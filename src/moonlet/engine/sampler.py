@@ -81,7 +81,8 @@ class Sampler:
         raw = logits
         logits = self._steer(logits)
         if mask is not None:
-            logits = np.where(np.unpackbits(mask.view(np.uint8), bitorder="little")[: self.vocab], logits, -np.inf)
+            allowed = np.unpackbits(mask.view(np.uint8), bitorder="little", count=self.vocab)  # short: filled with 0
+            logits = np.where(allowed, logits, np.float32(-np.inf))
         best = int(np.argmax(logits))
         if not np.isfinite(logits[best]):
             raise ValueError("the model's logits are not finite" if mask is None else "no token is allowed")

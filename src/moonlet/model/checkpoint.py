@@ -8,6 +8,7 @@ short while it is read is an error and not the end of the process.
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,8 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from moonlet.kernels import Format
 
 from . import decode
 from .config import ModelConfig, read_config
@@ -55,6 +58,14 @@ class Weight:
         }
 
 
+def _plain_format(folder: Path) -> Format:
+    """The least of our formats that holds every weight which is stored plainly, by what config.json says."""
+    raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    core = raw.get("text_config") or raw
+    stated = core.get("torch_dtype", core.get("dtype"))
+    return "f32" if stated in ("float32", "float16") else "bf16"
+
+
 class Checkpoint:
     """Weights by name. Files may appear after the opening (a download in progress); each is checked by `open_shard`.
 
@@ -65,6 +76,7 @@ class Checkpoint:
         """Reads config.json (ConfigError) and the list of tensors, no weights."""
         self.folder = folder
         self.config: ModelConfig = read_config(folder)
+        self.plain = _plain_format(folder)
         self.listing, listed = read_shard_index(folder)
         prefixed = any(name.startswith(_PREFIX) for name in listed)
         self.prefix = _PREFIX if prefixed else ""

@@ -36,7 +36,7 @@ class ConvertError(Exception):
 class ConvertOptions:
     """Number formats of the folder."""
 
-    dense: Format = "bf16"  # of all packed matrices that are not routed experts
+    dense: Format | None = None  # of all packed matrices that are not routed experts; None: as in the checkpoint
     experts: Format | None = None  # None: as in the checkpoint; int4 and bf16 as they are, fp8 as int8
 
     def __post_init__(self) -> None:
@@ -93,7 +93,7 @@ def finished(target: Path, origin: Origin, options: ConvertOptions) -> Report | 
     except FolderError as error:
         raise ConvertError(f"{target} is in the way ({error}); delete it or choose another place") from None
     source = folder.meta.get("source")
-    same = isinstance(source, dict) and source.get("name") == origin.name and options.dense == folder.formats.dense
+    same = isinstance(source, dict) and source.get("name") == origin.name and options.dense in (None, folder.formats.dense)
     if not same or options.experts not in (None, folder.formats.experts):
         raise ConvertError(f"{target}: holds another model or other number formats; delete it or choose another place")
     beside(target, ".journal").unlink(missing_ok=True)

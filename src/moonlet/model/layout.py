@@ -40,19 +40,19 @@ class Slot:
     packed     (rows, cols)     U8 [bytes]
     keys       (H, L, N)        U8 [H, bytes]: a head's key rows of kv_b, transposed, packed
     values     (H, value, L)    U8 [H, bytes]: a head's value rows of kv_b, packed
-    bf16       (rows, cols)     BF16, by rows
+    table      (rows, cols)     by rows, F32 where the packed ones are f32, else BF16
     f32        any              F32
     """
 
     name: str
-    kind: Literal["packed", "keys", "values", "bf16", "f32"]
+    kind: Literal["packed", "keys", "values", "table", "f32"]
     shape: tuple[int, ...]
     source: str
 
     def stored(self, format: Format) -> tuple[str, tuple[int, ...]]:
         """Number format and shape in the file."""
-        if self.kind == "bf16":
-            return "BF16", self.shape
+        if self.kind == "table":
+            return "F32" if format == "f32" else "BF16", self.shape
         if self.kind == "f32":
             return "F32", self.shape
         bytes_ = kernels.packed_bytes(format, *self.shape[-2:])
@@ -68,7 +68,7 @@ def slots(config: ModelConfig) -> list[Slot]:
     for layer in range(config.layers):
         for slot in _layer_slots(config, layer):
             (plain if slot.kind == "f32" else packed).append(slot)
-    return [*packed, Slot("embed", "bf16", (V, D), "model.embed_tokens.weight"), *plain]
+    return [*packed, Slot("embed", "table", (V, D), "model.embed_tokens.weight"), *plain]
 
 
 def _layer_slots(config: ModelConfig, layer: int) -> Iterator[Slot]:

@@ -26,7 +26,7 @@ from .layout import (
 )
 from .shards import CheckpointError
 
-_KEPT: dict[str, Format] = {"plain": "bf16", "fp8": "int8", "int4": "int4"}
+_KEPT: dict[str, Format] = {"fp8": "int8", "int4": "int4"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Part:
 
     key: str
     file: str
-    kind: Literal["packed", "keys", "values", "bf16", "f32"]
+    kind: Literal["packed", "keys", "values", "table", "f32"]
     format: Format
     weights: tuple[Weight, ...]
     places: tuple[int, ...]
@@ -64,10 +64,11 @@ class Recipe:
         return [weight for part in self.parts for weight in part.weights]
 
 
-def make_recipe(checkpoint: Checkpoint, dense: Format, experts: Format | None) -> Recipe:
+def make_recipe(checkpoint: Checkpoint, dense: Format | None, experts: Format | None) -> Recipe:
     """Raises CheckpointError when a tensor is missing, or there is one that the model has no place for.
 
-    `experts` None keeps what the checkpoint holds: int4 as it is, bf16 as it is, fp8 as int8.
+    None keeps what the checkpoint holds: int4 and bf16 as they are, f32 and f16 as f32; fp8 becomes int8 in experts
+    and bf16 elsewhere.
     """
     config = checkpoint.config
     least = config.layers + 3 * config.experts * config.sparse_layers
@@ -75,7 +76,7 @@ def make_recipe(checkpoint: Checkpoint, dense: Format, experts: Format | None) -
         count = len(checkpoint.files)
         raise CheckpointError(f"{checkpoint.listing}: lists {count} tensors, the config asks for more than {least}")
     expert_weights = _expert_weights(checkpoint)
-    formats = Formats(dense, experts or _kept_format(checkpoint, expert_weights))
+    formats = Formats(dense or checkpoint.plain, experts or _kept_format(checkpoint, expert_weights))
     layouts = file_layouts(config, formats)
     parts = [
         _dense_part(checkpoint, slot, formats.dense, layouts[DENSE_FILE])
@@ -120,7 +121,7 @@ def _kept_format(checkpoint: Checkpoint, experts: dict[tuple[int, int], tuple[We
             f"{checkpoint.listing}: experts are stored in several ways ({one.name} {one.storage}, {other.name} "
             f"{other.storage}); choose one format for them"
         )
-    return _KEPT[next(iter(found), "plain")]
+    return _KEPT.get(next(iter(found), "plain"), checkpoint.plain)
 
 
 def _is_stored(checkpoint: Checkpoint, slot: Slot) -> bool:

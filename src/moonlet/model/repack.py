@@ -39,7 +39,7 @@ def make_part(part: Part, checkpoint: Checkpoint, write: Write) -> Error:
         return _pack_heads(part, checkpoint.values(weight), place, write)
     for begin, end in _stretches(weight.shape):
         values = checkpoint.values(weight, begin, end)
-        if part.kind == "bf16":
+        if part.kind == "table" and part.format != "f32":
             made: Values = values if values.dtype == np.uint16 else float_to_bf16(as_float(values))
         else:
             made = as_float(values)
