@@ -1,0 +1,147 @@
+"""Does a model go on as a simulated conversation does? Each of the assistant's turns is asked for, with what truly came
+before it, and judged by what the user would notice: the calls, the facts told, or that nothing was called.
+
+The conversations are drawn from seeds that training does not use; tools of the made-up kind exist nowhere else.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from random import Random
+from typing import Any, Literal
+
+from moonlet.chat.messages import Message, ToolSpec
+from moonlet.evals.calls import Answer, Rate, same_calls
+from moonlet.simulate import demo, foreign, synthetic
+from moonlet.simulate.episode import Conversation
+from moonlet.simulate.talk import NO_TOOL
+
+SEED = 7_000_000  # far from the small seeds that training draws from
+REFUSALS = {NO_TOOL, *foreign.NO_TOOL.values()}
+
+Kind = Literal["call", "answer", "refusal", "other"]
+KINDS: dict[Kind, str] = {
+    "call": "whole call exact",
+    "answer": "answer tells the result",
+    "refusal": "no call when no tool fits",
+    "other": "no call in other talk",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of the assistant: what came before it and what it was."""
+
+    before: tuple[Message, ...]
+    tools: tuple[ToolSpec, ...]
+    wanted: Message
+
+    @property
+    def kind(self) -> Kind:
+        if self.wanted.calls:
+            return "call"
+        if self.before and self.before[-1].role == "tool":
+            return "answer"
+        return "refusal" if self.wanted.content in REFUSALS else "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    turn: Turn
+    message: Message
+    right: bool
+
+
+def demonstration(seed: int = SEED) -> Iterator[Conversation]:
+    """Conversations with the tools of `moonlet run`, without end."""
+    rng = Random(seed)
+    while True:
+        yield demo.conversation(rng)
+
+
+def made_up(seed: int = SEED) -> Iterator[Conversation]:
+    """Conversations with tools composed anew, without end."""
+    rng = Random(seed)
+    while True:
+        yield synthetic.conversation(rng, (), {})
+
+
+def turns(conversations: Iterable[Conversation], most: int) -> list[Turn]:
+    """The first so many turns of the assistant."""
+
+    def every() -> Iterator[Turn]:
+        for one in conversations:
+            for i, message in enumerate(one.messages):
+                if message.role == "assistant":
+                    yield Turn(one.messages[:i], one.tools, message)
+
+    return list(islice(every(), most))
+
+
+def judge(turn: Turn, message: Message) -> Outcome:
+    """The outcome of a turn under this reply."""
+    if turn.kind == "call":
+        wanted = [(call.name, json.loads(call.arguments)) for call in turn.wanted.calls]
+        right = same_calls(message.calls, wanted)
+    elif turn.kind == "answer":
+        results = _results(turn.before)
+        right = not message.calls and facts(message.content, results) == facts(turn.wanted.content, results)
+    else:
+        right = not message.calls
+    return Outcome(turn, message, right)
+
+
+def _results(before: Sequence[Message]) -> list[str]:
+    """The results that have just come."""
+    last = len(before)
+    while last and before[last - 1].role == "tool":
+        last -= 1
+    return [message.content for message in before[last:]]
+
+
+def facts(text: str, results: Sequence[str]) -> set[str]:
+    """The words of a text that state something: those with a digit, and those that stand in a value of the results.
+
+    Two texts with equal facts tell the same; a number that comes from nowhere is a fact that is too much.
+    """
+    told = {word for result in results for value in _values(result) for word in _words(value)}
+    return {word for word in _words(text) if word in told or any(letter.isdigit() for letter in word)}
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+(?:[.:,'-]\w+)*", text.casefold())
+
+
+def _values(result: str) -> Iterator[str]:
+    """The values in a JSON text, keys left out; a text that is no JSON is one value."""
+
+    def leaves(value: Any) -> Iterator[str]:
+        if isinstance(value, dict):
+            value = list(value.values())
+        if isinstance(value, list):
+            for item in value:
+                yield from leaves(item)
+        elif value is not None:
+            yield str(value)
+
+    try:
+        yield from leaves(json.loads(result))
+    except ValueError:
+        yield result
+
+
+def run(answer: Answer, asked: Iterable[Turn]) -> list[Outcome]:
+    """Ask for every turn."""
+    return [judge(turn, answer(turn.before, turn.tools)) for turn in asked]
+
+
+def rates(outcomes: Sequence[Outcome]) -> dict[str, Rate]:
+    """The rows of the report, by name."""
+
+    def rate(kind: Kind) -> Rate:
+        found = [outcome.right for outcome in outcomes if outcome.turn.kind == kind]
+        return Rate(sum(found), len(found))
+
+    return {name: rate(kind) for kind, name in KINDS.items()}

@@ -1,0 +1,477 @@
+"""What people talk about: places, days, times, names, things to do and to write down, as they type them.
+
+Each function returns (surface, value): the words in the request and the argument they mean. A text argument is the
+words as typed; the only words left out are the prepositions on, at, for and by in front of a day or time.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import lru_cache
+from random import Random
+from typing import Any
+
+from moonlet.simulate import measures
+from moonlet.simulate.wording import Pattern, compile_pattern, expand, fill, read, slot_names
+from moonlet.simulate.words import (
+    ADJECTIVES,
+    ANY_FIRST,
+    CLOCK_CITIES,
+    DEEDS,
+    ENDINGS,
+    LAST_NAMES,
+    MONEY,
+    MONTHS,
+    NOUNS,
+    PEOPLE,
+    PLACES,
+    ROLES,
+    SPOTS,
+    SYLLABLES,
+    UNIT_FAMILIES,
+    VISITS,
+    WEEKDAYS,
+)  # fmt: skip
+from moonlet.simulate.world import ITEMS, NOWHERE, World
+
+Slot = tuple[str, Any]
+Draw = Callable[..., Slot]  # of a Random and, where it matters, a World
+
+LETTERS = "ABCDEFGHKLMNPRSTXYZ"
+WORD: dict[str, Callable[[Random], str]] = {
+    **{name: lambda rng: rng.choice(NOUNS) for name in ("noun", "noun2", "noun3")},
+    **{name: lambda rng: rng.choice(ADJECTIVES) for name in ("adjective", "adjective2")},
+    "first": lambda rng: rng.choice(ANY_FIRST),
+    "first2": lambda rng: rng.choice(ANY_FIRST),
+    "code": lambda rng: code(rng), "last": lambda rng: rng.choice(LAST_NAMES),
+    "person": lambda rng: _person_word(rng), "n": lambda rng: str(rng.randrange(10, 9999)),
+    "small": lambda rng: str(rng.randrange(2, 60)), "weekday": lambda rng: rng.choice(WEEKDAYS),
+    "task": lambda rng: free_text("task", rng), "time": lambda rng: clock_time(rng)[0],
+    "place": lambda rng: rng.choice(PLACES), "spot": lambda rng: rng.choice(SPOTS),
+    "deed": lambda rng: rng.choice(DEEDS), "visit": lambda rng: rng.choice(VISITS),
+}  # fmt: skip
+
+
+def code(rng: Random) -> str:
+    """A mark of letters and digits: AB-1234, x7k2p, 80-221-4."""
+    return rng.choice((
+        f"{rng.choice(LETTERS)}{rng.choice(LETTERS)}{rng.choice(('', '-', ' '))}{rng.randrange(10, 99_999)}",
+        "".join(rng.choice("abcdefghkmnpqrstuvwxyz23456789") for _ in range(rng.randrange(4, 9))),
+        f"{rng.choice(NOUNS)}{rng.randrange(1, 999)}",
+        f"{rng.randrange(10, 99)}-{rng.randrange(100, 999)}-{rng.randrange(9)}",
+    ))  # fmt: skip
+
+
+def _person_word(rng: Random) -> str:
+    return rng.choice(PEOPLE).format(first=rng.choice(ANY_FIRST), last=rng.choice(LAST_NAMES))
+
+
+def same(text: str) -> Slot:
+    """Words that stand for themselves."""
+    return text, text
+
+
+def _free(slot: str) -> Draw:
+    def drawn(rng: Random, world: World | None = None) -> Slot:
+        return same(free_text(slot, rng))
+
+    return drawn
+
+
+def free_text(slot: str, rng: Random) -> str:
+    """A text for one of the slots of en_values: task, note, message, title."""
+    patterns = _values()[slot]
+    skeleton = patterns[int(rng.random() * len(patterns))].expand(rng)
+    return fill(skeleton, {name: WORD[name](rng) for name in slot_names(skeleton)})
+
+
+@lru_cache(maxsize=1)
+def _values() -> dict[str, tuple[Pattern, ...]]:
+    return {header["slot"]: patterns for header, patterns in read("en_values")}
+
+
+task, note, message, title = _free("task"), _free("note"), _free("message"), _free("title")
+
+
+def known_title(rng: Random, world: World) -> Slot:
+    """Mostly an event of the world, sometimes shortened to one word of it, sometimes an event that is not there."""
+    if not world.events or rng.random() < 0.2:
+        return title(rng)
+    found = rng.choice(world.events).title
+    return same(rng.choice(found.split()) if rng.random() < 0.1 and len(found.split()[0]) > 4 else found)
+
+
+def topic(rng: Random, world: World) -> Slot:
+    """Words to look for in the notes."""
+    dice = rng.random()
+    if dice < 0.5 and world.notes:
+        words = [word.strip(":,") for word in rng.choice(world.notes).split() if len(word) > 3]
+        return same(rng.choice(words)) if words else same(rng.choice(NOUNS))
+    if dice < 0.7:
+        return same(f"{rng.choice(ADJECTIVES)} {rng.choice(NOUNS)}")
+    return same(rng.choice(("wifi", "wifi password", "locker code", rng.choice(ANY_FIRST), *[rng.choice(NOUNS)] * 4)))
+
+
+def place(rng: Random, world: World | None = None) -> Slot:
+    dice = rng.random()
+    if dice < 0.08:
+        return same(_invented(rng))
+    if dice < 0.09:
+        return same(rng.choice(sorted(NOWHERE)).title())
+    return same(rng.choice(PLACES))
+
+
+def _invented(rng: Random) -> str:
+    name = "".join(rng.choice(SYLLABLES) for _ in range(rng.randrange(2, 4))) + rng.choice(ENDINGS)
+    return name.capitalize()
+
+
+def clock_city(rng: Random, world: World | None = None) -> Slot:
+    return same(rng.choice(CLOCK_CITIES)) if rng.random() < 0.85 else place(rng)
+
+
+def date_words(rng: Random, world: World | None = None) -> str:
+    """A date, mostly within two weeks of the world's today."""
+    if world and rng.random() < 0.75:
+        near = world.today + timedelta(rng.randrange(15))
+        day, month, numeric = near.day, MONTHS[near.month - 1], f"{near}"
+    else:
+        day, month = rng.randrange(1, 29), rng.choice(MONTHS)
+        numeric = f"2026-{MONTHS.index(month) + 1:02}-{day:02}"
+    ordinal = f"{day}{'th' if 10 < day < 20 else {1: 'st', 2: 'nd', 3: 'rd'}.get(day % 10, 'th')}"
+    return rng.choice((f"{day} {month}", f"{month} {day}", f"{month} {ordinal}", f"the {ordinal}",
+    f"{ordinal} of {month}",
+                       f"{month[:3]} {day}", numeric))  # fmt: skip
+
+
+def day(rng: Random, world: World | None = None) -> Slot:
+    """A day without a preposition."""
+    dice = rng.random()
+    if dice < 0.40:
+        return same(rng.choice(("tomorrow", "tomorrow", "tomorrow", "tmrw", "the weekend", "later today", "today",
+        "today", "tonight", "the day after tomorrow",
+                                "this weekend", "this evening", "this afternoon", "tomorrow morning", "next week",
+                                "tomorrow evening", "tomorrow night", "this morning")))  # fmt: skip
+    if dice < 0.75:
+        found = rng.choice(WEEKDAYS)
+        if rng.random() < 0.15:
+            found = found[: 4 if found.startswith(("Tu", "Th")) else 3]
+        return same(
+            rng.choice(("", "", "", "next ", "this "))
+            + found
+            + rng.choice(("", "", "", "", " morning", " night", " evening"))
+        )
+    if dice < 0.82:
+        return same(f"in {rng.choice(('two', 'three', '2', '3', '4', '5', '10'))} days")
+    return same(date_words(rng, world))
+
+
+def on_day(rng: Random, world: World | None = None) -> Slot:
+    """A day with the preposition it takes."""
+    surface, value = day(rng, world)
+    if surface[0].isupper() or surface[0].isdigit() or (surface.startswith("the ") and surface[4].isdigit()):
+        return f"{'on ' if rng.random() < 0.8 else ''}{surface}", value
+    return surface, value
+
+
+def for_day(rng: Random, world: World | None = None) -> Slot:
+    surface, value = day(rng, world)
+    return (surface if surface.startswith("in ") else f"for {surface}"), value
+
+
+def clock_time(rng: Random, world: World | None = None) -> Slot:
+    hour, minute = rng.randrange(1, 13), rng.choice((0, 0, 0, 15, 30, 45, rng.randrange(60)))
+    half = rng.choice(("am", "pm", "pm"))
+    clock = f"{hour}:{minute:02}" if minute else str(hour)
+    dice = rng.random()
+    if dice < 0.65:
+        return same(f"{clock}{rng.choice(('', ' '))}{half}")
+    if dice < 0.80:
+        return same(f"{rng.randrange(7, 23)}:{minute:02}")
+    if dice < 0.86:
+        return same(rng.choice(("noon", "midday", "midnight", "noon")))
+    if dice < 0.92:
+        return same(
+            rng.choice(("half past ", "quarter past ", "quarter to "))
+            + rng.choice((str(hour), "seven", "nine", "three"))
+        )
+    return same(f"{hour}" if rng.random() < 0.6 else f"{hour} o'clock")
+
+
+def at_time(rng: Random, world: World | None = None) -> Slot:
+    surface, value = clock_time(rng)
+    return f"at {surface}", value
+
+
+def moment(rng: Random, world: World | None = None) -> Slot:
+    """When to be reminded, with its preposition: "at 6 pm", "in 20 minutes", "tomorrow at 9", "on friday morning"."""
+    dice = rng.random()
+    if dice < 0.25:
+        return at_time(rng)
+    if dice < 0.45:
+        return same(f"in {span(rng)[0]}")
+    if dice < 0.70:
+        surface, value = on_day(rng, world)
+        clock = clock_time(rng)[0]
+        between = rng.choice((" at ", " at ", " "))
+        if surface.startswith("in ") or value.split()[-1] in (
+            "morning",
+            "night",
+            "evening",
+            "afternoon",
+            "week",
+            "tonight",
+        ):
+            return surface, value
+        return surface + between + clock, value + between + clock
+    if dice < 0.78:
+        clock, relative = clock_time(rng)[0], rng.choice(("tomorrow", "tonight", "today", *WEEKDAYS))
+        if relative in WEEKDAYS:
+            relative = "on " + relative
+        return f"at {clock} {relative}", f"{clock} {relative}"
+    return on_day(rng, world)
+
+
+def span(rng: Random, world: World | None = None) -> Slot:
+    """A duration."""
+    dice = rng.random()
+    if dice < 0.62:
+        number = rng.choice(
+            (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 35, 40, 45, 50, 60, 90, rng.randrange(2, 120))
+        )
+        unit = rng.choice(("minutes", "minutes", "minutes", "min", "mins", "hours", "seconds"))
+        return same(f"{number} {unit[:-1] if number == 1 and unit.endswith('s') else unit}")
+    if dice < 0.75:
+        word = rng.choice(
+            ("two", "three", "four", "five", "six", "seven", "eight", "ten", "fifteen", "twenty", "thirty")
+        )
+        return same(f"{word} {rng.choice(('minutes', 'minutes', 'hours'))}")
+    if dice < 0.90:
+        return same(rng.choice(("half an hour", "an hour", "an hour and a half", "one hour", "a minute", "one minute",
+                                "a quarter of an hour", "two and a half hours", "an hour",
+                                "half an hour")))  # fmt: skip
+    hours, minutes = rng.randrange(1, 4), rng.choice((5, 10, 15, 20, 30, 45))
+    return same(rng.choice((f"{hours} hour{'s' * (hours > 1)} {minutes} minutes", f"{hours}h{minutes}m",
+                            f"{hours} hour{'s' * (hours > 1)} and {minutes} minutes", f"{minutes}m",
+                            f"{minutes}s")))  # fmt: skip
+
+
+def short_span(rng: Random, world: World | None = None) -> Slot:
+    """A duration in front of a noun: "a 10 minute timer"."""
+    number = rng.choice((1, 2, 3, 5, 8, 10, 12, 15, 20, 25, 30, 45, 60, 90))
+    return same(f"{number}{rng.choice((' ', ' ', '-'))}{rng.choice(('minute', 'minute', 'min', 'second', 'hour'))}")
+
+
+def order(rng: Random, world: World) -> Slot:
+    """Mostly the number or the thing of an order in the world."""
+    if rng.random() < 0.15:
+        number = f"{rng.choice('ABCDKX')}{rng.randrange(1000, 9999)}"
+        return same(number)
+    found = rng.choice(world.orders)
+    if rng.random() < 0.6:
+        return same(found.number if rng.random() < 0.9 else found.number[1:])
+    return same(found.item if rng.random() < 0.8 else _other_item(rng))
+
+
+def order_number(rng: Random, world: World) -> Slot:
+    if rng.random() < 0.2:
+        return same(f"{rng.choice('ABCDKX')}{rng.randrange(1000, 9999)}")
+    return same(rng.choice(world.orders).number)
+
+
+def order_item(rng: Random, world: World) -> Slot:
+    return same(rng.choice(world.orders).item if rng.random() < 0.7 else _other_item(rng))
+
+
+def _other_item(rng: Random) -> str:
+    dice = rng.random()
+    if dice < 0.4:
+        return rng.choice(ITEMS)[0]
+    return (
+        rng.choice(NOUNS)
+        if dice < 0.7
+        else f"{rng.choice((*ADJECTIVES, 'leather', 'garden', 'kids', 'travel'))} {rng.choice(NOUNS)}"
+    )
+
+
+def person(rng: Random, world: World) -> Slot:
+    """Mostly a contact of the world, by first or full name."""
+    dice = rng.random()
+    if dice < 0.12:
+        return same(rng.choice(("Mum", "Dad", "mum", "dad", "mom")))
+    if dice < 0.27:
+        first = rng.choice(ANY_FIRST) if rng.random() < 0.8 else _invented(rng)
+        return same(first if rng.random() < 0.6 else f"{first} {rng.choice(LAST_NAMES)}")
+    if dice < 0.33:
+        return _role(rng)
+    name = rng.choice(world.contacts).name
+    return same(name if rng.random() < 0.35 else name.split()[0])
+
+
+def _role(rng: Random) -> Slot:
+    """Somebody by what they are; "my" and "the" are left out of the argument."""
+    dice = rng.random()
+    if dice < 0.5:
+        role = rng.choice(ROLES)
+        return rng.choice(("my ", "my ", "the ")) + role, role
+    if dice < 0.75:
+        return same(
+            f"{rng.choice(('Mrs', 'Mr', 'Dr', 'Ms', 'Mr.', 'Dr.', 'Professor', 'Miss'))} {rng.choice(LAST_NAMES)}"
+        )
+    return same(
+        rng.choice(("grandma", "grandpa", "granny", f"aunt {rng.choice(ANY_FIRST)}", f"uncle {rng.choice(ANY_FIRST)}"))
+    )
+
+
+def room(rng: Random, world: World | None = None) -> Slot:
+    return same(rng.choice(("kitchen", "bedroom", "living room", "bathroom", "office", "hallway", "garage", "lounge",
+                            "study", "kitchen", "bedroom", "living room", rng.choice(("attic", "basement", "garden",
+                            "nursery", "dining room", "guest room", "cellar", "balcony")))))  # fmt: skip
+
+
+def percent(rng: Random, world: World | None = None) -> Slot:
+    number = rng.choice((5, 10, 15, 20, 25, 30, 35, 40, 50, 60, 65, 70, 75, 80, 90, rng.randrange(1, 100)))
+    return rng.choice((f"{number}%", f"{number}%", f"{number} percent", f"{number} %", f"{number}")), number
+
+
+def degrees(rng: Random, world: World | None = None) -> Slot:
+    number: float = rng.choice((16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 19.5, 20.5, 21.5, 18.5, rng.randrange(10, 36)))
+    return rng.choice(
+        (f"{number}", f"{number} degrees", f"{number}°", f"{number} C", f"{number}°C", f"{number} degrees")
+    ), number
+
+
+def amount(rng: Random, world: World | None = None) -> Slot:
+    dice = rng.random()
+    if dice < 0.6:
+        number: float = rng.choice(
+            (1, 2, 3, 5, 8, 10, 12, 15, 20, 25, 30, 40, 42, 50, 60, 75, 80, 100, 120, 150, 200, 250, 500)
+        )
+    elif dice < 0.75:
+        number = rng.randrange(1, 1000)
+    elif dice < 0.9:
+        number = round(rng.uniform(0.5, 100), rng.choice((1, 2)))
+    else:
+        number = rng.randrange(1000, 30_000)
+        if rng.random() < 0.5:
+            return f"{number:,}", number
+    return f"{number:g}", json_number(number)
+
+
+def json_number(number: float) -> int | float:
+    """The number as its shortest JSON form: whole numbers without a point, as `:g` writes them."""
+    value = float(f"{number:g}")
+    return int(value) if value.is_integer() else value
+
+
+def units(names: list[str], rng: Random) -> tuple[dict[str, str], dict[str, str]]:
+    """Surfaces and arguments for the slots {from}, {into} and {coin}: names of units that convert into each other."""
+    if "coin" in names:
+        found = rng.choice([coin for coin in MONEY if "dollar" not in coin and coin not in ("USD", "bucks")])
+        return {"coin": found}, {"to_unit": found}
+    if "into" not in names:
+        return {}, {}
+    family = MONEY if rng.random() < 0.45 else rng.choice(UNIT_FAMILIES)
+    first, second = rng.sample(family, 2)
+    while measures.convert(1, first, second) == 1:  # two names of one unit
+        first, second = rng.sample(family, 2)
+    return {"from": first, "into": second}, {"from_unit": first, "to_unit": second}
+
+
+def _expression(rng: Random, world: World) -> Slot:
+    a, b, c = rng.randrange(2, 200), rng.randrange(2, 100), rng.randrange(2, 20)
+    x, y = round(rng.uniform(1, 100), 1), round(rng.uniform(1, 100), 2)
+    big = rng.randrange(1000, 99_999)
+    sign = rng.choice(
+        ("+", "-", "*", "/", "x", "×", "÷", "plus", "minus", "times", "divided by", "+", "*", "multiplied by")
+    )
+    other = rng.choice(("+", "-", "*", "/"))
+    tight = rng.choice(("", " "))
+    plain = f"{a}{tight}{sign}{tight}{b}" if not sign.isalpha() or len(sign) == 1 else f"{a} {sign} {b}"
+    if sign in ("divided by", "multiplied by"):
+        plain = f"{a} {sign} {b}"
+    return same(rng.choice((
+        plain, plain, plain, plain, plain, f"{x} {sign} {y}", f"{big} {sign} {c}", f"({a} + {b}) {other} {c}",
+        f"{a} {other} ({b} + {c})", f"{a} + {b} {other} {c}", f"{c}% of {a}", f"{b} percent of {big}", f"{b}% of {a}",
+        f"the square root of {c * c}", f"sqrt({a})", f"{c}^{rng.randrange(2, 6)}", f"{c} squared", f"{c} cubed",
+        f"{a}{other}{b}{other}{c}", f"{c} to the power of {rng.randrange(2, 9)}", f"{big:,} {sign} {b}",
+        f"half of {a}", f"{x}{other}{c}", f"{b} * {b} * {b}", f"{c} times {a} plus {b}",
+    )))  # fmt: skip
+
+
+def _spoken_sum(rng: Random, world: World) -> Slot:
+    """A sum told as a deed: the argument writes its numbers with a sign between them."""
+    a, b = rng.choice((rng.randrange(2, 1000), round(rng.uniform(1, 300), 2))), rng.randrange(2, 60)
+    words, sign, turned = rng.choice((
+        ("multiply {} (by|with) {}", "*", False), ("divide {} by {}", "/", False), ("add {} (and|to) {}", "+", False),
+        ("subtract {} from {}", "-", True), ("take {} (away from|off) {}", "-", True),
+        ("split {} between {} people", "/", False),
+        ("split {} by {}", "/", False), ("share {} among {} of us", "/", False), ("deduct {} from {}", "-", True),
+    ))  # fmt: skip
+    first, second = (b, a) if turned else (a, b)
+    surface = expand(compile_pattern(words), rng).format(first, second)
+    return surface, f"{a} {sign} {b}"
+
+
+def _share(rng: Random, world: World) -> Slot:
+    """A sum told as a thing: "the sum of 3 and 4", "a 15% tip on 60"."""
+    if rng.random() < 0.4:
+        a, b = rng.randrange(2, 1000), rng.randrange(2, 100)
+        name, sign = rng.choice(
+            (("sum of", "+"), ("difference between", "-"), ("product of", "*"), ("quotient of", "/"), ("total of", "+"))
+        )
+        return f"the {name} {a} and {b}", f"{a} {sign} {b}"
+    part, whole = (
+        rng.choice((5, 8, 10, 12, 15, 18, 20, 25, 30)),
+        rng.choice((rng.randrange(10, 500), round(rng.uniform(5, 200), 2))),
+    )
+    surface = rng.choice(
+        (
+            "a {}% tip on {}",
+            "{}% tip for {}",
+            "{} percent tip on {}",
+            "{}% tax on {}",
+            "{}% interest on {}",
+            "{} percent off {}",
+            "a {}% discount on {}",
+        )
+    )
+    return surface.format(part, whole), f"{part}% of {whole}"
+
+
+def _two(draw: Draw) -> Draw:
+    def both(rng: Random, world: World) -> Slot:
+        first, second = draw(rng, world), draw(rng, world)
+        while second[1].lower() == first[1].lower():
+            second = draw(rng, world)
+        return rng.choice(("{} and {}", "{} and {}", "{} and also {}", "{}, {}", "both {} and {}")).format(
+            first[0], second[0]
+        ), (
+            first[1],
+            second[1],
+        )
+
+    return both
+
+
+# Slot -> the argument that it fills and how it is drawn.
+SLOTS: Mapping[str, tuple[str, Draw]] = {
+    "place": ("place", place), "places": ("place", _two(place)), "city": ("place", clock_city),
+    "cities": ("place", _two(clock_city)),
+    "day": ("day", day), "on_day": ("day", on_day), "for_day": ("day", for_day),
+    "time": ("time", clock_time), "at_time": ("time", at_time),
+    "title": ("title", title), "known": ("title", known_title), "knowns": ("title", _two(known_title)),
+    "note": ("text", note), "topic": ("query", topic), "order": ("order", order),
+    "number": ("order", order_number), "item": ("order", order_item), "numbers": ("order", _two(order_number)),
+    "name": ("name", person), "to": ("to", person), "names": ("name", _two(person)),
+    "message": ("text", message), "task": ("text", task), "when": ("when", moment),
+    "duration": ("duration", span), "short": ("duration", short_span), "durations": ("duration", _two(span)),
+    "room": ("room", room), "rooms": ("room", _two(room)),
+    "percent": ("brightness", percent), "degrees": ("degrees", degrees), "amount": ("amount", amount),
+    "spoken": ("expression", _spoken_sum), "share": ("expression", _share),
+    "expression": ("expression", _expression), "expressions": ("expression", _two(_expression)),
+}  # fmt: skip
+
+
+def surface(name: str, rng: Random, world: World) -> str:
+    """Some text for a slot whose meaning does not matter."""
+    return SLOTS[name][1](rng, world)[0] if name in SLOTS else WORD[name](rng)

@@ -1,0 +1,125 @@
+"""Conversations with tools that exist nowhere else: schemas made up or renamed anew, so that names cannot be learned.
+
+A blueprint (what a tool does, its parameters, what it returns) comes from outside or from `composed`; each conversation
+renders its blueprints in its own style of naming and description, and asks for them in generated words.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Any
+
+from moonlet.simulate.asking import asked, iso_date, text_value, value_of
+from moonlet.simulate.blueprints import Blueprint, Parameter, Words, composed
+from moonlet.simulate.declaring import Made, content, make, spell
+from moonlet.simulate.episode import Conversation, Episode, Wanted
+from moonlet.simulate.talk import NO_TOOL
+
+
+def conversation(
+    rng: Random, blueprints: Sequence[Blueprint], by_field: Mapping[str, Sequence[Blueprint]]
+) -> Conversation:
+    """2 to 7 requests under 2 to 8 tools, some of them of one field."""
+    style = rng.choice(("snake", "snake", "snake", "camel", "camel", "Pascal", "kebab"))
+    made: dict[str, Made] = {}
+    for _ in range(rng.choice((2, 3, 3, 4, 4, 5, 6, 7, 8))):
+        near = by_field.get(rng.choice(list(made.values())).blueprint.field) if made and rng.random() < 0.35 else None
+        one = make(rng.choice(near) if near else _any(rng, blueprints), style, rng)
+        made.setdefault(one.spec.name, one)
+    episode = Episode([one.spec for one in made.values()])
+    if rng.random() < 0.4:
+        episode.system(
+            rng.choice(("You are a helpful assistant.", "Use the tools when they fit.", f"Today is {iso_date(rng)}."))
+        )
+    for _ in range(rng.randrange(2, 8)):
+        _turn(episode, list(made.values()), blueprints, rng)
+    return episode.done()
+
+
+def _any(rng: Random, blueprints: Sequence[Blueprint]) -> Blueprint:
+    return rng.choice(blueprints) if blueprints and rng.random() < 0.8 else composed(rng)
+
+
+def _turn(episode: Episode, made: Sequence[Made], blueprints: Sequence[Blueprint], rng: Random) -> None:
+    dice = rng.random()
+    if dice < 0.18:
+        other = _any(rng, blueprints)
+        taken = {word for one in made for word in content(one.blueprint)}
+        if len(set(content(other)) & taken) < 2 and other.words not in {one.blueprint.words for one in made}:
+            episode.user(asked(make(other, "snake", rng), rng)[0])
+            episode.answer(NO_TOOL)
+            return
+    one = rng.choice(made)
+    required = [p for p in one.blueprint.parameters if p.required and p.words not in one.forms]
+    if dice > 0.92 and required:
+        _clarified(episode, one, rng.choice(required), rng)
+        return
+    text, arguments = asked(one, rng)
+    if 0.84 < dice < 0.92:
+        second = rng.choice(made)
+        more, others = asked(second, rng, short=True)
+        if not text.islower():
+            more = more[0].lower() + more[1:]
+        link = rng.choice((", and ", " and ", ". Also, ", ", then ", " and also "))
+        episode.user(text.rstrip(".?!") + (link.lower() if text.islower() else link) + more)
+        _answered(episode, [(one, arguments), (second, others)], rng)
+        return
+    episode.user(text)
+    _answered(episode, [(one, arguments)], rng)
+
+
+def _clarified(episode: Episode, one: Made, missing: Parameter, rng: Random) -> None:
+    text, arguments = asked(one, rng, without=missing)
+    surface, value = value_of(missing, one, rng)
+    if text.islower() and isinstance(value, str) and missing.words not in one.enums:
+        surface, value = surface.lower(), value.lower()
+    episode.user(text)
+    episode.answer(f"What is the {' '.join(missing.words)}?")
+    episode.user(
+        rng.choice(("{}", "{}", "it is {}", "{}, please", "the " + " ".join(missing.words) + " is {}")).format(surface)
+    )
+    full = {**arguments, one.keys[missing.words]: value}
+    _answered(episode, [(one, {key: full[key] for key in one.keys.values() if key in full})], rng)
+
+
+def _answered(episode: Episode, wanted: Sequence[tuple[Made, dict[str, Any]]], rng: Random) -> None:
+    made = [result(one, rng) for one, _ in wanted]
+    texts = iter([json.dumps(one[0], ensure_ascii=False) for one in made])
+    calls: list[Wanted] = [(one.spec.name, arguments) for one, arguments in wanted]
+    episode.call(calls, lambda _: next(texts))
+    episode.answer(" ".join(sentence for _, sentence in made))
+
+
+def result(one: Made, rng: Random) -> tuple[dict[str, Any], str]:
+    """What the tool returns, and the sentence that tells it."""
+    if rng.random() < 0.05:
+        problem = rng.choice(
+            ("not found", "service not available", "permission denied", "too many requests", "invalid input")
+        )
+        return {"error": problem}, f"Sorry, {problem}."
+    values, told = {}, []
+    for words, kind in one.blueprint.returns[:3] or ((("success",), "boolean"),):
+        value = _returned(words, kind, rng)
+        key = spell(words, "camel" if one.style in ("camel", "Pascal") else "snake")
+        values[key] = value
+        if value is True:
+            told.append("Done." if words[0] in ("success", "status") else f"The {' '.join(words)} is true.")
+        elif value is False:
+            told.append("It did not work." if words[0] in ("success", "status") else f"The {' '.join(words)} is false.")
+        else:
+            told.append(f"The {' '.join(words)} is {value}.")
+    return values, " ".join(told)
+
+
+def _returned(words: Words, kind: str, rng: Random) -> Any:
+    if kind == "boolean":
+        return rng.random() < 0.85
+    if kind == "integer":
+        return rng.randrange(1, 1000)
+    if kind == "number":
+        return round(rng.uniform(0, 500), rng.choice((1, 2)))
+    if words[-1] in ("status", "state"):
+        return rng.choice(
+            ("confirmed", "pending", "completed", "active", "cancelled", "in progress", "ready", "failed")
+        )
+    return text_value(Parameter(words, "string"), rng)

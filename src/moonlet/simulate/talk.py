@@ -1,0 +1,28 @@
+"""Turns without a tool: small talk with its answers, and requests that no tool of the demonstration can do."""
+
+from random import Random
+
+from moonlet.simulate import slots
+from moonlet.simulate.wording import Pattern, fill, opened, politely, read, slot_names, typed
+from moonlet.simulate.world import World
+
+NO_TOOL = "I have no tool for that."
+
+
+def small_talk(rng: Random, tools: list[str]) -> tuple[str, str]:
+    """What a user says, and the answer; asked what it can do, the assistant names its tools in their order."""
+    header, patterns = rng.choice(read("en_small_talk"))
+    text, _ = typed(rng.choice(patterns).expand(rng), rng)
+    answer = str(header["answer"])
+    return text, f"I can use these tools: {', '.join(tools)}." if answer == "TOOLS" else answer
+
+
+def beyond(rng: Random, world: World) -> str:
+    """A request that none of the demonstration tools can do."""
+    pattern: Pattern = rng.choice(read("en_beyond")[0][1])
+    skeleton = pattern.expand(rng)
+    if pattern.command:
+        skeleton = politely(skeleton, rng)
+    skeleton, lower = typed(opened(skeleton, rng), rng)
+    text = fill(skeleton, {name: slots.surface(name, rng, world) for name in slot_names(skeleton)})
+    return text.lower() if lower else text

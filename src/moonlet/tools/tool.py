@@ -1,0 +1,137 @@
+"""What a model can call: a declared tool, its run function, and one checked call.
+
+A mistake of the model (unknown tool, broken JSON, wrong types) and a failure that the tool reports (`ToolError`) are
+data: the text that comes back says what is wrong, so that the model can mend it.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from moonlet.chat.messages import ToolCall, ToolSpec
+
+TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+    "null": (type(None),),
+}
+
+
+class ToolError(Exception):
+    """The tool cannot do what was asked; the message is for the model and, through it, for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool and what it does.
+
+    `run` takes checked arguments and returns a str or anything JSON can hold, or raises ToolError.
+    `changes` says that a call has effects, so a host may ask its user first.
+    """
+
+    spec: ToolSpec
+    run: Callable[[Mapping[str, Any]], Any]
+    changes: bool = False
+
+
+def parameters(required: Mapping[str, Any] | None = None, optional: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The JSON schema of an object with these properties."""
+    required = required or {}
+    properties = {**required, **(optional or {})}
+    return {"type": "object", "properties": properties, "required": list(required)}
+
+
+def call(tools: Iterable[Tool], wanted: ToolCall) -> str:
+    """Run the wanted call and return the text for the model; every mistake comes back as {"error": ...}."""
+    by_name = {tool.spec.name: tool for tool in tools}
+    tool = by_name.get(wanted.name)
+    if tool is None:
+        return error(f"there is no tool {wanted.name!r}; the tools are: {', '.join(by_name) or 'none'}")
+    try:
+        arguments = json.loads(wanted.arguments or "{}")
+    except (ValueError, RecursionError) as mistake:
+        return error(f"the arguments of {wanted.name} are not valid JSON: {mistake}")
+    wrong = check(arguments, {"type": "object", **tool.spec.parameters}, "arguments")
+    if wrong:
+        return error(f"{wanted.name}: {wrong}")
+    try:
+        result = tool.run(arguments)
+    except ToolError as failure:
+        return error(str(failure))
+    return result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+
+
+def error(message: str) -> str:
+    """The result text of a call that failed."""
+    return json.dumps({"error": message}, ensure_ascii=False)
+
+
+def check(value: Any, schema: Mapping[str, Any], where: str) -> str | None:
+    """What is wrong with a value under a JSON schema, or None.
+
+    Covers type, enum, const, bounds, items, properties, required, additionalProperties, anyOf and oneOf; other keywords
+    are not looked at. Names that a schema does not declare are wrong unless it says additionalProperties.
+    """
+    choices = schema.get("anyOf") or schema.get("oneOf")
+    if choices:
+        faults = [check(value, choice, where) for choice in choices]
+        if all(faults):
+            return faults[0]
+    wrong = _check_type(value, schema, where) or _check_choice(value, schema, where)
+    if wrong:
+        return wrong
+    if isinstance(value, dict):
+        return _check_object(value, schema, where)
+    if isinstance(value, list) and isinstance(schema.get("items"), dict):
+        return _first(check(item, schema["items"], f"{where}[{index}]") for index, item in enumerate(value))
+    return None
+
+
+def _first(faults: Iterable[str | None]) -> str | None:
+    return next((fault for fault in faults if fault), None)
+
+
+def _check_type(value: Any, schema: Mapping[str, Any], where: str) -> str | None:
+    declared = schema.get("type")
+    names = [declared] if isinstance(declared, str) else list(declared or ())
+    if not names or any(_is(value, name) for name in names):
+        return None
+    return f"{where} must be {' or '.join(names)}, got {json.dumps(value, ensure_ascii=False)[:80]}"
+
+
+def _is(value: Any, name: str) -> bool:
+    if isinstance(value, bool):  # a bool is an int in Python, not in JSON
+        return name == "boolean"
+    if name == "integer" and isinstance(value, float):
+        return value.is_integer()
+    return isinstance(value, TYPES.get(name, (object,)))
+
+
+def _check_choice(value: Any, schema: Mapping[str, Any], where: str) -> str | None:
+    if "enum" in schema and value not in schema["enum"]:
+        return f"{where} must be one of {json.dumps(schema['enum'], ensure_ascii=False)}"
+    if "const" in schema and value != schema["const"]:
+        return f"{where} must be {json.dumps(schema['const'], ensure_ascii=False)}"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if "minimum" in schema and value < schema["minimum"]:
+            return f"{where} must be at least {schema['minimum']}"
+        if "maximum" in schema and value > schema["maximum"]:
+            return f"{where} must be at most {schema['maximum']}"
+    return None
+
+
+def _check_object(value: dict[str, Any], schema: Mapping[str, Any], where: str) -> str | None:
+    properties = schema.get("properties") or {}
+    for name in schema.get("required") or ():
+        if name not in value:
+            return f"{name!r} is missing in {where}"
+    if properties and not schema.get("additionalProperties"):
+        for name in value:
+            if name not in properties:
+                return f"{where} has no {name!r}; it takes: {', '.join(properties)}"
+    return _first(check(item, properties[name], name) for name, item in value.items() if name in properties)

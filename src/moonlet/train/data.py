@@ -1,0 +1,35 @@
+"""The mixture of conversations that the small model is trained on: endless, and the same for the same seed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+from moonlet.simulate import demo, synthetic
+from moonlet.simulate.blueprints import Blueprint
+from moonlet.simulate.episode import Conversation
+from moonlet.train import public
+
+__all__ = ["Conversation", "conversations"]
+
+
+def conversations(seed: int, data: Path | None = None) -> Iterator[Conversation]:
+    """Training conversations without end. `data` is the folder of public sets; without it everything is generated.
+
+    Shares are of conversations: demonstration tools, tools made up anew, SGD dialogues, and sets of single requests.
+    """
+    rng = Random(seed)
+    blueprints = public.seal_blueprints(data) if data else []
+    by_field: dict[str, list[Blueprint]] = {}
+    for one in blueprints:
+        by_field.setdefault(one.field, []).append(one)
+
+    def made_up(rng: Random) -> Conversation:
+        return synthetic.conversation(rng, blueprints, by_field)
+
+    makers: list[tuple[float, public.Maker]] = [(0.60, demo.conversation), (0.26, made_up)]
+    if data:
+        makers += [(0.10, public.sgd(data)), (0.02, public.snips(data)), (0.025, public.clinc(data))]
+        makers += [(0.01, public.banking(data)), (0.025, public.metatool(data))]
+    weights, choices = [share for share, _ in makers], [maker for _, maker in makers]
+    while True:
+        yield rng.choices(choices, weights)[0](rng)

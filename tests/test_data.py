@@ -1,0 +1,262 @@
+"""The training conversations: the same for the same seed, right in form, and true to what was said."""
+
+import json
+import lzma
+import re
+from collections.abc import Sequence
+from datetime import date
+from itertools import islice, pairwise
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from moonlet.chat.messages import ToolCall
+from moonlet.evals.calls import questions
+from moonlet.simulate import demo, foreign, talk
+from moonlet.simulate.episode import Conversation
+from moonlet.simulate.requests import intents, request
+from moonlet.simulate.talk import NO_TOOL
+from moonlet.simulate.wording import compile_pattern, expand, fill
+from moonlet.simulate.world import World
+from moonlet.tools.tool import check
+from moonlet.train import public
+from moonlet.train.data import conversations
+
+
+@pytest.fixture(scope="module")
+def sample() -> list[Conversation]:
+    return list(islice(conversations(11), 600))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of public sets in miniature, in the form of the real one, with rows of our own."""
+    root = tmp_path_factory.mktemp("tool-use")
+
+    def write(name: str, text: str) -> None:
+        path = root / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(lzma.compress(text.encode()) if name.endswith(".xz") else text.encode())
+
+    def lines(rows: Sequence[object]) -> str:
+        return "\n".join(json.dumps(row) for row in rows) + "\n"
+
+    def tool(name: str, field: str) -> dict[str, object]:
+        return {
+            "api_name": name,
+            "api_description": f"Retrieve the {name} of a town",
+            "field": field,
+            "parameters": {"townName": {"type": "str", "description": "The town (e.g., Bree, Rohan)"}},
+            "required": ["townName"],
+            "responses": {"value": {"type": "int", "description": "The value"}},
+        }
+
+    write(
+        "seal-tools/tool.jsonl.xz", lines([tool(name, "Towns/All") for name in ("getMayor", "getHeight", "getHidden")])
+    )
+    judged = [{"id": "dev-1", "query": "q", "calling": [{"api": "getHidden", "parameters": {}}]}]
+    write("seal-tools/dev.jsonl.xz", lines(judged))
+    slots = [
+        {"name": "city", "description": "City", "is_categorical": False, "possible_values": []},
+        {"name": "seats", "description": "Seats", "is_categorical": True, "possible_values": ["1", "2"]},
+    ]
+    find = {
+        "name": "FindTable",
+        "description": "Find a table",
+        "required_slots": ["city"],
+        "optional_slots": {"seats": "2"},
+    }
+    write("sgd/schema_train.json", json.dumps([{"service_name": "Tables_1", "slots": slots, "intents": [find]}]))
+    call = {"service": "Tables_1", "method": "FindTable", "parameters": {"city": "Bree", "seats": "2"}, "n_results": 1}
+    lost = {**call, "parameters": {"city": "Gondor"}, "results": []}
+    turns = [
+        {"who": "U", "text": "A table in Bree."},
+        {
+            "who": "S",
+            "text": "The Pony is free.",
+            "calls": [{**call, "results": [{"city": "Bree", "name": "The Pony"}]}],
+        },
+        {"who": "U", "text": "And elsewhere?"},
+        {"who": "S", "text": "No.", "calls": [lost]},
+    ]
+    write("sgd/sgd_train.jsonl.xz", lines([{"id": "1", "services": ["Tables_1"], "turns": turns}]))
+    for name in ("PlayMusic", "RateBook", "AddToPlaylist"):
+        spans = [{"text": "please take "}, {"text": "Song Two", "entity": "object_name"}, {"text": " now"}]
+        write(f"snips/train_{name}.json.xz", json.dumps({name: [{"data": spans}] * 3}))
+    groups = [
+        [f"text {number} of {name}", name] for name in ("alpha", "beta", "gamma", "delta", "eps") for number in range(3)
+    ]
+    write("clinc150/train.json.xz", json.dumps({"train": groups, "oos_train": [["what is this", "oos"]]}))
+    rows = "".join(f"{text},{name}\n" for text, name in groups)
+    write("banking77/train.csv.xz", "text,category\n" + rows)
+    write("metatool/all_clean_data.csv.xz", "Query,Tool\n" + rows)
+    write(
+        "metatool/plugin_des.json",
+        json.dumps({name: f"Does {name}" for name in ("alpha", "beta", "gamma", "delta", "eps")}),
+    )
+    return root
+
+
+def assert_in_form(conversation: Conversation) -> None:
+    """Declared tools are called with arguments of the declared types; calls are numbered and answered in order."""
+    specs = {spec.name: spec for spec in conversation.tools}
+    assert len(specs) == len(conversation.tools) > 0
+    assert conversation.messages[-1].role == "assistant" and not conversation.messages[-1].calls
+    waiting: list[ToolCall] = []
+    count = 0
+    for message in conversation.messages:
+        for call in message.calls:
+            assert call.id == f"functions.{call.name}:{count}"
+            assert check(json.loads(call.arguments), specs[call.name].parameters, "arguments") is None
+            count += 1
+        if message.role == "tool":
+            assert (message.name, message.call_id) == (waiting[0].name, waiting.pop(0).id)
+            json.loads(message.content)
+        else:
+            assert not waiting
+            assert message.calls or message.content
+        waiting += message.calls
+
+
+def test_the_same_seed_gives_the_same_conversations() -> None:
+    first, again, other = (list(islice(conversations(seed), 20)) for seed in (3, 3, 4))
+    assert first == again != other
+
+
+def test_every_conversation_is_in_form(sample: list[Conversation]) -> None:
+    for conversation in sample:
+        assert_in_form(conversation)
+
+
+def test_texts_are_copied_from_what_was_said() -> None:
+    """On the demonstration tools a text argument is part of an earlier message; a sum has its numbers from there."""
+    rng = Random(5)
+    for _ in range(500):
+        conversation = demo.conversation(rng)
+        specs = {spec.name: spec for spec in conversation.tools}
+        said = ""
+        for message in conversation.messages:
+            for call in message.calls:
+                for key, value in json.loads(call.arguments).items():
+                    closed = "enum" in specs[call.name].parameters["properties"][key] or value == "all"
+                    if not isinstance(value, str) or closed or value in said:
+                        continue
+                    assert call.name == "calculate", (call, said[-200:])
+                    assert all(number in said for number in re.findall(r"\d[\d.]*", value)), (call, said[-200:])
+            said += " " + " ".join(message.content.split())
+
+
+def test_numbers_are_read_from_what_was_said(sample: list[Conversation]) -> None:
+    """A number argument is written in an earlier message, perhaps with thousands set apart."""
+    for conversation in sample:
+        said = ""
+        for message in conversation.messages:
+            for call in message.calls:
+                for value in json.loads(call.arguments).values():
+                    if isinstance(value, int | float) and not isinstance(value, bool):
+                        assert f"{value:g}" in said.replace(",", "") or str(value) in said.replace(",", ""), (
+                            call,
+                            said,
+                        )
+            said += " " + message.content
+
+
+def test_the_mixture_has_its_parts(sample: list[Conversation]) -> None:
+    users = [message for one in sample for message in one.messages if message.role == "user"]
+    calls = [message for one in sample for message in one.messages if message.calls]
+    refused = [message for one in sample for message in one.messages if message.content == NO_TOOL]
+    assert 4 < len(users) / len(sample) < 7
+    assert 0.6 < len(calls) / len(users) < 0.9
+    assert 0.10 < len(refused) / len(users) < 0.25
+    assert sum(len(message.calls) > 1 for message in calls) > 20
+    sizes = {len(one.tools) for one in sample}
+    assert min(sizes) <= 3 and max(sizes) == 18
+    text = " ".join(message.content for message in users)
+    assert re.search(r"[ก-๙]", text) and re.search(r"[一-鿿]", text)
+
+
+def test_asked_for_a_missing_tool_the_assistant_refuses() -> None:
+    rng = Random(2)
+    for _ in range(200):
+        conversation = demo.conversation(rng)
+        names = {spec.name for spec in conversation.tools}
+        for message in conversation.messages:
+            assert {call.name for call in message.calls} <= names
+
+
+def test_every_pattern_can_be_filled() -> None:
+    """Each line of the wordings compiles, and its slots are known."""
+    world, rng = World(0, date(2026, 11, 23)), Random(0)
+    for name in ("en", "en_follow_ups"):
+        for intent in intents(name):
+            for _ in range(8 * len(intent.patterns)):
+                assert "{" not in request(intent, rng, world).text
+    for language in foreign.LANGUAGES:
+        for intent in intents(language):
+            for _ in range(8 * len(intent.patterns)):
+                assert "{" not in foreign.request(intent, language, rng, world)[0]
+    for _ in range(800):
+        assert "{" not in talk.beyond(rng, world)
+        assert "{" not in talk.small_talk(rng, ["a"])[0]
+
+
+def test_patterns_nest() -> None:
+    node = compile_pattern("(a|b(c|)) {x}")
+    assert {expand(node, Random(seed)) for seed in range(40)} == {"a {x}", "bc {x}", "b {x}"}
+    assert fill("say {x} , now ?", {"x": "it"}) == "say it, now?"
+    with pytest.raises(AssertionError, match="unbalanced"):
+        compile_pattern("(a|b")
+
+
+def masked(text: str, arguments: list[dict[str, object]]) -> list[str]:
+    """The words of a request without the values of its arguments."""
+    text = " ".join(text.casefold().split())
+    for value in sorted((str(v).casefold() for one in arguments for v in one.values()), key=len, reverse=True):
+        text = text.replace(value, "_")
+    return re.findall(r"[\w']+", text)
+
+
+def grams(words: list[str]) -> set[str]:
+    return {" ".join(words[i : i + 8]) for i in range(len(words) - 7)}
+
+
+def test_hand_written_requests_stay_out_of_training() -> None:
+    """No eight words in a row of a hand-written request, values aside, occur in generated ones."""
+    held: dict[str, str] = {}
+    for question in questions():
+        for gram in grams(masked(question.request, [dict(arguments) for _, arguments in question.right[0]])):
+            held[gram] = question.request
+    rng = Random(99)
+    for _ in range(1500):
+        messages = demo.conversation(rng).messages
+        for message, reply in pairwise(messages):
+            if message.role == "user":
+                arguments = [json.loads(call.arguments) for call in reply.calls]
+                shared = grams(masked(message.content, arguments)) & held.keys()
+                assert not shared, (message.content, [held[gram] for gram in shared])
+
+
+def test_public_sets_are_rendered(data: Path) -> None:
+    for conversation in islice(conversations(1, data), 300):
+        assert_in_form(conversation)
+
+
+def test_an_sgd_dialogue_stops_before_what_was_not_said(data: Path) -> None:
+    conversation = public.sgd(data)(Random(1))
+    assert_in_form(conversation)
+    assert [message.role for message in conversation.messages] == ["system", "user", "assistant", "tool", "assistant"]
+    arguments = json.loads(conversation.messages[2].calls[0].arguments)
+    assert list(arguments.values()) == ["Bree"]  # the default of two seats was not said
+    assert conversation.messages[-1].content == "The Pony is free."
+
+
+def test_judged_tools_are_not_trained_on(data: Path) -> None:
+    assert public.held_out(data) == {"getHidden"}
+    assert [one.words for one in public.seal_blueprints(data)] == [("get", "mayor"), ("get", "height")]
+    assert [one.words for one in public.seal_blueprints(data, kept_out=True)] == [("get", "hidden")]
+    assert public.seal_blueprints(data)[0].parameters[0].examples == ("Bree", "Rohan")
+
+
+def test_names_are_split_into_words() -> None:
+    assert public.words_of("getHTTPStatus_code") == ("get", "http", "status", "code")

@@ -1,0 +1,123 @@
+"""Tools: checked calls, and the two that need nothing."""
+
+import json
+import math
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from moonlet.chat.messages import ToolCall, ToolSpec
+from moonlet.tools.basic import calculate, calculator, clock
+from moonlet.tools.tool import Tool, ToolError, call, check, parameters
+
+ECHO = Tool(
+    ToolSpec(
+        "echo",
+        "Say it again",
+        parameters(
+            {"text": {"type": "string"}},
+            {
+                "times": {"type": "integer", "minimum": 1, "maximum": 3},
+                "tone": {"type": "string", "enum": ["low", "high"]},
+                "tags": {"type": "array", "items": {"type": "string"}},
+                "who": {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]},
+            },
+        ),
+    ),
+    lambda arguments: arguments,
+)
+
+
+def _fail(arguments: object) -> object:
+    raise ToolError("the bell is broken")
+
+
+BELL = Tool(ToolSpec("bell", "Ring", {}), _fail, changes=True)
+
+
+def said(name: str, arguments: str) -> str:
+    return call([ECHO, BELL], ToolCall("functions.x:0", name, arguments))
+
+
+def test_a_right_call_returns_json() -> None:
+    assert json.loads(said("echo", '{"text": "hé", "times": 2}')) == {"text": "hé", "times": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "told"),
+    [
+        ("shout", "{}", "there is no tool 'shout'; the tools are: echo, bell"),
+        ("echo", '{"text": ', "not valid JSON"),
+        ("echo", "[]", "arguments must be object"),
+        ("echo", "{}", "'text' is missing"),
+        ("echo", '{"text": 3}', "text must be string, got 3"),
+        ("echo", '{"text": "a", "times": true}', "times must be integer"),
+        ("echo", '{"text": "a", "times": 2.5}', "times must be integer"),
+        ("echo", '{"text": "a", "times": 9}', "times must be at most 3"),
+        ("echo", '{"text": "a", "tone": "mid"}', 'tone must be one of ["low", "high"]'),
+        ("echo", '{"text": "a", "tags": ["x", 1]}', "tags[1] must be string"),
+        ("echo", '{"text": "a", "who": {}}', "'name' is missing in who"),
+        ("echo", '{"text": "a", "loud": true}', "no 'loud'; it takes: text, times"),
+        ("bell", "", "the bell is broken"),
+    ],
+)
+def test_mistakes_and_failures_are_data(name: str, arguments: str, told: str) -> None:
+    assert told in json.loads(said(name, arguments))["error"]
+
+
+def test_any_of_and_whole_floats() -> None:
+    either = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    assert check(None, either, "x") is None
+    assert check(3, either, "x") is not None
+    assert check(3.0, {"type": "integer"}, "x") is None
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("12 * (3 + 4)", 84), ("15% of 80", 12), ("144 divided by 12", 12), ("2^10", 1024), ("7 x 8", 56), ("9×9", 81),
+        ("1,200 / 4", 300), ("the square root of 144", 12), ("20 percent of 350", 70), ("0.1 + 0.2", 0.3),
+        ("3 squared", 9),
+        ("twelve times four", 48), ("twenty-one plus two", 23), ("half of 90", 45), ("-5 + 2", -3), ("10 % 4", 2),
+        ("2 to the power of 8", 256), ("what", None), ("max(3, 9)", 9), ("36乘以12", 432), ("36 คูณ 12", 432),
+        ("5 - 5%", 4.95),
+    ],
+)  # fmt: skip
+def test_calculate(expression: str, value: float | None) -> None:
+    if value is None:
+        with pytest.raises(ToolError):
+            calculate(expression)
+    else:
+        assert calculate(expression) == value
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["1/0", "9**9**9", "2**99999", "__import__('os')", "'a' * 9", "1 if 1 else 2", "(1).real", "", "1" * 300, "f(2)",
+     "(-8) ** 0.5", "10.0 ** 400", "[1]", "lambda: 1", "max()", "round(2, n=1)", "((((((((" ],
+)  # fmt: skip
+def test_calculate_refuses(expression: str) -> None:
+    with pytest.raises(ToolError):
+        calculate(expression)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(alphabet="0123456789.+-*/()% ^x,esqrt√", max_size=40))
+def test_calculate_gives_a_finite_number_or_says_why(expression: str) -> None:
+    try:
+        value = calculate(expression)
+    except ToolError:
+        return
+    assert isinstance(value, int) or math.isfinite(value)
+
+
+def test_the_calculator_and_the_clock_as_tools() -> None:
+    tools = [calculator(), clock(lambda: datetime(2026, 11, 23, 22, 30, tzinfo=UTC))]
+    assert call(tools, ToolCall("a", "calculate", '{"expression": "6 * 7"}')) == '{"result": 42}'
+    here = json.loads(call(tools, ToolCall("b", "current_time", "{}")))
+    assert here == {"time": "22:30", "date": "2026-11-23", "weekday": "Monday"}
+    tokyo = json.loads(call(tools, ToolCall("c", "current_time", '{"place": "Tokyo"}')))
+    assert tokyo == {"place": "Tokyo", "time": "07:30", "date": "2026-11-24", "weekday": "Tuesday"}
+    assert "not known" in call(tools, ToolCall("d", "current_time", '{"place": "Mordor"}'))
