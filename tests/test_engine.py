@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny
 import torch
 
+import tiny
 from moonlet import kernels
 from moonlet.engine.engine import Engine, EngineError, EngineOptions
 from moonlet.engine.sampler import Sampler, Sampling

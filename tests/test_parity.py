@@ -54,7 +54,10 @@ def _dense(folder: ModelFolder) -> Iterator[tuple[str, torch.Tensor]]:
             values = torch.stack([floats(head, format, *slot.shape[1:]) for head in data])
             yield slot.source, torch.cat([keys[slot.source], values], 1).flatten(0, 1)
         elif slot.kind == "table":
-            yield slot.source, torch.from_numpy(reference.from_bf16(data) if data.dtype == np.uint16 else np.array(data))
+            yield (
+                slot.source,
+                torch.from_numpy(reference.from_bf16(data) if data.dtype == np.uint16 else np.array(data)),
+            )
         elif folder.config.router == "sigmoid" or not slot.name.endswith("router_bias"):
             yield slot.source, torch.from_numpy(np.array(data))
 

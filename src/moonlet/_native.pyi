@@ -96,9 +96,7 @@ def swiglu(
     exact: bool,
     isa: str = "",
 ) -> NDArray[np.float32]: ...
-def rmsnorm(
-    x: NDArray[np.float32], w: NDArray[np.float32], eps: float, isa: str = ""
-) -> NDArray[np.float32]: ...
+def rmsnorm(x: NDArray[np.float32], w: NDArray[np.float32], eps: float, isa: str = "") -> NDArray[np.float32]: ...
 def route(
     logits: NDArray[np.float32],
     bias: NDArray[np.float32],

@@ -74,7 +74,7 @@ def make_parser() -> argparse.ArgumentParser:
     pull = verbs.add_parser("pull", help="download or take a checkpoint and convert it")
     pull.add_argument("source", metavar="REPO_OR_FOLDER", help="like moonshotai/Kimi-K2-Thinking, or a folder")
     pull.add_argument("--to", metavar="FOLDER", help="where the model folder goes (default: the cache, by its name)")
-    pull.add_argument("--dense", choices=NUMBER_FORMATS, help="format of what is no routed expert (as in the checkpoint)")
+    pull.add_argument("--dense", choices=NUMBER_FORMATS, help="format of all but routed experts (default: as it is)")
     pull.add_argument("--experts", choices=NUMBER_FORMATS, help="format of the routed experts (default: as they are)")
     pull.add_argument("--keep", action="store_true", help="keep the downloaded files too")
 

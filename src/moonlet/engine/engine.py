@@ -73,9 +73,7 @@ class Engine:
         self._thread = threading.Thread(target=self._loop, name="moonlet-engine", daemon=True)
         self._thread.start()
 
-    def submit(
-        self, prompt: Ids[int], sampling: Sampling = Sampling(), constraint: Constraint | None = None
-    ) -> Reply:
+    def submit(self, prompt: Ids[int], sampling: Sampling = Sampling(), constraint: Constraint | None = None) -> Reply:
         """Queues a reply to the whole `prompt`; what of it is already in the cache is not computed again.
 
         EngineError if it does not fit or an id is outside the vocabulary.

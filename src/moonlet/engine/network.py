@@ -103,5 +103,3 @@ def shape_of(config: ModelConfig) -> _native.Shape:
     shape.rotation_scale = config.rotation_scale
     shape.inverse_frequencies = config.inverse_frequencies()
     return shape
-
-

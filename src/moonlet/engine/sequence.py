@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Iterator, Sequence as Ids
+from collections.abc import Iterator
+from collections.abc import Sequence as Ids
 from dataclasses import dataclass, field
 from typing import Literal
 

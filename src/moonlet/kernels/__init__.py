@@ -41,7 +41,7 @@ def packed_bytes(format: Format, rows: int, cols: int) -> int:
 
 
 def pack(weight: NDArray[np.float32] | NDArray[np.uint16], format: Format) -> NDArray[np.uint8]:
-    """Weights (rows, cols), float32 or bf16 bits, in the packed layout; int8 and int4 quantise. uint8 (packed_bytes,)"""
+    """Weights (rows, cols), float32 or bf16 bits, in the packed layout (packed_bytes,); int8 and int4 quantise."""
     packed: NDArray[np.uint8] = _native.pack(np.ascontiguousarray(weight), format)
     return packed
 
@@ -49,7 +49,7 @@ def pack(weight: NDArray[np.float32] | NDArray[np.uint16], format: Format) -> ND
 def pack_codes(
     codes: NDArray[np.int8], scales: NDArray[np.uint16], format: Literal["int8", "int4"]
 ) -> NDArray[np.uint8]:
-    """Codes (rows, cols) and bf16 bits of scales (rows, ceil(cols / 32)), losslessly. ValueError if a code is too big."""
+    """Codes (rows, cols) and bf16 bits of scales (rows, ceil(cols / 32)) as they are. ValueError: a code is too big."""
     packed: NDArray[np.uint8] = _native.pack_codes(np.ascontiguousarray(codes), np.ascontiguousarray(scales), format)
     return packed
 
@@ -113,6 +113,6 @@ def route(
 
 
 def attend(q: Floats, rows: Floats, latent: int, scale: float, bf16: bool = False, isa: str = "") -> Floats:
-    """Softmax of scale * q . row over all rows (n, W), times the rows' first `latent` numbers. q (H, W): (H, latent)."""
+    """Softmax of scale * q . row over all rows (n, W), times their first `latent` numbers. q (H, W): (H, latent)."""
     out: Floats = _native.attend(q, rows, latent, scale, bf16, isa)
     return out

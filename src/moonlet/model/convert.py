@@ -93,7 +93,9 @@ def finished(target: Path, origin: Origin, options: ConvertOptions) -> Report | 
     except FolderError as error:
         raise ConvertError(f"{target} is in the way ({error}); delete it or choose another place") from None
     source = folder.meta.get("source")
-    same = isinstance(source, dict) and source.get("name") == origin.name and options.dense in (None, folder.formats.dense)
+    same = (
+        isinstance(source, dict) and source.get("name") == origin.name and options.dense in (None, folder.formats.dense)
+    )
     if not same or options.experts not in (None, folder.formats.experts):
         raise ConvertError(f"{target}: holds another model or other number formats; delete it or choose another place")
     beside(target, ".journal").unlink(missing_ok=True)

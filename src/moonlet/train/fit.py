@@ -136,9 +136,7 @@ class Run:
         self.step += 1
         self.tokens += batch.weights.size
         speed = batch.weights.size / (time.monotonic() - start)
-        return Progress(
-            self.step, self.tokens, float(loss), right, float(norm), max(scores), busiest, lr, speed
-        )
+        return Progress(self.step, self.tokens, float(loss), right, float(norm), max(scores), busiest, lr, speed)
 
     def _loss(self, batch: Batch) -> tuple[Tensor, float]:
         """Weighted cross-entropy, and how often the assistant's own tokens are predicted."""

@@ -19,6 +19,7 @@ from moonlet.model.config import ModelConfig
 # Initial values, all of them: matrices are normal with this deviation; those that write into the residual stream
 # (o_proj, down_proj) start at zero, so that a block begins as the identity; gains start at one, router biases at zero.
 INITIAL_DEVIATION = 0.02
+ROUND = 64  # an expert's tokens are filled up to a multiple of this
 
 
 class Norm(nn.Module):
@@ -137,26 +138,30 @@ class Router(nn.Module):
 
 
 class Experts(nn.Module):
-    """All experts of a layer: gate_up (E, 2F, D) and down (E, D, F)."""
+    """All experts of a layer: gate and up as one (E, 2, F, D), and down (E, D, F)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         E, D, inner = config.experts, config.width, config.expert_width
-        self.gate_up = nn.Parameter(torch.empty(E, 2 * inner, D))
+        self.gate_up = nn.Parameter(torch.empty(E, 2, inner, D))
         self.down = nn.Parameter(torch.empty(E, D, inner))
 
     def forward(self, x: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
         """Sum over each token's chosen experts of weight * expert. x: (T, D), chosen and weights: (T, K)."""
-        order = chosen.flatten().argsort(stable=True)
-        token = order // chosen.shape[1]
+        K = chosen.shape[1]
         counts = torch.bincount(chosen.flatten(), minlength=len(self.gate_up)).tolist()
-        rows = torch.split(x[token], counts)
+        groups = torch.split(chosen.flatten().argsort(stable=True), counts)
+        # Filled up with a token of no weight: matrix libraries build a kernel for each new number of rows.
+        slot = torch.cat([F.pad(group, (0, -len(group) % ROUND)) for group in groups])
+        real = torch.cat([F.pad(torch.ones_like(group), (0, -len(group) % ROUND)) for group in groups])
+        weight = (weights.flatten()[slot] * real).to(x.dtype)
+        rows = torch.split(x[slot // K], [len(group) + -len(group) % ROUND for group in groups])
         parts = []
-        for e, part in enumerate(rows):
-            gate, up = F.linear(part, self.gate_up[e].to(part.dtype)).chunk(2, dim=-1)
-            parts.append(F.linear(F.silu(gate) * up, self.down[e].to(part.dtype)))
-        out = torch.cat(parts) * weights.flatten()[order, None].to(x.dtype)
-        return torch.zeros_like(x).index_add_(0, token, out)
+        # Unbound once: indexing in the loop would write a whole gradient of zeros for each expert.
+        for part, gate_up, down in zip(rows, self.gate_up.unbind(0), self.down.unbind(0), strict=True):
+            gate, up = F.linear(part, gate_up.flatten(0, 1).to(part.dtype)).chunk(2, dim=-1)
+            parts.append(F.linear(F.silu(gate) * up, down.to(part.dtype)))
+        return torch.zeros_like(x).index_add_(0, slot // K, torch.cat(parts) * weight[:, None])
 
 
 class Sparse(nn.Module):

@@ -13,6 +13,7 @@ from moonlet.chat.template import Segment, render_segments
 from moonlet.chat.tokenizer import Tokenizer
 from moonlet.simulate.episode import Conversation
 
+LEAST = 400  # tokens for which a row is filled further: a shorter cut is all declarations and no turns
 PROMPT_WEIGHT = 0.1  # of a token the assistant reads, against 1 of one it must write
 
 
@@ -52,7 +53,7 @@ class Rows:
         weights = np.zeros((rows, length + 1), np.float32)
         for row in range(rows):
             at = 0
-            while at < length // 2 or at == 0:  # a conversation cut to less than half a row has lost its use
+            while length - at > LEAST or at == 0:
                 pieces = self._cut(length + 1 - at)
                 for piece in pieces:
                     end = at + len(piece.ids)
