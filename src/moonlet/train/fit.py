@@ -125,10 +125,8 @@ class Run:
         total.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
         lr = self.recipe.lr_at(self.step)
-        if math.isfinite(float(norm)):
-            scores = self.optimiser.step(lr)
-        else:
-            scores = [0.0]  # a step that would destroy the weights is left out
+        # A step that would destroy the weights is left out.
+        scores = self.optimiser.step(lr) if math.isfinite(float(norm)) else [0.0]
         self.optimiser.zero_grad()
         busiest = max(float(layer.gate.load.max() / layer.gate.load.mean()) for layer in self.network.sparse_layers())
         for layer in self.network.sparse_layers():
