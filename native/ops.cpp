@@ -49,14 +49,14 @@ struct TileInt8 {
   }
   void pair(int i, F16 w[4]) const {
     for (int h = 0; h < 2; h++) {
-      const I16 line = i_load(p + 512 * h + 64 * (i / 2));
+      const I16 line = i_load(p + 128 * (i / 2) + 64 * h);
       w[h] = f_mul(f_from(i % 2 ? signed_byte<2>(line) : signed_byte<0>(line)), scale[h]);
       w[h + 2] = f_mul(f_from(i % 2 ? signed_byte<3>(line) : signed_byte<1>(line)), scale[h]);
     }
   }
   void codes(I16 w[2][8]) const {
     for (int h = 0; h < 2; h++)
-      for (int t = 0; t < 8; t++) w[h][t] = i_load(p + 512 * h + 64 * t);
+      for (int t = 0; t < 8; t++) w[h][t] = i_load(p + 128 * t + 64 * h);
   }
   static constexpr int32_t offset = signed_offset;
   static I16 dot(I16 acc, I16 w, I16 x) { return dot4_signed(acc, w, x); }
@@ -73,7 +73,7 @@ struct TileInt4 {
     // Byte b of line t holds column 8t+b in its low and 8t+4+b in its high nibble: nibbles 2b and 2b+1 of the int32.
     const int t = i / 4;
     for (int h = 0; h < 2; h++) {
-      const I16 line = i_load(p + 256 * h + 64 * t);
+      const I16 line = i_load(p + 128 * t + 64 * h);
       I16 even, odd;
       switch (i % 4) {
         case 0:
@@ -96,7 +96,7 @@ struct TileInt4 {
     const I16 low = i_set(0x0f0f0f0f);
     for (int h = 0; h < 2; h++)
       for (int t = 0; t < 4; t++) {
-        const I16 line = i_load(p + 256 * h + 64 * t);
+        const I16 line = i_load(p + 128 * t + 64 * h);
         w[h][2 * t] = i_and(line, low);
         w[h][2 * t + 1] = i_and(i_right_bits<4>(line), low);
       }

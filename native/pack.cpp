@@ -29,16 +29,16 @@ float value(uint16_t x) {
 
 // A row's codes to their places in a tile.
 void place_int8(uint8_t* tile, int row, const int8_t* codes) {
-  uint8_t* to = tile + row / 16 * 512 + row % 16 * 4;
-  for (int t = 0; t < 8; t++) set_four(to + 64 * t, four(codes + 4 * t));
+  uint8_t* to = tile + row * 4;
+  for (int t = 0; t < 8; t++) set_four(to + 128 * t, four(codes + 4 * t));
 }
 void place_int4(uint8_t* tile, int row, const int8_t* codes) {
-  uint8_t* to = tile + row / 16 * 256 + row % 16 * 4;
+  uint8_t* to = tile + row * 4;
   for (int t = 0; t < 4; t++) {
     // Code + 8 in four bits is the code's last four bits with the highest one turned.
     const uint32_t low = (four(codes + 8 * t) & 0x0f0f0f0f) ^ 0x08080808;
     const uint32_t high = (four(codes + 8 * t + 4) & 0x0f0f0f0f) ^ 0x08080808;
-    set_four(to + 64 * t, low | high << 4);
+    set_four(to + 128 * t, low | high << 4);
   }
 }
 void place_codes(uint8_t* tile, Format format, int row, const int8_t* codes, uint16_t scale) {
@@ -151,11 +151,11 @@ void unpack_row(float* w, const uint8_t* tile, Format format, int r) {
   }
   int8_t codes[GROUP];
   if (format == Format::int8) {
-    for (int t = 0; t < 8; t++) memcpy(codes + 4 * t, tile + r / 16 * 512 + 64 * t + r % 16 * 4, 4);
+    for (int t = 0; t < 8; t++) memcpy(codes + 4 * t, tile + 128 * t + 4 * r, 4);
   } else {
     for (int t = 0; t < 4; t++)
       for (int i = 0; i < 4; i++) {
-        const int both = tile[r / 16 * 256 + 64 * t + r % 16 * 4 + i];
+        const int both = tile[128 * t + 4 * r + i];
         codes[8 * t + i] = (int8_t)((both & 15) - 8);
         codes[8 * t + 4 + i] = (int8_t)((both >> 4) - 8);
       }

@@ -71,7 +71,7 @@ def pack(weight: NDArray[Any], format: Format) -> NDArray[np.uint8]:
 
     Rows are taken in blocks of 32, a block's columns in groups of 32, both filled up with zeros; so 32 x 32 tiles, the
     tiles of a block one after the other. The order inside a tile is the order in which a vector unit wants the weights:
-    sixteen rows side by side, each with the few columns that one instruction multiplies.
+    rows side by side, each with the few columns that one instruction multiplies.
 
     * f32, bf16: pair of columns by pair. f32: 32 rows of the even one, 32 rows of the odd one. bf16: 32 rows of both,
       the even one first.
@@ -90,19 +90,20 @@ def pack(weight: NDArray[Any], format: Format) -> NDArray[np.uint8]:
 def pack_codes(codes: Integers, scales: Integers, format: Format) -> NDArray[np.uint8]:
     """Codes int8 (rows, cols) and bf16 bits of scales (rows, ceil(cols / 32)) in the packed layout, losslessly.
 
-    A tile is its codes, then its 32 scales. Rows 0-15 come before rows 16-31. Within those, int8 goes by four columns:
-    row 0's four, row 1's four, ... int4 goes by eight columns: four bytes a row, whose low nibbles are columns 0-3 and
-    whose high nibbles are columns 4-7, as code + 8. An empty place holds code 0.
+    A tile is its codes, then its 32 scales. int8 goes by four columns: row 0's four, row 1's four, ... row 31's, then
+    the next four columns. int4 goes by eight columns: four bytes a row, whose low nibbles are columns 0-3 and whose
+    high nibbles are columns 4-7, as code + 8. An empty place holds code 0. So the bytes of a tile are used in the order
+    in which they lie, which is what makes a processor fetch ahead.
     """
     whole = _pad(_pad(codes.astype(np.int8), 0, BLOCK), 1, GROUP)
     blocks, groups = len(whole) // BLOCK, whole.shape[1] // GROUP
     if format == "int8":
-        by_four = whole.reshape(blocks, 2, 16, groups, 8, 4)  # block, half, row, group, four columns, which of the four
-        ordered = by_four.transpose(0, 3, 1, 4, 2, 5).astype(np.uint8)
+        by_four = whole.reshape(blocks, BLOCK, groups, 8, 4)  # block, row, group, four columns, which of the four
+        ordered = by_four.transpose(0, 2, 3, 1, 4).astype(np.uint8)
     else:
-        by_eight = (whole + 8).astype(np.uint8).reshape(blocks, 2, 16, groups, 4, 2, 4)
+        by_eight = (whole + 8).astype(np.uint8).reshape(blocks, BLOCK, groups, 4, 2, 4)
         nibbles = by_eight[..., 0, :] | by_eight[..., 1, :] << np.uint8(4)
-        ordered = nibbles.transpose(0, 3, 1, 4, 2, 5)
+        ordered = nibbles.transpose(0, 2, 3, 1, 4)
     tail = _pad(scales.astype(np.uint16), 0, BLOCK).reshape(blocks, BLOCK, groups).transpose(0, 2, 1)
     tiles = [ordered.reshape(blocks, groups, -1), np.ascontiguousarray(tail).view(np.uint8)]
     return np.concatenate(tiles, axis=2).reshape(-1)
@@ -116,12 +117,12 @@ def unpack_codes(
     blocks, groups = tiles.shape[:2]
     head, tail = tiles[:, :, : -2 * BLOCK], np.ascontiguousarray(tiles[:, :, -2 * BLOCK :])
     if format == "int8":
-        by_four = head.reshape(blocks, groups, 2, 8, 16, 4).view(np.int8)
-        codes = by_four.transpose(0, 2, 4, 1, 3, 5)
+        by_four = head.reshape(blocks, groups, 8, BLOCK, 4).view(np.int8)
+        codes = by_four.transpose(0, 3, 1, 2, 4)
     else:
-        nibbles = head.reshape(blocks, groups, 2, 4, 16, 4)
-        both = np.stack([nibbles & 15, nibbles >> 4], axis=5).astype(np.int8) - np.int8(8)
-        codes = both.transpose(0, 2, 4, 1, 3, 5, 6)
+        nibbles = head.reshape(blocks, groups, 4, BLOCK, 4)
+        both = np.stack([nibbles & 15, nibbles >> 4], axis=4).astype(np.int8) - np.int8(8)
+        codes = both.transpose(0, 3, 1, 2, 4, 5)
     scales = tail.view(np.uint16).transpose(0, 2, 1).reshape(blocks * BLOCK, groups)
     return codes.reshape(blocks * BLOCK, groups * GROUP)[:rows, :cols], scales[:rows]
 
