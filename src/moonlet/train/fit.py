@@ -6,7 +6,7 @@ import csv
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -102,20 +102,27 @@ class Run:
     def checkpoint(self) -> Path:
         return self.folder / "checkpoint.pt"
 
-    def steps(self) -> Iterator[Progress]:
-        """Trains to the end, a step each time; saves now and then, and when it is left."""
+    @property
+    def record(self) -> Path:
+        return self.folder / "progress.csv"
+
+    def steps(self) -> Generator[Progress, None, None]:
+        """Trains to the end, a step each time. Saves now and then, at the end, and when the generator is closed."""
         saved = time.monotonic()
         self.network.train()
-        try:
-            while self.step < self.recipe.steps:
-                progress = self._train_step()
-                self._record(progress)
-                if time.monotonic() - saved > self.recipe.save_s:
-                    self.save()
-                    saved = time.monotonic()
+        while self.step < self.recipe.steps:
+            progress = self._train_step()
+            self._record(progress)
+            if time.monotonic() - saved > self.recipe.save_s:
+                self.save()
+                saved = time.monotonic()
+            try:
                 yield progress
-        finally:
-            self.save()
+            except GeneratorExit:
+                # Only here, between two steps: what interrupts a step would leave half of it in the checkpoint.
+                self.save()
+                raise
+        self.save()
 
     def _train_step(self) -> Progress:
         start = time.monotonic()
@@ -134,7 +141,7 @@ class Run:
         self.step += 1
         self.tokens += batch.weights.size
         speed = batch.weights.size / (time.monotonic() - start)
-        return Progress(self.step, self.tokens, float(loss), right, float(norm), max(scores), busiest, lr, speed)
+        return Progress(self.step, self.tokens, loss.item(), right, float(norm), max(scores), busiest, lr, speed)
 
     def _loss(self, batch: Batch) -> tuple[Tensor, float]:
         """Weighted cross-entropy, and how often the assistant's own tokens are predicted."""
@@ -144,14 +151,13 @@ class Run:
             logits = self.network(ids[:, :-1])
         each = F.cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none").view_as(weights)
         written = torch.from_numpy(batch.written)
-        right = float((logits.argmax(-1) == ids[:, 1:])[written].float().mean())
+        right = float((logits[written].argmax(-1) == ids[:, 1:][written]).float().mean())
         return (each * weights).sum() / weights.sum(), right
 
     def _record(self, progress: Progress) -> None:
-        file = self.folder / "progress.csv"
-        fresh = not file.exists()
-        with file.open("a", newline="") as out:
-            writer = csv.DictWriter(out, asdict(progress))
+        fresh = not self.record.exists()
+        with self.record.open("a", newline="") as out:
+            writer = csv.DictWriter(out, asdict(progress), lineterminator="\n")
             if fresh:
                 writer.writeheader()
             writer.writerow({k: round(v, 6) if isinstance(v, float) else v for k, v in asdict(progress).items()})
@@ -176,3 +182,10 @@ class Run:
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.tokens = state["step"], state["tokens"]
         self.rows.skip(state["taken"])
+        if self.record.exists():
+            # Rows of steps after the checkpoint, which come again, and perhaps one that was cut off.
+            rows = self.record.read_text().splitlines(keepends=True)
+            kept = [row for row in rows[1:] if row.endswith("\n") and int(row.split(",")[0]) <= self.step]
+            beside = self.record.with_suffix(".part")
+            beside.write_text("".join([*rows[:1], *kept]))
+            os.replace(beside, self.record)

@@ -21,11 +21,14 @@ def orthogonalise(x: Tensor) -> Tensor:
     """The nearest matrix with all singular values about 1. x: (..., n, m), any number of matrices at once."""
     a, b, c = NEWTON_SCHULZ
     tall = x.shape[-2] > x.shape[-1]
-    y = (x.mT if tall else x).bfloat16()  # the iteration forgives the precision, and is most of the optimiser's time
+    turned = x.mT if tall else x
+    # The iteration forgives the precision, and is most of the optimiser's time.
+    y = turned.bfloat16().reshape(-1, *turned.shape[-2:])
     y = y / (y.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(STEPS):
-        gram = y @ y.mT
-        y = a * y + (b * gram + c * gram @ gram) @ y
+        gram = torch.bmm(y, y.mT)
+        y = torch.baddbmm(y, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), y, beta=a)
+    y = y.view(turned.shape)
     out: Tensor = (y.mT if tall else y).to(x.dtype)
     return out
 
@@ -80,7 +83,7 @@ def qk_clip(network: Network, threshold: float = 100.0) -> list[float]:
 
 
 class MuonClip:
-    """The three together. `lr` is Muon's; AdamW (embedding, head, norms, router) runs at `adam_share` of it."""
+    """The three together. `lr` is Muon's; AdamW (embedding, head, norms) runs at `adam_share` of it."""
 
     def __init__(self, network: Network, lr: float, decay: float = 0.1, adam_share: float = 1.0) -> None:
         self.network = network

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from moonlet.model.config import ModelConfig
+from moonlet.train.attention import causal_attention
 
 # Initial values, all of them: matrices are normal with this deviation; those that write into the residual stream
 # (o_proj, down_proj) start at zero, so that a block begins as the identity; gains start at one, router biases at zero.
@@ -37,7 +38,7 @@ class Norm(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head latent attention. `largest` keeps, after a forward in training, each head's largest score."""
+    """Multi-head latent attention. `largest` keeps, after a forward, each head's largest score over the batch."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -67,22 +68,9 @@ class Attention(nn.Module):
         q = torch.cat([q[..., : c.nope], rotate(q[..., c.nope :], cosine, sine)], dim=-1)
         k_rope = rotate(k_rope[:, None], cosine, sine).expand(-1, c.heads, -1, -1)
         k = torch.cat([k_nope, k_rope], dim=-1)
-        if self.training:
-            with torch.no_grad():
-                # A bound, not the maximum itself: |q| |k| over the batch costs nothing beside the product.
-                self.largest = _largest_scores(q, k, c.score_scale)
-        read = F.scaled_dot_product_attention(q, k, v.contiguous(), is_causal=True, scale=c.score_scale)
+        read, self.largest = causal_attention(q, k, v, c.score_scale)
         out: Tensor = self.o_proj(read.transpose(1, 2).reshape(B, T, c.heads * c.value))
         return out
-
-
-def _largest_scores(q: Tensor, k: Tensor, scale: float, rows: int = 64) -> Tensor:
-    """Largest score of each head (H,), over evenly spaced queries of the batch and all keys before them."""
-    T = q.shape[2]
-    at = torch.linspace(T - 1, 0, min(rows, T), device=q.device).long()
-    scores = q[:, :, at] @ k.transpose(-1, -2) * scale
-    future = torch.arange(T, device=q.device)[None, :] > at[:, None]
-    return scores.masked_fill(future, float("-inf")).float().amax(dim=(0, 2, 3))
 
 
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:

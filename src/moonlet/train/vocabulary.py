@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from moonlet.chat.declare import compact_declaration
 from moonlet.chat.tokenizer import SMALL_PATTERN, write_vocabulary
 from moonlet.simulate.episode import Conversation
 
 PIECES = 4064  # with the 32 special ids above them: 4096
+
+
+class VocabularyError(Exception):
+    """The samples are too few to learn a vocabulary from."""
 
 
 def texts(conversations: Iterable[Conversation]) -> Iterator[str]:
@@ -26,8 +31,18 @@ def train_vocabulary(samples: Iterable[str], folder: Path, pieces: int = PIECES)
     """Learns `pieces` byte strings from the samples and writes `tiktoken.model` and `tokenizer_config.json`.
 
     All 256 bytes are pieces, so that any text of any script can be written. Ranks are the order of the merges: lowest
-    rank first then gives the ids that the learner meant.
+    rank first then gives the ids that the learner meant. Raises VocabularyError if the samples do not hold so many.
     """
+    ranked = sorted(learn(samples, pieces).get_vocab().items(), key=lambda item: item[1])
+    if len(ranked) != pieces:
+        raise VocabularyError(f"the samples give only {len(ranked)} of {pieces} pieces; take more of them")
+    bytes_of = _bytes_of_letters()
+    folder.mkdir(parents=True, exist_ok=True)
+    write_vocabulary(folder, [bytes(bytes_of[letter] for letter in piece) for piece, _ in ranked])
+
+
+def learn(samples: Iterable[str], pieces: int) -> Any:
+    """The learner (`tokenizers.Tokenizer`) after it has read the samples."""
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
     learner = Tokenizer(models.BPE())
@@ -40,9 +55,7 @@ def train_vocabulary(samples: Iterable[str], folder: Path, pieces: int = PIECES)
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=pieces, initial_alphabet=alphabet, show_progress=False, min_frequency=2)
     learner.train_from_iterator(samples, trainer)
-    ranked = sorted(learner.get_vocab().items(), key=lambda item: item[1])
-    bytes_of = _bytes_of_letters()
-    write_vocabulary(folder, [bytes(bytes_of[letter] for letter in piece) for piece, _ in ranked])
+    return learner
 
 
 def _bytes_of_letters() -> dict[str, int]:

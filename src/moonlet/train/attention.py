@@ -1,0 +1,75 @@
+"""Causal attention for training: the product a block of queries at a time, and each head's largest score with it.
+
+The library's own causal attention does not tell the scores, whose maximum over the batch QK-Clip needs, and on a
+processor it multiplies at a fifth of the speed of a plain matrix product. Here scores of a block of queries against
+all keys before its end are written out, as float32, and stay in the cache until they have been used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+BLOCK = 128  # queries at a time; of four heads of 1024 keys their scores are 2 MB
+
+
+class _Causal(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+        B, H, T, _ = q.shape
+        scaled, keys = q.float() * scale, k.float().mT
+        future = torch.full((BLOCK, BLOCK), float("-inf"), device=q.device).triu(1)
+        out = torch.empty(B, H, T, v.shape[-1], dtype=v.dtype, device=v.device)
+        largest, shares = [], []
+        for b in range(B):
+            for s in range(0, T, BLOCK):
+                t = min(s + BLOCK, T)
+                scores = scaled[b, :, s:t] @ keys[b, :, :, :t]
+                scores[..., s:] += future[: t - s, : t - s]
+                largest.append(scores.amax((1, 2)))
+                share = torch.softmax(scores, -1).to(v.dtype)
+                out[b, :, s:t] = share @ v[b, :, :t]
+                shares.append(share)
+        ctx.save_for_backward(q, k, v, out, *shares)
+        ctx.scale = scale
+        highest = torch.stack(largest).amax(0)
+        ctx.mark_non_differentiable(highest)
+        return out, highest
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        """With P the shares, dP = dO V^T and delta = rowsum(dO O): dV = P^T dO, dS = P (dP - delta), dQ = dS K and
+        dK = dS^T Q (as in FlashAttention, arXiv 2205.14135, appendix B)."""
+        q, k, v, out, *shares = ctx.saved_tensors
+        T = q.shape[2]
+        # delta is taken off inside the product, as two more columns: what is left of rounding it to bfloat16 once is
+        # the second. Zeros fill up to a width that multiplies fast.
+        delta = (grad.float() * out.float()).sum(-1, keepdim=True)
+        coarse = delta.to(v.dtype)
+        fine = (delta - coarse.float()).to(v.dtype)
+        room = v.new_zeros(()).expand(*v.shape[:-1], 14)
+        wide = torch.cat([grad, -coarse, -fine, room], -1)
+        values = torch.cat([v, v.new_ones(()).expand(*v.shape[:-1], 2), room], -1).mT
+        dq = torch.empty_like(q)
+        dk, dv = (torch.zeros(x.shape, device=x.device) for x in (k, v))
+        rest = iter(shares)
+        for b in range(len(q)):
+            for s in range(0, T, BLOCK):
+                t, share = min(s + BLOCK, T), next(rest)
+                dv[b, :, :t] += share.mT @ grad[b, :, s:t]
+                dscore = (wide[b, :, s:t] @ values[b, :, :, :t]).mul_(share)
+                dq[b, :, s:t] = dscore @ k[b, :, :t]
+                dk[b, :, :t] += dscore.mT @ q[b, :, s:t]
+        return dq * ctx.scale, (dk * ctx.scale).to(k.dtype), dv.to(v.dtype), None
+
+
+def causal_attention(q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """Softmax(scale q k^T) v over each token's past and itself, and the largest score of each head.
+
+    q, k: (B, H, T, head), v: (B, H, T, value). Returns (B, H, T, value) and (H,) float32.
+    """
+    with torch.autocast(q.device.type, enabled=False):
+        out, largest = _Causal.apply(q, k, v, scale)  # type: ignore[no-untyped-call]
+    return out, largest

@@ -1,0 +1,179 @@
+"""The small model that ships: its sizes, its recipe, and the way from nothing to a model folder.
+
+python -m moonlet.train.nano FOLDER [--data FOLDER] [--steps N] [--threads N]
+
+FOLDER gets the vocabulary, `run/` (checkpoint and progress.csv), `public/` (the checkpoint in the public layout) and
+`model/` (the model folder). What is there is not made again: a run that was stopped goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from moonlet.chat.tokenizer import Tokenizer
+from moonlet.engine.engine import EngineOptions
+from moonlet.local import Local, make_golden
+from moonlet.model.config import parse_config
+from moonlet.model.convert import ConvertOptions, Report, convert
+from moonlet.train.data import conversations
+from moonlet.train.export import TOKENIZER_FILES, export
+from moonlet.train.fit import Progress, Recipe, Run
+from moonlet.train.vocabulary import texts, train_vocabulary
+
+# 15.3 million parameters, of which a token uses 5.0; the shape is K2's, without the low rank of queries.
+CONFIG: dict[str, Any] = {
+    "architectures": ["DeepseekV3ForCausalLM"],
+    "model_type": "deepseek_v3",
+    "vocab_size": 4096,
+    "hidden_size": 256,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "q_lora_rank": None,
+    "kv_lora_rank": 96,
+    "qk_nope_head_dim": 32,
+    "qk_rope_head_dim": 32,
+    "v_head_dim": 64,
+    "intermediate_size": 640,
+    "first_k_dense_replace": 1,
+    "moe_layer_freq": 1,
+    "n_routed_experts": 16,
+    "num_experts_per_tok": 2,
+    "n_shared_experts": 1,
+    "moe_intermediate_size": 192,
+    "scoring_func": "sigmoid",
+    "topk_method": "noaux_tc",
+    "n_group": 1,
+    "topk_group": 1,
+    "norm_topk_prob": True,
+    "routed_scaling_factor": 1.4,
+    "hidden_act": "silu",
+    "attention_bias": False,
+    "rope_theta": 10000.0,
+    "max_position_embeddings": 4096,
+    "rms_norm_eps": 1e-5,
+    "tie_word_embeddings": True,
+    "bos_token_id": 4064,
+    "eos_token_id": 4066,
+}
+RECIPE = Recipe(steps=1800)
+FORMATS = ConvertOptions(dense="int8", experts="int8")  # 18.8 MB
+VOCABULARY_SAMPLES = 20_000  # conversations that the pieces are learned from
+VOCABULARY_SEED, SEED = 0, 1
+LINE_S = 30.0  # between lines where there is no terminal
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Trains, or goes on. Returns 130 where it was stopped before the end, which the next call takes up."""
+    asked = _arguments(arguments)
+    torch.set_num_threads(asked.threads)
+    out = Console(stderr=True, highlight=False, soft_wrap=True)
+    recipe = RECIPE if asked.steps is None else replace(RECIPE, steps=asked.steps)
+    if not all((asked.folder / name).exists() for name in TOKENIZER_FILES):
+        out.print(f"vocabulary: learning from {asked.samples} conversations")
+        train_vocabulary(texts(islice(conversations(VOCABULARY_SEED, asked.data), asked.samples)), asked.folder)
+    tokenizer = Tokenizer.load(asked.folder)
+    run = Run(asked.folder / "run", parse_config(CONFIG), recipe, conversations(SEED, asked.data), tokenizer)
+    if not _train(run, out):
+        out.print(f"stopped at step {run.step} of {recipe.steps}; the same command goes on from there")
+        return 130
+    report = finish(run, asked.folder)
+    out.print(f"{report.folder.path}: {report.bytes / 1e6:.1f} MB; moonlet run {report.folder.path}")
+    return 0
+
+
+def _arguments(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m moonlet.train.nano", description=str(__doc__).split("\n")[0])
+    parser.add_argument("folder", type=Path, help="where everything goes")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="public sets of requests (default: none of them)")
+    parser.add_argument("--steps", type=int, metavar="N", help=f"default: {RECIPE.steps}")
+    parser.add_argument("--threads", type=int, metavar="N", default=torch.get_num_threads())
+    parser.add_argument("--samples", type=int, metavar="N", default=VOCABULARY_SAMPLES, help="for the vocabulary")
+    return parser.parse_args(arguments)
+
+
+def finish(run: Run, folder: Path) -> Report:
+    """The trained weights in the public layout, and the model folder made of them, with its golden tokens."""
+    public, target = folder / "public", folder / "model"
+    export(run.network, folder, public)
+    for made in (target, target.with_name("model.part")):
+        shutil.rmtree(made, ignore_errors=True)  # of an earlier state of the run
+    report = convert(public, target, FORMATS)
+    with Local(report.folder, EngineOptions(cache_tokens=1024)) as model:
+        make_golden(model)
+    return report
+
+
+def _train(run: Run, out: Console) -> bool:
+    """Steps to the end, told as they go; False if a signal asked to stop, which is done between two steps."""
+    asked_to_stop = False
+
+    def stop(number: int, frame: object) -> None:
+        nonlocal asked_to_stop
+        asked_to_stop = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    steps = run.steps()
+    try:
+        with _told(run, out) as tell:
+            for progress in steps:
+                tell(progress)
+                if asked_to_stop:
+                    break
+    finally:
+        steps.close()  # saves
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return run.step >= run.recipe.steps
+
+
+@contextmanager
+def _told(run: Run, out: Console) -> Iterator[Callable[[Progress], None]]:
+    """Gives a function to be told of every step: a bar on a terminal, now and then a line elsewhere."""
+    if not out.is_terminal:
+        yield _lines(run.recipe.steps, out)
+        return
+    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    with Bar(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=out) as bar:
+        task = bar.add_task("", total=run.recipe.steps, completed=run.step)
+        yield lambda p: bar.update(task, completed=p.step, description=_said(p))
+
+
+def _lines(steps: int, out: Console) -> Callable[[Progress], None]:
+    begun, first, last = time.monotonic(), 0, 0.0
+
+    def tell(p: Progress) -> None:
+        nonlocal first, last
+        now = time.monotonic()
+        first = first or p.step - 1
+        if p.step < steps and now - last < LINE_S:
+            return
+        last = now
+        left = (now - begun) / (p.step - first) * (steps - p.step)
+        out.print(f"step {p.step} of {steps}, {_said(p)}, {left / 60:.0f} min left")
+
+    return tell
+
+
+def _said(p: Progress) -> str:
+    told = f"{p.tokens / 1e6:.1f}M tokens, loss {p.loss:.3f}, right {p.right:.1%}, gradient {p.gradient:.2f}"
+    return f"{told}, score {p.score:.0f}, busiest {p.busiest:.1f}x, {p.tokens_per_s:.0f} tokens/s"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

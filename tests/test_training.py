@@ -1,0 +1,221 @@
+"""Training on the real stream of conversations, small: rows, loss, stopping and going on, the model that comes out."""
+
+from __future__ import annotations
+
+import csv
+import math
+import shutil
+import signal
+import threading
+from functools import cache
+from io import StringIO
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+import moonlet
+from moonlet.chat.template import render_segments
+from moonlet.chat.tokenizer import Tokenizer
+from moonlet.model.config import ModelConfig, parse_config
+from moonlet.model.folder import open_folder
+from moonlet.train import nano
+from moonlet.train.data import conversations
+from moonlet.train.fit import Progress, Recipe, Run
+from moonlet.train.rows import PROMPT_WEIGHT, Rows
+from moonlet.train.vocabulary import texts, train_vocabulary
+
+torch.set_num_threads(1)
+PIECES = 1000
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    folder = tmp_path_factory.mktemp("vocabulary")
+    train_vocabulary(texts(islice(conversations(5), 80)), folder, PIECES)
+    return Tokenizer.load(folder)
+
+
+@cache
+def config() -> ModelConfig:
+    sizes = {"vocab_size": PIECES + 32, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    widths = {"kv_lora_rank": 32, "qk_nope_head_dim": 16, "qk_rope_head_dim": 16, "v_head_dim": 32}
+    inner = {"intermediate_size": 128, "n_routed_experts": 4, "moe_intermediate_size": 48}
+    ends = {"bos_token_id": PIECES, "eos_token_id": PIECES + 2}
+    return parse_config(nano.CONFIG | sizes | widths | inner | ends)
+
+
+def open_run(folder: Path, tokenizer: Tokenizer, **changes: Any) -> Run:
+    recipe = Recipe(**{"steps": 30, "rows": 2, "length": 512, "long_length": 1024, "warmup": 5} | changes)
+    return Run(folder, config(), recipe, conversations(1), tokenizer)
+
+
+def test_rows_begin_with_a_conversation_and_hold_whole_turns(tokenizer: Tokenizer) -> None:
+    rows = Rows(conversations(2), tokenizer)
+    batch = rows.batch(6, 1024)
+    taken = [
+        [
+            id
+            for segment in render_segments(tokenizer, "moonlet", one.messages, one.tools, generate=False)
+            for id in segment.ids
+        ]
+        for one in islice(conversations(2), rows.taken)
+    ]
+    begun = 0
+    for row in batch.ids.tolist():
+        end = row.index(rows.pad) if rows.pad in row else len(row)
+        assert row[end - 1] == tokenizer.special("<|im_end|>") and set(row[end:]) <= {rows.pad}
+        at = 0
+        while at < end:  # piece by piece, each the beginning of a conversation that was taken, in their order
+            found = next(one for one in taken[begun:] if row[at : at + 40] == one[:40])
+            begun = taken.index(found) + 1
+            same = sum(1 for _ in iter_same(found, row[at:end]))
+            at += same
+        assert at == end
+    assert batch.ids.shape == (6, 1025) and batch.weights.shape == (6, 1024)
+    assert (batch.ids[:, 1:] == rows.pad)[batch.weights == 0].all()
+
+
+def iter_same(one: list[int], other: list[int]) -> Any:
+    for a, b in zip(one, other):
+        if a != b:
+            return
+        yield a
+
+
+def test_only_what_the_assistant_writes_counts_in_full(tokenizer: Tokenizer) -> None:
+    batch = Rows(conversations(3), tokenizer).batch(4, 1024)
+    name = {id: name for name, id in tokenizer.specials.items()}
+    for ids, weights in zip(batch.ids.tolist(), batch.weights.tolist(), strict=True):
+        speaker, body = "", False
+        for id, weight in zip(ids[1:], weights, strict=True):
+            mark = name.get(id, "")
+            expected = 1.0 if speaker == "<|im_assistant|>" and body else PROMPT_WEIGHT
+            assert weight == np.float32(0.0 if mark == "[PAD]" else expected)
+            if mark in ("<|im_user|>", "<|im_assistant|>", "<|im_system|>"):
+                speaker, body = mark, False
+            elif mark == "<|im_middle|>":
+                body = True
+            elif mark == "<|im_end|>":  # counted above, as the assistant's own where it closes what it wrote
+                speaker, body = "", False
+    assert 0.05 < (batch.weights == 1).mean() < 0.6
+    assert np.array_equal(batch.written, batch.weights == 1)
+
+
+def test_the_loss_falls(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    run = open_run(tmp_path, tokenizer)
+    told = list(run.steps())
+    first, last = told[0].loss, float(np.mean([p.loss for p in told[-5:]]))
+    assert abs(first - math.log(PIECES + 32)) < 0.3 and last < first - 1.5
+    assert told[-1].right > 0.15 and told[-1].step == 30
+    # 26 steps of 2 x 512 tokens, then 4 of 2 x 1024.
+    assert told[26].tokens - told[25].tokens == 1024 and told[27].tokens - told[26].tokens == 2048
+    assert told[-1].busiest < 4 and all(
+        layer.gate.e_score_correction_bias.any() for layer in run.network.sparse_layers()
+    )
+    with (tmp_path / "progress.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == list(range(1, 31))
+    assert float(rows[-1]["loss"]) == pytest.approx(told[-1].loss, abs=1e-5)
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    changes = {"steps": 8, "rows": 1, "save_s": 0.0}
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    straight: list[Progress] = []
+    run = open_run(whole, tokenizer, **changes)
+    for progress in run.steps():
+        straight.append(progress)
+        if progress.step == 3:
+            shutil.copytree(whole, killed)  # what a kill leaves: the latest checkpoint and
+        if progress.step == 5:
+            shutil.copy(whole / "progress.csv", killed)  # a record that is further, its last line cut off
+            with (killed / "progress.csv").open("a") as file:
+                file.write("6,61")
+    resumed = open_run(killed, tokenizer, **changes)
+    assert resumed.step == 3 and resumed.tokens == straight[2].tokens
+    again = list(resumed.steps())
+    assert _timeless(again) == _timeless(straight[3:])
+    for one, other in zip(_tensors(run), _tensors(resumed), strict=True):
+        assert torch.equal(one, other)
+    assert _record(killed) == _record(whole)
+    assert list(open_run(killed, tokenizer, **changes).steps()) == []
+
+
+def _timeless(told: list[Progress]) -> list[tuple[float, ...]]:
+    return [(p.step, p.tokens, p.loss, p.right, p.gradient, p.score, p.busiest, p.lr) for p in told]
+
+
+def _record(folder: Path) -> list[list[str]]:
+    """progress.csv without its last column, the speed."""
+    return [line.split(",")[:-1] for line in (folder / "progress.csv").read_text().splitlines()]
+
+
+def _tensors(run: Run) -> list[torch.Tensor]:
+    moving = [*run.optimiser.muon.state.values(), *run.optimiser.adam.state.values()]
+    kept = [value for state in moving for value in state.values() if isinstance(value, torch.Tensor)]
+    return [*run.network.state_dict().values(), *kept]
+
+
+def test_what_interrupts_a_step_leaves_the_checkpoint_whole(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    run = open_run(tmp_path, tokenizer, steps=8, rows=1)
+    steps = run.steps()
+    next(steps)
+    steps.close()  # as the end of a `for` that is left early
+    before = torch.load(run.checkpoint, weights_only=True)
+    assert before["step"] == 1
+
+    def interrupted(lr: float) -> list[float]:
+        run.optimiser.muon.step()
+        raise KeyboardInterrupt
+
+    run.optimiser.step = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        list(run.steps())
+    after = torch.load(run.checkpoint, weights_only=True)
+    assert after["step"] == 1 and all(torch.equal(after["network"][k], v) for k, v in before["network"].items())
+
+
+def test_a_gradient_that_is_no_number_changes_no_weight(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    run = open_run(tmp_path, tokenizer, steps=2, rows=1)
+    weights = [weight.detach().clone() for weight in run.network.parameters()]
+    first = next(iter(run.network.parameters()))
+    first.register_hook(lambda grad: grad * math.nan)  # type: ignore[no-untyped-call]
+    assert math.isnan(next(run.steps()).gradient)
+    assert all(torch.equal(a, b) for a, b in zip(weights, run.network.parameters(), strict=True))
+
+
+def test_the_recipe_warms_up_holds_and_decays() -> None:
+    recipe = Recipe(steps=1000, lr=1.0, warmup=10, decay_from=0.6, last_lr=0.02)
+    assert recipe.lr_at(0) == 0.1 and recipe.lr_at(9) == recipe.lr_at(599) == 1.0
+    assert recipe.lr_at(800) == pytest.approx(0.51) and recipe.lr_at(999) == pytest.approx(0.02, abs=0.003)
+    assert recipe.shape_at(899) == (4, 1024) and recipe.shape_at(900) == (2, 2048)
+
+
+def test_a_signal_stops_between_two_steps(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    run = open_run(tmp_path, tokenizer, steps=10_000, rows=1)
+    handler = signal.getsignal(signal.SIGINT)
+    timer = threading.Timer(0.7, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    assert not nano._train(run, Console(file=StringIO()))
+    assert 0 < run.step < 10_000 and signal.getsignal(signal.SIGINT) is handler
+    assert torch.load(run.checkpoint, weights_only=True)["step"] == run.step
+
+
+def test_from_nothing_to_a_model_that_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nano, "RECIPE", Recipe(rows=1, length=512, long_rows=1, long_length=512))
+    command = [str(tmp_path), "--samples", "400", "--threads", "1", "--steps"]
+    assert nano.main([*command, "1"]) == 0
+    first = open_folder(tmp_path / "model").meta
+    assert nano.main([*command, "2"]) == 0  # goes on, and makes the folder anew
+    folder = open_folder(tmp_path / "model")
+    assert first["golden"] and folder.meta["golden"] and folder.meta["files"] != first["files"]
+    assert sum(entry["bytes"] for entry in folder.meta["files"].values()) < 25_000_000
+    assert len((tmp_path / "run" / "progress.csv").read_text().splitlines()) == 3
+    with moonlet.load(tmp_path / "model", threads=1) as model:
+        assert model.family == "moonlet"
+        assert model.generate("Hello", max_tokens=3).role == "assistant"
