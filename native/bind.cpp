@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "mapping.h"
 #include "model.h"
 #include "ops.h"
 #include "pack.h"
@@ -360,7 +361,7 @@ void step(Loaded& self, const Array<const int32_t, 1>& ids, const Array<const in
 NB_MODULE(_native, m) {
   using namespace moonlet;
   nb::set_leak_warnings(false);  // a program may end while its engine still holds a model
-  nb::exception<StoreError>(m, "StoreError", PyExc_OSError);
+  nb::exception<FileError>(m, "FileError", PyExc_OSError);
 
   m.attr("PAGE") = PAGE;
   m.def("isa", [] { return best_ops().name; });
@@ -387,6 +388,17 @@ NB_MODULE(_native, m) {
   m.def("route", &route_array, "logits"_a, "bias"_a, "softmax"_a, "K"_a, "groups"_a, "groups_kept"_a, "normalise"_a,
         "scale"_a, "isa"_a = "");
   m.def("attend", &attend_array, "q"_a, "rows"_a, "L"_a, "scale"_a, "bf16"_a, "isa"_a = "");
+
+  m.def(
+      "map_file",
+      [](const std::string& path) {
+        auto file = std::make_unique<Mapping>(path, -1);
+        const uint8_t* data = file->data();
+        const size_t size = (size_t)file->size();
+        nb::capsule owner(file.release(), [](void* p) noexcept { delete (Mapping*)p; });
+        return nb::ndarray<nb::numpy, const uint8_t, nb::ndim<1>>(data, {size}, owner);
+      },
+      "path"_a);
 
   nb::class_<ExpertStore>(m, "ExpertStore")
       .def(nb::init<>())

@@ -2,31 +2,28 @@
 // to 4096 bytes; they are used where they lie.
 #pragma once
 #include <cstdint>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
-namespace moonlet {
+#include "mapping.h"
 
-// The world's fault: a file that cannot be read as promised.
-struct StoreError : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
+namespace moonlet {
 
 class ExpertStore {
  public:
   ExpertStore() = default;
-  ~ExpertStore();
   ExpertStore(const ExpertStore&) = delete;
   ExpertStore& operator=(const ExpertStore&) = delete;
 
-  // Layers are added in order. Throws StoreError if the file is shorter than its rows.
-  void add_layer(const std::string& path, int64_t offset, int64_t experts, int64_t row_bytes);
+  // Layers are added in order. Throws FileError if the file is shorter than its rows.
+  void add_layer(const std::string& path, int64_t offset, int64_t experts, int64_t row_bytes) {
+    layers_.push_back({Mapping(path, offset + experts * row_bytes), offset, experts, row_bytes});
+  }
 
   // The bytes of an expert; `layer` counts sparse layers from 0.
   const uint8_t* expert(int layer, int expert) const {
     const Layer& at = layers_[layer];
-    return at.rows + expert * at.row_bytes;
+    return at.file.data() + at.offset + expert * at.row_bytes;
   }
   int layers() const { return (int)layers_.size(); }
   int64_t experts(int layer) const { return layers_[layer].experts; }
@@ -34,10 +31,8 @@ class ExpertStore {
 
  private:
   struct Layer {
-    void* map;
-    int64_t mapped_bytes;
-    const uint8_t* rows;
-    int64_t experts, row_bytes;
+    Mapping file;
+    int64_t offset, experts, row_bytes;
   };
   std::vector<Layer> layers_;
 };

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -33,6 +34,12 @@ def isas() -> list[str]:
 def cores() -> int:
     """Cores this process may use."""
     return int(_native.cores())
+
+
+def map_file(path: Path) -> NDArray[np.uint8]:
+    """A file's bytes, mapped and not copied, in huge pages where the file system has them. OSError if it cannot be."""
+    mapped: NDArray[np.uint8] = _native.map_file(str(path))
+    return mapped
 
 
 def packed_bytes(format: Format, rows: int, cols: int) -> int:

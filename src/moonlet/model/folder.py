@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from moonlet import kernels
 from moonlet.kernels import FORMATS, Format
 
 from .checksum import Meter, Progress, sha256
@@ -41,7 +42,7 @@ class ModelFolder:
         path = self.path / DENSE_FILE
         try:
             tensors = read_header(path)
-            mapped = np.memmap(path, np.uint8, "r")
+            mapped = kernels.map_file(path)
         except (TensorFileError, OSError, ValueError) as error:
             raise FolderError(f"{path}: cannot be mapped ({error})") from None
         return {
