@@ -71,7 +71,7 @@ CONFIG: dict[str, Any] = {
     "bos_token_id": 4064,
     "eos_token_id": 4066,
 }
-RECIPE = Recipe(steps=1800)
+RECIPE = Recipe(steps=1900, long_from=0.65, long_rows=3, long_length=1536)
 FORMATS = ConvertOptions(dense="int8", experts="int8")  # 18.8 MB
 VOCABULARY_SAMPLES = 20_000  # conversations that the pieces are learned from
 VOCABULARY_SEED, SEED = 0, 1
