@@ -166,7 +166,7 @@ def test_the_mixture_has_its_parts(sample: list[Conversation]) -> None:
     users = [message for one in sample for message in one.messages if message.role == "user"]
     calls = [message for one in sample for message in one.messages if message.calls]
     refused = [message for one in sample for message in one.messages if message.content == NO_TOOL]
-    assert 4 < len(users) / len(sample) < 7
+    assert 8 < len(users) / len(sample) < 15
     assert 0.6 < len(calls) / len(users) < 0.9
     assert 0.10 < len(refused) / len(users) < 0.25
     assert sum(len(message.calls) > 1 for message in calls) > 20

@@ -12,6 +12,7 @@ from moonlet.simulate.world import World
 from moonlet.tools.tool import Tool, call
 
 SEVERAL = "several contacts fit: "
+FOREIGN = 0.25  # share of conversations in Thai or Chinese
 
 
 def system_text(today: date) -> str:
@@ -20,16 +21,18 @@ def system_text(today: date) -> str:
 
 
 def conversation(rng: Random) -> Conversation:
-    """3 to 8 requests under one list of tools, in one world; a few percent in Thai or Chinese."""
+    """Requests under one list of tools, in one world; a part of the conversations is in Thai or Chinese."""
     world = World(rng.getrandbits(32), date(2025, 1, 1) + timedelta(rng.randrange(1500)))
     every = world.tools()
-    # `moonlet run` always shows the whole list, and choosing among many is the hardest part.
-    count = rng.choice((4, 6, 8, 10, 12, 14, 16, *[len(every)] * 5))
-    # Half of the full lists are in the order in which the product declares them.
-    chosen = every if count == len(every) and rng.random() < 0.5 else rng.sample(every, count)
-    if rng.random() < 0.07:
+    # `moonlet run` always shows the whole list, mostly in the order of its declaration here, and choosing among many is
+    # the hardest part. The list takes 800 tokens, so that under it many requests follow: they are what is learned from.
+    if rng.random() < 0.7:
+        chosen, requests = list(every) if rng.random() < 0.75 else rng.sample(every, len(every)), rng.randrange(10, 26)
+    else:
+        chosen, requests = rng.sample(every, rng.choice((4, 6, 8, 10, 12, 14))), rng.randrange(4, 13)
+    if rng.random() < FOREIGN:
         return foreign.conversation(rng, world, chosen)
-    return Talk(rng, world, chosen).run(rng.randrange(3, 9))
+    return Talk(rng, world, chosen).run(requests)
 
 
 @lru_cache(maxsize=1)

@@ -1,9 +1,10 @@
 """The small model that ships: its sizes, its recipe, and the way from nothing to a model folder.
 
-python -m moonlet.train.nano FOLDER [--data FOLDER] [--steps N] [--threads N]
+python -m moonlet.train.nano FOLDER [--start MODEL] [--data FOLDER] [--steps N] [--threads N]
 
 FOLDER gets the vocabulary, `run/` (checkpoint and progress.csv), `public/` (the checkpoint in the public layout) and
-`model/` (the model folder). What is there is not made again: a run that was stopped goes on where it stopped.
+`model/` (the model folder). What is there is not made again: a run that was stopped goes on where it stopped. With
+--start the run begins with the weights and the vocabulary of a model that exists.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ from rich.progress import Progress as Bar
 
 from moonlet.chat.tokenizer import Tokenizer
 from moonlet.engine.engine import EngineOptions
-from moonlet.local import Local, make_golden
+from moonlet.local import Local, find, make_golden
 from moonlet.model.config import parse_config
 from moonlet.model.convert import ConvertOptions, Report, convert
+from moonlet.model.folder import open_folder
 from moonlet.train.data import conversations
 from moonlet.train.export import TOKENIZER_FILES, export
 from moonlet.train.fit import Progress, Recipe, Run
+from moonlet.train.restore import restore
 from moonlet.train.vocabulary import texts, train_vocabulary
 
 # 15.3 million parameters, of which a token uses 5.0; the shape is K2's, without the low rank of queries.
@@ -71,7 +74,8 @@ CONFIG: dict[str, Any] = {
     "bos_token_id": 4064,
     "eos_token_id": 4066,
 }
-RECIPE = Recipe(steps=1900, long_from=0.65, long_rows=3, long_length=1536)
+# Rows are long because the list of tools takes 800 tokens of each.
+RECIPE = Recipe(steps=1900, rows=2, length=2048, long_from=1.0)
 FORMATS = ConvertOptions(dense="int8", experts="int8")  # 18.8 MB
 VOCABULARY_SAMPLES = 20_000  # conversations that the pieces are learned from
 VOCABULARY_SEED, SEED = 0, 1
@@ -84,11 +88,19 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(asked.threads)
     out = Console(stderr=True, highlight=False, soft_wrap=True)
     recipe = RECIPE if asked.steps is None else replace(RECIPE, steps=asked.steps)
-    if not all((asked.folder / name).exists() for name in TOKENIZER_FILES):
+    begun = open_folder(find(asked.start)) if asked.start else None
+    if begun:
+        asked.folder.mkdir(parents=True, exist_ok=True)
+        for name in TOKENIZER_FILES:
+            shutil.copyfile(begun.path / name, asked.folder / name)
+    elif not all((asked.folder / name).exists() for name in TOKENIZER_FILES):
         out.print(f"vocabulary: learning from {asked.samples} conversations")
         train_vocabulary(texts(islice(conversations(VOCABULARY_SEED, asked.data), asked.samples)), asked.folder)
     tokenizer = Tokenizer.load(asked.folder)
-    run = Run(asked.folder / "run", parse_config(CONFIG), recipe, conversations(SEED, asked.data), tokenizer)
+    config = begun.config if begun else parse_config(CONFIG)
+    run = Run(asked.folder / "run", config, recipe, conversations(asked.seed, asked.data), tokenizer)
+    if begun and run.step == 0:
+        restore(run.network, begun)
     if not _train(run, out):
         out.print(f"stopped at step {run.step} of {recipe.steps}; the same command goes on from there")
         return 130
@@ -100,6 +112,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m moonlet.train.nano", description=str(__doc__).split("\n")[0])
     parser.add_argument("folder", type=Path, help="where everything goes")
+    parser.add_argument("--start", metavar="MODEL", help="a model folder, or nano: go on from its weights")
+    parser.add_argument("--seed", type=int, metavar="N", default=SEED, help="of the conversations")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="public sets of requests (default: none of them)")
     parser.add_argument("--steps", type=int, metavar="N", help=f"default: {RECIPE.steps}")
     parser.add_argument("--threads", type=int, metavar="N", default=torch.get_num_threads())
