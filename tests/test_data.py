@@ -16,6 +16,7 @@ from moonlet.evals.calls import questions
 from moonlet.simulate import demo, foreign, talk
 from moonlet.simulate.episode import Conversation
 from moonlet.simulate.requests import intents, request
+from moonlet.simulate.slots import in_words
 from moonlet.simulate.talk import NO_TOOL
 from moonlet.simulate.wording import compile_pattern, expand, fill
 from moonlet.simulate.world import World
@@ -147,18 +148,30 @@ def test_texts_are_copied_from_what_was_said() -> None:
             said += " " + " ".join(message.content.split())
 
 
+def said_as(value: float) -> tuple[str, ...]:
+    """Words for a number: those of the measures and lights, else the number in words."""
+    special = {
+        1: (" a ", " an ", "a ", "an "),
+        50: ("fifty", "half"),
+        100: ("hundred", "full", "max", "all the way", "as bright"),
+    }
+    if value in special:
+        return special[int(value)]
+    if 0 < value < 100 and value == int(value):
+        return (in_words(int(value)),)
+    return {200: ("two hundred",), 500: ("five hundred",), 1000: ("thousand",), 2000: ("two thousand",)}.get(value, ())
+
+
 def test_numbers_are_read_from_what_was_said(sample: list[Conversation]) -> None:
-    """A number argument is written in an earlier message, perhaps with thousands set apart."""
+    """A number argument is written in an earlier message, perhaps with thousands set apart, or it is said in words."""
     for conversation in sample:
         said = ""
         for message in conversation.messages:
             for call in message.calls:
                 for value in json.loads(call.arguments).values():
                     if isinstance(value, int | float) and not isinstance(value, bool):
-                        assert f"{value:g}" in said.replace(",", "") or str(value) in said.replace(",", ""), (
-                            call,
-                            said,
-                        )
+                        forms = (f"{value:g}", str(value), *said_as(value))
+                        assert any(form in said.replace(",", "").lower() for form in forms), (call, said)
             said += " " + message.content
 
 

@@ -149,7 +149,7 @@ def test_times(words: str, at: str | None) -> None:
         ("10 minutes", 600), ("90s", 90), ("1h30m", 5400), ("an hour and a half", 5400), ("half an hour", 1800),
         ("two hours", 7200),
         ("1 hour and 15 minutes", 4500), ("a quarter of an hour", 900), ("20分钟", 1200), ("15 นาที", 900),
-        ("8 minute", 480), ("5 bananas", None), ("", None),
+        ("8 minute", 480), ("10-minute", 600), ("5 bananas", None), ("", None),
     ],
 )  # fmt: skip
 def test_durations(words: str, seconds: int | None) -> None:

@@ -17,7 +17,8 @@ ORDER: Mapping[str, tuple[str, ...]] = {
     spec.name: tuple(spec.parameters["properties"]) for spec in (*SPECS.values(), CALCULATE, CURRENT_TIME)
 }
 # Slots of free text, behind which nothing may follow, and those that some people put in quotes.
-FREE = {"note}", "message}", "task}", "when}", "topic}", "expression}", "to}", "title}"}
+FREE = {"note}", "message}", "task}", "when}", "topic}", "expression}", "to}", "title}", "asked}", "wish}", "matter}",
+        "spoken}", "share}", "story}"}  # fmt: skip
 QUOTED = {"note", "message", "title", "topic", "item", "task"}
 
 

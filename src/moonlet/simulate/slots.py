@@ -21,10 +21,12 @@ from moonlet.simulate.words import (
     LAST_NAMES,
     MONEY,
     MONTHS,
+    MORE_ITEMS,
     NOUNS,
     PEOPLE,
     PLACES,
     ROLES,
+    SINGLES,
     SPOTS,
     SYLLABLES,
     UNIT_FAMILIES,
@@ -32,11 +34,67 @@ from moonlet.simulate.words import (
     WEEKDAYS,
 )  # fmt: skip
 from moonlet.simulate.world import ITEMS, NOWHERE, World
+from moonlet.tools.basic import SMALL, TENS
 
 Slot = tuple[str, Any]
 Draw = Callable[..., Slot]  # of a Random and, where it matters, a World
 
+SIGNS = {"coin": "$", "not_euro": "€", "not_pound": "£"}
+STORIES = (  # #1 and #2 are the numbers, #3 a thing
+    (
+        "(i have|we have|there are) #1 #3 and (buy|get|find) #2 more(. |, )how many (do i have|are there|is that|now)",
+        "#1 + #2",
+    ),
+    (
+        "(i had|we had|there were) #1 #3 and (gave away|sold|lost|used|broke) #2(. |, )how many are (left|there now)",
+        "#1 - #2",
+    ),
+    ("i (have|had|earn) #1 (euros|dollars|pounds) and (spend|pay|spent) #2(. |, )(how much|what) is left", "#1 - #2"),
+    (
+        "#1 (euros|dollars|pounds) (for|between|split between|shared by|divided among) #2 people"
+        "(. |, )(how much (each|per person|is that each)|what does each pay)",
+        "#1 / #2",
+    ),
+    (
+        "the (bill|dinner|taxi|rent|trip) (is|was|comes to) #1 and (we are|there are) #2( of us| people)"
+        "(. |, )(how much each|what does everyone pay|how much per person|split it evenly)",
+        "#1 / #2",
+    ),
+    (
+        "#1 #3 (at|for) #2 (euros|dollars|pounds) each(. |, )(how much is that|what do i pay|what's the total)",
+        "#1 * #2",
+    ),
+    (
+        "i (buy|need|bought|ordered) #1 #3 at #2 (euros|dollars|pounds) (each|apiece|a piece)"
+        "(. |, )(how much is that|what do i pay|what's the total)",
+        "#1 * #2",
+    ),
+    ("(i work|we meet) #1 hours a month for #2 months(. |, )how many hours is that", "#1 * #2"),
+    ("#1 #3 in boxes of #2(. |, )how many boxes( do i need|)", "#1 / #2"),
+    (
+        "(what do i pay with|what's the price after|how much is it after|how much do i pay with) #1% off #2",
+        "#2 - #1% of #2",
+    ),
+    ("(what's|how much is|calculate) #1(%| percent) off #2", "#2 - #1% of #2"),
+    (
+        "#2 (euros|dollars|pounds) with (a |)#1% discount(. |, )(what do i pay|how much is it then|the final price)",
+        "#2 - #1% of #2",
+    ),
+    (
+        "it costs #2 (euros|dollars|pounds)( and i get|, minus) #1% off(. |, )(what do i pay|how much is that)",
+        "#2 - #1% of #2",
+    ),
+    ("(what's|how much is) #2 plus (a |)#1% (tip|tax|vat)", "#2 + #1% of #2"),
+    (
+        "the bill is #2( euros| dollars|)(. |, )(what's the total|how much do i pay|total) with (a |)#1% tip",
+        "#2 + #1% of #2",
+    ),
+    ("the bill is #2( euros| dollars|)(. |, )how much is (a |)#1% tip", "#1% of #2"),
+    ("(what should i tip on|how much tip is) #2 at #1%", "#1% of #2"),
+)
 LETTERS = "ABCDEFGHKLMNPRSTXYZ"
+OCLOCK = "o'clock"
+HOURS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven")
 WORD: dict[str, Callable[[Random], str]] = {
     **{name: lambda rng: rng.choice(NOUNS) for name in ("noun", "noun2", "noun3")},
     **{name: lambda rng: rng.choice(ADJECTIVES) for name in ("adjective", "adjective2")},
@@ -78,7 +136,7 @@ def _free(slot: str) -> Draw:
 
 
 def free_text(slot: str, rng: Random) -> str:
-    """A text for one of the slots of en_values: task, note, message, title."""
+    """A text for one of the slots of en_values: task, note, message, title, asked, wish, matter."""
     patterns = _values()[slot]
     skeleton = patterns[int(rng.random() * len(patterns))].expand(rng)
     return fill(skeleton, {name: WORD[name](rng) for name in slot_names(skeleton)})
@@ -90,6 +148,7 @@ def _values() -> dict[str, tuple[Pattern, ...]]:
 
 
 task, note, message, title = _free("task"), _free("note"), _free("message"), _free("title")
+asked, wish, matter = _free("asked"), _free("wish"), _free("matter")
 
 
 def known_title(rng: Random, world: World) -> Slot:
@@ -139,8 +198,8 @@ def date_words(rng: Random, world: World | None = None) -> str:
         numeric = f"2026-{MONTHS.index(month) + 1:02}-{day:02}"
     ordinal = f"{day}{'th' if 10 < day < 20 else {1: 'st', 2: 'nd', 3: 'rd'}.get(day % 10, 'th')}"
     return rng.choice((f"{day} {month}", f"{month} {day}", f"{month} {ordinal}", f"the {ordinal}",
-    f"{ordinal} of {month}",
-                       f"{month[:3]} {day}", numeric))  # fmt: skip
+                       f"{ordinal} of {month}", f"the {ordinal} of {month}", f"{month} the {ordinal}",
+                       f"{ordinal} {month}", f"{month[:3]} {day}", f"{day} {month[:3]}", numeric))  # fmt: skip
 
 
 def day(rng: Random, world: World | None = None) -> Slot:
@@ -150,18 +209,22 @@ def day(rng: Random, world: World | None = None) -> Slot:
         return same(rng.choice(("tomorrow", "tomorrow", "tomorrow", "tmrw", "the weekend", "later today", "today",
         "today", "tonight", "the day after tomorrow",
                                 "this weekend", "this evening", "this afternoon", "tomorrow morning", "next week",
-                                "tomorrow evening", "tomorrow night", "this morning")))  # fmt: skip
+                                "tomorrow evening", "tomorrow night", "this morning", "tomorrow afternoon",
+                                "next weekend", "in a week")))  # fmt: skip
     if dice < 0.75:
         found = rng.choice(WEEKDAYS)
         if rng.random() < 0.15:
             found = found[: 4 if found.startswith(("Tu", "Th")) else 3]
+        if rng.random() < 0.06:
+            return same(f"{found} next week")
         return same(
-            rng.choice(("", "", "", "next ", "this "))
+            rng.choice(("", "", "", "", "", "next ", "next ", "this ", "this coming "))
             + found
-            + rng.choice(("", "", "", "", " morning", " night", " evening"))
+            + rng.choice(("", "", "", "", " morning", " night", " evening", " afternoon"))
         )
     if dice < 0.82:
-        return same(f"in {rng.choice(('two', 'three', '2', '3', '4', '5', '10'))} days")
+        number = rng.choice(("two", "three", "four", "five", "six", "2", "3", "4", "5", "6", "10"))
+        return same(f"in {number} days" if rng.random() < 0.8 else rng.choice(("in two weeks", "in 2 weeks")))
     return same(date_words(rng, world))
 
 
@@ -188,13 +251,14 @@ def clock_time(rng: Random, world: World | None = None) -> Slot:
     if dice < 0.80:
         return same(f"{rng.randrange(7, 23)}:{minute:02}")
     if dice < 0.86:
-        return same(rng.choice(("noon", "midday", "midnight", "noon")))
+        return same(rng.choice(("noon", "midday", "midnight", "noon", "lunchtime", f"{hour} {half[0]}.m.",
+                                f"{rng.randrange(6, 12)} in the morning", f"{rng.randrange(1, 6)} in the afternoon",
+                                f"{rng.randrange(6, 11)} in the evening")))  # fmt: skip
     if dice < 0.92:
-        return same(
-            rng.choice(("half past ", "quarter past ", "quarter to "))
-            + rng.choice((str(hour), "seven", "nine", "three"))
-        )
-    return same(f"{hour}" if rng.random() < 0.6 else f"{hour} o'clock")
+        return same(rng.choice(("half past ", "quarter past ", "quarter to ")) + rng.choice((str(hour), *HOURS)))
+    if dice < 0.94:
+        return same(rng.choice(HOURS) + rng.choice((" am", " pm", " pm", "", f" {OCLOCK}")))
+    return same(f"{hour}" if rng.random() < 0.6 else f"{hour} {OCLOCK}")
 
 
 def at_time(rng: Random, world: World | None = None) -> Slot:
@@ -207,8 +271,13 @@ def moment(rng: Random, world: World | None = None) -> Slot:
     dice = rng.random()
     if dice < 0.25:
         return at_time(rng)
-    if dice < 0.45:
+    if dice < 0.43:
         return same(f"in {span(rng)[0]}")
+    if dice < 0.46:
+        return same(f"{span(rng)[0]} from now")
+    if dice < 0.50:
+        part = rng.choice(("tonight", "this evening", "this afternoon", "tomorrow morning", "tomorrow evening"))
+        return same(f"{part} at {clock_time(rng)[0]}")
     if dice < 0.70:
         surface, value = on_day(rng, world)
         clock = clock_time(rng)[0]
@@ -242,12 +311,31 @@ def span(rng: Random, world: World | None = None) -> Slot:
         return same(f"{number} {unit[:-1] if number == 1 and unit.endswith('s') else unit}")
     if dice < 0.75:
         word = rng.choice(
-            ("two", "three", "four", "five", "six", "seven", "eight", "ten", "fifteen", "twenty", "thirty")
+            (
+                "two",
+                "three",
+                "four",
+                "five",
+                "six",
+                "seven",
+                "eight",
+                "nine",
+                "ten",
+                "eleven",
+                "twelve",
+                "fifteen",
+                "twenty",
+                "thirty",
+                "forty",
+                "forty-five",
+            )
         )
         return same(f"{word} {rng.choice(('minutes', 'minutes', 'hours'))}")
     if dice < 0.90:
         return same(rng.choice(("half an hour", "an hour", "an hour and a half", "one hour", "a minute", "one minute",
-                                "a quarter of an hour", "two and a half hours", "an hour",
+                                "a quarter of an hour", "two and a half hours", "an hour", "one and a half hours",
+                                "a minute and a half", "an hour and a quarter", "an hour and 20 minutes",
+                                f"{rng.randrange(1, 9)} and a half minutes", "1.5 hours", "2 hrs", "90 secs",
                                 "half an hour")))  # fmt: skip
     hours, minutes = rng.randrange(1, 4), rng.choice((5, 10, 15, 20, 30, 45))
     return same(rng.choice((f"{hours} hour{'s' * (hours > 1)} {minutes} minutes", f"{hours}h{minutes}m",
@@ -286,6 +374,8 @@ def _other_item(rng: Random) -> str:
     dice = rng.random()
     if dice < 0.4:
         return rng.choice(ITEMS)[0]
+    if dice < 0.5:
+        return rng.choice(MORE_ITEMS)
     return (
         rng.choice(NOUNS)
         if dice < 0.7
@@ -325,16 +415,23 @@ def _role(rng: Random) -> Slot:
 def room(rng: Random, world: World | None = None) -> Slot:
     return same(rng.choice(("kitchen", "bedroom", "living room", "bathroom", "office", "hallway", "garage", "lounge",
                             "study", "kitchen", "bedroom", "living room", rng.choice(("attic", "basement", "garden",
-                            "nursery", "dining room", "guest room", "cellar", "balcony")))))  # fmt: skip
+                            "nursery", "dining room", "guest room", "cellar", "balcony", "hall", "bath", "hall",
+                            "laundry room", "playroom", "kids room", "terrace", "corridor", "porch", "pantry",
+                            "utility room", "conservatory", "workshop", "spare room", "library", "den",
+                            "loft")))))  # fmt: skip
 
 
 def percent(rng: Random, world: World | None = None) -> Slot:
     number = rng.choice((5, 10, 15, 20, 25, 30, 35, 40, 50, 60, 65, 70, 75, 80, 90, rng.randrange(1, 100)))
+    if rng.random() < 0.08:
+        return f"{in_words(number)} {rng.choice(('percent', 'per cent'))}", number
     return rng.choice((f"{number}%", f"{number}%", f"{number} percent", f"{number} %", f"{number}")), number
 
 
 def degrees(rng: Random, world: World | None = None) -> Slot:
     number: float = rng.choice((16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 19.5, 20.5, 21.5, 18.5, rng.randrange(10, 36)))
+    if isinstance(number, int) and rng.random() < 0.08:
+        return f"{in_words(number)}{rng.choice(('', ' degrees', ' degrees celsius'))}", number
     return rng.choice(
         (f"{number}", f"{number} degrees", f"{number}°", f"{number} C", f"{number}°C", f"{number} degrees")
     ), number
@@ -357,6 +454,24 @@ def amount(rng: Random, world: World | None = None) -> Slot:
     return f"{number:g}", json_number(number)
 
 
+def in_words(number: int) -> str:
+    """A number below 100 in words: "seven", "twenty one"."""
+    if number < len(SMALL):
+        return SMALL[number]
+    return TENS[number // 10 - 2] + (f" {SMALL[number % 10]}" if number % 10 else "")
+
+
+def count(rng: Random, world: World | None = None) -> Slot:
+    """An amount, half of the time in words."""
+    if rng.random() < 0.5:
+        return amount(rng)
+    if rng.random() < 0.25:
+        return rng.choice((("a hundred", 100), ("a thousand", 1000), ("one hundred", 100), ("two hundred", 200),
+                           ("five hundred", 500), ("one thousand", 1000), ("two thousand", 2000)))  # fmt: skip
+    number = rng.choice((*range(2, 21), 25, 30, 35, 40, 45, 50, 60, 75, 80, 90))
+    return in_words(number), number
+
+
 def json_number(number: float) -> int | float:
     """The number as its shortest JSON form: whole numbers without a point, as `:g` writes them."""
     value = float(f"{number:g}")
@@ -364,17 +479,32 @@ def json_number(number: float) -> int | float:
 
 
 def units(names: list[str], rng: Random) -> tuple[dict[str, str], dict[str, str]]:
-    """Surfaces and arguments for the slots {from}, {into} and {coin}: names of units that convert into each other."""
-    if "coin" in names:
-        found = rng.choice([coin for coin in MONEY if "dollar" not in coin and coin not in ("USD", "bucks")])
-        return {"coin": found}, {"to_unit": found}
-    if "into" not in names:
+    """Surfaces and arguments for the slots that name units, of which two convert into each other.
+
+    {from} to {into} are any, {cash} to {into_cash} money, {unit} to {into_unit} measures; {one} is one of a measure
+    ("a mile"); {coin}, {not_euro} and {not_pound} are money other than dollars, euros and pounds.
+    """
+    for slot, sign in SIGNS.items():
+        if slot in names:
+            found = rng.choice([coin for coin in MONEY if measures.convert(1, sign, coin) != 1])
+            return {slot: found}, {"to_unit": found}
+    if "one" in names:
+        singles, many = rng.choice(SINGLES)
+        first, second = rng.choice(singles), rng.choice(many)
+        while measures.convert(1, first, second) == 1:
+            second = rng.choice(many)
+        article = "an" if first[0] in "aeio" or first == "hour" else "a"
+        return {"one": f"{article} {first}", "into_unit": second}, {"from_unit": first, "to_unit": second}
+    into = next((name for name in names if name.startswith("into")), "")
+    if not into:
         return {}, {}
-    family = MONEY if rng.random() < 0.45 else rng.choice(UNIT_FAMILIES)
+    source = {"into": "from", "into_cash": "cash", "into_unit": "unit"}[into]
+    money = source == "cash" or (source == "from" and rng.random() < 0.45)
+    family = MONEY if money else rng.choice(UNIT_FAMILIES)
     first, second = rng.sample(family, 2)
     while measures.convert(1, first, second) == 1:  # two names of one unit
         first, second = rng.sample(family, 2)
-    return {"from": first, "into": second}, {"from_unit": first, "to_unit": second}
+    return {source: first, into: second}, {"from_unit": first, "to_unit": second}
 
 
 def _expression(rng: Random, world: World) -> Slot:
@@ -389,7 +519,15 @@ def _expression(rng: Random, world: World) -> Slot:
     plain = f"{a}{tight}{sign}{tight}{b}" if not sign.isalpha() or len(sign) == 1 else f"{a} {sign} {b}"
     if sign in ("divided by", "multiplied by"):
         plain = f"{a} {sign} {b}"
+    if rng.random() < 0.12:
+        name = rng.choice(("plus", "minus", "times", "divided by", "times", "plus", "multiplied by"))
+        return same(rng.choice((f"{in_words(a % 100)} {name} {in_words(b)}", f"{in_words(c)} squared",
+                                f"{in_words(c)} {name} {in_words(b % 10 + 1)}", f"half of {in_words(b)}",
+                                f"{in_words(c)} percent of {b}")))  # fmt: skip
     return same(rng.choice((
+        f"{a} {sign} {b} {other} {c}", f"√{c * c}", f"{c} to the power {rng.randrange(2, 9)}", f"{a} over {c}",
+        f"{x}% of {big}", f"({a} {other} {b}) / {c}", f"{a} plus {b} plus {c}", f"{a} minus {b} minus {c}",
+        f"{y} + {x} + {b}", f"square root of {c * c}", f"{a} + {b} + {c} + {c + 3}", f"-{c} {other} {b}",
         plain, plain, plain, plain, plain, f"{x} {sign} {y}", f"{big} {sign} {c}", f"({a} + {b}) {other} {c}",
         f"{a} {other} ({b} + {c})", f"{a} + {b} {other} {c}", f"{c}% of {a}", f"{b} percent of {big}", f"{b}% of {a}",
         f"the square root of {c * c}", f"sqrt({a})", f"{c}^{rng.randrange(2, 6)}", f"{c} squared", f"{c} cubed",
@@ -403,7 +541,15 @@ def _spoken_sum(rng: Random, world: World) -> Slot:
     a, b = rng.choice((rng.randrange(2, 1000), round(rng.uniform(1, 300), 2))), rng.randrange(2, 60)
     words, sign, turned = rng.choice((
         ("multiply {} (by|with) {}", "*", False), ("divide {} by {}", "/", False), ("add {} (and|to) {}", "+", False),
-        ("subtract {} from {}", "-", True), ("take {} (away from|off) {}", "-", True),
+        ("subtract {} from {}", "-", True), ("take {} (away from|off|from) {}", "-", True),
+        ("times {} by {}", "*", False), ("sum up {} and {}", "+", False), ("add up {} and {}", "+", False),
+        ("put {} and {} together", "+", False), ("add {} on top of {}", "+", False),
+        ("reduce {} by {}", "-", False), ("lower {} by {}", "-", False), ("increase {} by {}", "+", False),
+        ("knock {} off {}", "-", True), ("remove {} from {}", "-", True), ("raise {} by {}", "+", False),
+        ("divide {} (among|between) {}( people| friends| kids|)", "/", False),
+        ("split {} (between|among|over) {}", "/", False),
+        ("split {} {} ways", "/", False), ("cut {} into {} (parts|equal parts|pieces)", "/", False),
+        ("share {} (between|among) {}( people| friends| kids)", "/", False),
         ("split {} between {} people", "/", False),
         ("split {} by {}", "/", False), ("share {} among {} of us", "/", False), ("deduct {} from {}", "-", True),
     ))  # fmt: skip
@@ -417,7 +563,16 @@ def _share(rng: Random, world: World) -> Slot:
     if rng.random() < 0.4:
         a, b = rng.randrange(2, 1000), rng.randrange(2, 100)
         name, sign = rng.choice(
-            (("sum of", "+"), ("difference between", "-"), ("product of", "*"), ("quotient of", "/"), ("total of", "+"))
+            (
+                ("sum of", "+"),
+                ("result of adding", "+"),
+                ("result of multiplying", "*"),
+                ("sum of", "+"),
+                ("difference between", "-"),
+                ("product of", "*"),
+                ("quotient of", "/"),
+                ("total of", "+"),
+            )
         )
         return f"the {name} {a} and {b}", f"{a} {sign} {b}"
     part, whole = (
@@ -431,11 +586,29 @@ def _share(rng: Random, world: World) -> Slot:
             "{} percent tip on {}",
             "{}% tax on {}",
             "{}% interest on {}",
-            "{} percent off {}",
+            "{}% of a bill of {}",
+            "{} percent of {}",
+            "a tip of {}% on {}",
+            "{}% commission on {}",
+            "{}% VAT on {}",
+            "a {} percent tip on a {} bill",
+            "a {}% raise on {}",
             "a {}% discount on {}",
         )
     )
     return surface.format(part, whole), f"{part}% of {whole}"
+
+
+def _story(rng: Random, world: World) -> Slot:
+    """A sum told as something that happens, with its question; the numbers keep their order but for shares."""
+    a, b = rng.randrange(20, 900), rng.randrange(2, 20)
+    part, whole = rng.choice((5, 10, 12, 15, 18, 20, 25, 30, 40, 50)), rng.randrange(10, 900)
+    words, sign = rng.choice(STORIES)
+    first, second = (part, whole) if "%" in sign else (a, b)
+    surface = expand(compile_pattern(words), rng)
+    surface = surface.replace("#1", str(first)).replace("#2", str(second))
+    noun = rng.choice(("apples", "books", "eggs", "stickers", "tickets", "chairs", "bottles", "shirts"))
+    return surface.replace("#3", noun), sign.replace("#1", str(first)).replace("#2", str(second))
 
 
 def _two(draw: Draw) -> Draw:
@@ -455,6 +628,14 @@ def _two(draw: Draw) -> Draw:
 
 # Slot -> the argument that it fills and how it is drawn.
 SLOTS: Mapping[str, tuple[str, Draw]] = {
+    # What is taken back later in the sentence ("for 5, no, 10 minutes"): the later slot of the same argument counts.
+    "old_place": ("place", place), "old_city": ("place", clock_city), "old_day": ("day", on_day),
+    "new_day": ("day", on_day), "old_time": ("time", clock_time), "old_number": ("order", order_number),
+    "old_name": ("name", person), "old_to": ("to", person), "old_duration": ("duration", span),
+    "old_room": ("room", room), "old_percent": ("brightness", percent), "old_degrees": ("degrees", degrees),
+    "old_amount": ("amount", amount), "old_task": ("text", task),
+    "asked": ("text", asked), "wish": ("text", wish), "matter": ("text", matter), "count": ("amount", count),
+    "story": ("expression", _story),
     "place": ("place", place), "places": ("place", _two(place)), "city": ("place", clock_city),
     "cities": ("place", _two(clock_city)),
     "day": ("day", day), "on_day": ("day", on_day), "for_day": ("day", for_day),

@@ -173,6 +173,7 @@ def duration_of(text: str) -> int | None:
     """Seconds that the words mean ("1 hour 20 minutes", "half an hour", "90s", "20分钟"), or None."""
     words = re.sub(r"\s+", " ", text.strip().lower())
     words = re.sub(r"^(?:for|about) ", "", words)
+    words = re.sub(r"(?<=\d)-(?=[a-z])", " ", words)  # 10-minute
     words = re.sub(r"\b(\w+) and a half (hours?|minutes?)", r"\1 \2 half \2", words)
     words = re.sub(r"\b(an hour|a minute) and a half", lambda m: f"{m[1]} half {m[1].split()[1]}", words)
     words = re.sub(r"\b(hours?) and a quarter", r"\1 15 minutes", words)

@@ -16,10 +16,17 @@ from typing import Any
 Node = str | list["Node"] | tuple["Node", ...]  # text, a sequence, a choice
 Header = Mapping[str, Any]
 
-QUESTION = re.compile(
-    r"^(?!do not |don't )(?:(?:hey|hi|so|ok|um|hello|and|also|please|sorry|quick question)\b[,:]? )?"
-    r"(?:what|how|is|are|do|does|will|can|could|when|who|where|which|should|would|am|did|has|have|any|isn't|was)\b|^whats\b|^hows\b|^wheres\b|^whens\b"
+ASKING = (
+    r"(?:what|how|is|are|do|does|will|can|could|when|who|where|which|should|would|am|did|has|have|any|isn't|was)\b|"
+    r"(?:whats|hows|wheres|whens)\b"
 )
+QUESTION = re.compile(
+    r"^(?!do not |don't )(?:(?:hey|hi|so|ok|um|hello|and|also|please|sorry|quick question)\b[,:]? )?(?:" + ASKING + ")"
+)
+# A statement with a question behind it: "it costs 20 euros, how much is that in yen".
+ENDS_ASKING = re.compile(rf"[.,!?-] (?!when you|do not|don't)(?:{ASKING})[^.,!{{}}]*(?:\{{[^.,!]*)?$")
+ARTICLE = re.compile(r"(?:^|[ (])an? +$", re.IGNORECASE)
+VOWELS = frozenset("aeio8")
 OPENERS = ("hey", "hi", "hello", "ok", "so", "um", "hey there", "good morning", "alright", "quick one", "also", "right")
 POLITE = ("can you", "could you", "would you", "will you", "can you please", "could you please", "please", "pls",
           "i want you to", "i need you to", "i'd like you to", "go ahead and", "would you mind: ", "help me",
@@ -124,11 +131,14 @@ def read(name: str) -> tuple[tuple[Header, tuple[Pattern, ...]], ...]:
 
 
 def fill(skeleton: str, values: Mapping[str, str]) -> str:
-    """Slots replaced by their surface text; runs of spaces closed up."""
+    """Slots replaced by their surface text, "a" in front of one made "an" as need be; runs of spaces closed up."""
     parts = skeleton.split("{")
     out = [parts[0]]
     for part in parts[1:]:
         name, _, rest = part.partition("}")
+        if ARTICLE.search(out[-1]):
+            vowel = values[name][:1].lower() in VOWELS or values[name].startswith(("11", "18"))
+            out[-1] = f"{out[-1].rstrip().removesuffix('n')}{'n' if vowel else ''} "
         out += (values[name], rest)
     text = " ".join("".join(out).split())
     return text.replace(" ,", ",").replace(" ?", "?").replace(" .", ".")
@@ -174,7 +184,7 @@ def typed(skeleton: str, rng: Random) -> tuple[str, bool]:
         text = re.sub(r"([.!?] )([a-z])", lambda match: match[1] + match[2].upper(), text)
         if text and text[0] != "{":
             text = text[0].upper() + text[1:]
-        if QUESTION.match(skeleton):
+        if QUESTION.match(skeleton) or ENDS_ASKING.search(skeleton):
             text += "?" if rng.random() < 0.9 else ""
         elif text[-1] not in "?!.}" or rng.random() < 0.3:
             text += rng.choice((".", ".", "", "!" if rng.random() < 0.2 else "."))

@@ -68,6 +68,23 @@ MORE_PLACES = (
     "Koh Samui", "Palo Alto", "Baden-Baden", "New York City", "Cedar Rapids", "Le Havre", "Puerto Rico",
     "Costa Rica", "Sri Lanka", "Scotland", "Iceland", "Tuscany", "the Alps", "Brighton", "Santa Monica",
     "Port Louis", "Fort Worth", "St. Louis",
+    *words(
+        "Albany Alicante Algiers Anchorage Ankara Arles Asheville Assisi Avignon Bari Bath Bern Bonn Boise Breda Brno "
+        "Burgos Cagliari Cairns Canberra Cannes Canterbury Caracas Charleston Chester Chiba Cleveland Coimbra "
+        "Columbus Como Cordoba Cusco Dalian Darwin Delft Derby Dijon Dortmund Dover Dundee Eindhoven Essen Exeter "
+        "Fargo Faro Ferrara Fes Freiburg Fresno Genoa Girona Goa Gothenburg Groningen Haarlem Halifax Harbin Hobart "
+        "Ibiza Inverness Jena Juneau Kanazawa Kiel Kigali Klagenfurt Kobe Kos Kosice Leiden Leuven Lima Linz Lucca "
+        "Lucerne Lund Luxor Maastricht Madison Mainz Malmo Mandalay Mannheim Marrakesh Medellin Menton Metz Monaco "
+        "Mombasa Nagasaki Newcastle Norwich Omaha Orleans Padua Parma Perugia Pittsburgh Plymouth Portsmouth Potsdam "
+        "Reims Rennes Rhodes Richmond Rimini Rostock Sacramento Savannah Siena Sintra Southampton Spokane Stavanger "
+        "Strasbourg Swansea Tangier Tampa Tarragona Tromso Tucson Ulm Uppsala Varna Vigo Wellington Winchester "
+        "Worcester Wuhan Xian Yokohama Zaragoza Krabi Surabaya Bandung Hiroshima Kandy"
+    ),
+    "Santa Barbara", "Hong Kong Island", "San Antonio", "Oklahoma City", "Kansas City", "San Sebastian",
+    "Da Nang", "Chiang Rai", "New Delhi", "Saint Petersburg", "Gold Coast", "Alice Springs", "Cape Cod", "Long Island",
+    "Lake Como", "the Lake District", "Lake Tahoe", "the Black Forest", "Bora Bora", "Punta Cana", "Santo Domingo",
+    "Panama City", "La Paz", "Nice", "Bury St Edmunds", "Milton Keynes", "Sicily", "Mallorca", "Bali", "Wales",
+    "Cornwall", "Brooklyn", "Hawaii", "Crete", "Malta", "Provence", "Normandy", "Bavaria", "Tyrol", "Lapland",
 )  # fmt: skip
 PLACES = tuple(sorted({" ".join(word.capitalize() for word in city.split()) for city in CLIMATES} | set(MORE_PLACES)))
 CLOCK_CITIES = (
@@ -185,6 +202,33 @@ UNIT_FAMILIES = (
     ("GB", "MB", "gigabytes", "megabytes", "TB"),
     ("acres", "hectares", "square feet", "square metres", "square meters"),
 )
+# One of a measure, and the units in which it may be asked for.
+SINGLES = (
+    (("mile", "kilometre", "kilometer", "yard", "foot"), ("metres", "meters", "km", "feet", "cm", "inches")),
+    (("inch", "foot", "metre", "meter", "yard"), ("cm", "mm", "inches", "centimeters", "feet")),
+    (("kilo", "pound", "ounce", "stone", "ton", "kilogram", "tonne"), ("grams", "kg", "pounds", "lbs", "ounces")),
+    (
+        ("cup", "pint", "gallon", "litre", "liter", "tablespoon", "teaspoon"),
+        ("ml", "tablespoons", "teaspoons", "litres", "cups", "fluid ounces", "millilitres"),
+    ),
+    (("week", "day", "year", "hour"), ("hours", "minutes", "seconds", "days")),
+    (("gigabyte", "terabyte", "gig"), ("megabytes", "MB", "GB", "KB")),
+    (("hectare", "acre"), ("square metres", "square feet", "square meters", "acres")),
+)
 MONEY = ("euros", "dollars", "pounds", "yen", "baht", "USD", "EUR", "GBP", "JPY", "THB", "CHF", "swiss francs", "yuan",
          "rupees", "won", "kroner", "SEK", "CAD", "AUD", "us dollars", "sterling", "zloty", "pesos", "bucks",
-         "quid")  # fmt: skip
+         "quid", "canadian dollars", "australian dollars", "japanese yen", "thai baht", "british pounds", "CNY", "rmb",
+         "danish kroner", "turkish lira", "singapore dollars", "mexican pesos", "indian rupees", "korean won", "DKK",
+         "NOK", "PLN", "INR", "KRW", "SGD", "HKD", "hong kong dollars", "lira", "francs", "czech koruna",
+         "swedish kronor", "euro", "dollar", "pound", "chinese yuan", "norwegian kroner", "aussie dollars")  # fmt: skip
+MORE_ITEMS = (
+    "running shorts", "phone charger", "coffee grinder", "hiking boots", "electric toothbrush", "bookshelf",
+    "hair dryer", "air fryer", "rice cooker", "washing machine", "wireless mouse", "gaming chair", "camera lens",
+    "bike helmet", "swimming goggles", "sleeping bag", "baby monitor", "dog bed", "cat tree", "dinner plates",
+    "wine glasses", "bed sheets", "shower curtain", "floor lamp", "picture frame", "alarm clock", "usb cable",
+    "memory card", "smart watch", "bluetooth speaker", "vacuum cleaner", "lawn mower", "garden hose",
+    "football boots", "tennis racket", "rain jacket", "ski goggles", "wedding dress", "leather belt",
+    "jigsaw puzzle", "toy train", "cookbook", "travel guide", "printer ink", "laptop stand", "standing desk",
+    "mattress", "duvet", "curtains", "frying pan", "knife set", "bread maker", "electric kettle", "yoga pants",
+    "rucksack", "snow boots", "perfume", "face cream", "vitamins", "guitar strings",
+)  # fmt: skip
