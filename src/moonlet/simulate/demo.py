@@ -28,7 +28,7 @@ def conversation(rng: Random) -> Conversation:
     # Half of the full lists are in the order in which the product declares them.
     chosen = every if count == len(every) and rng.random() < 0.5 else rng.sample(every, count)
     if rng.random() < 0.07:
-        return foreign.conversation(rng, world, chosen)
+        return foreign.conversation(rng, world, chosen, rng.randrange(3, 9))
     return Talk(rng, world, chosen).run(rng.randrange(3, 9))
 
 
