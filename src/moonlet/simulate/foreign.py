@@ -206,13 +206,27 @@ def request(intent: Intent, language: str, rng: Random, world: World) -> tuple[s
 
 def dressed(skeleton: str, language: str, rng: Random) -> str:
     """The wording, sometimes with a few words in front or behind, unless the end is free text."""
+    if language == "th":
+        skeleton = _as_typed(skeleton, rng)
     if rng.random() < 0.16:
         skeleton = free_text("opener", language, rng) + (" " if language == "th" else "") + skeleton
     if skeleton.rpartition("{")[2] not in OPEN_END and rng.random() < 0.14:
         skeleton = skeleton.rstrip("？?。") + (" " if language == "th" else "") + free_text("closer", language, rng)
     elif language == "zh" and skeleton[-1] not in "？?}。" and rng.random() < 0.15:
         skeleton += rng.choice("。。！")
-    return skeleton
+    return _one_speaker(skeleton)
+
+
+def _as_typed(skeleton: str, rng: Random) -> str:
+    """Thai as people type it: spaces between words mostly left out."""
+    kept = rng.choice((1.0, 1.0, 0.5, 0.2, 0.0))
+    return re.sub("(?<=[ก-๙]) (?=[ก-๙{])|(?<=}) (?=[ก-๙])", lambda _: " " if rng.random() < kept else "", skeleton)
+
+
+def _one_speaker(skeleton: str) -> str:
+    """Thai with the particles of a man throughout, where those of both had come together."""
+    both = "ครับ" in skeleton and re.search("ค่ะ|คะ", skeleton)
+    return re.sub("ค่ะ|คะ", "ครับ", skeleton) if both else skeleton
 
 
 def _spaced(text: str, language: str) -> str:

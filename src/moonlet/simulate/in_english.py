@@ -47,7 +47,9 @@ def _thai_time(match: re.Match[str]) -> str:
 
 def _thai_month(word: str) -> str:
     return next(
-        month for month, names in zip(MONTHS, THAI_MONTHS) if any(word.startswith(one) for one in names.split())
+        month
+        for month, names in zip(MONTHS, THAI_MONTHS)
+        if any(word.startswith(one.rstrip(".")) for one in names.split())
     )
 
 
@@ -84,13 +86,13 @@ RULES: tuple[Rule, ...] = (
     (r"(\d{1,2})[:.](\d\d)\s*(?:น\.?|นาฬิกา)?", r" \1:\2 "), (r"(\d{1,2})\s*(?:น\.|นาฬิกา)", r" \1:00 "),
     (r"(\d*)\s*(?:ชั่วโมง|ชม\.?)\s*ครึ่ง", lambda m: f" {m[1] or 1} hours 30 minutes "),
     (r"ครึ่ง\s*(?:ชั่วโมง|ชม\.?)", " 30 minutes "), (r"ครึ่งนาที", " 30 seconds "),
-    (r"(\d+)\s*นาที\s*ครึ่ง", r" \1 minutes 30 seconds "),
+    (r"(\d*)\s*นาที\s*ครึ่ง", lambda m: f" {m[1] or 1} minutes 30 seconds "),
     (r"(\d+)\s*วิ(?:นาที)?", r" \1 seconds "), (r"(\d+)\s*นาที", r" \1 minutes "), (r"(\d+)\s*(?:ชั่วโมง|ชม\.?)", r" \1 hours "),
     (r"(?:ชั่วโมง|ชม\.?)\s*1", " 1 hour "), (r"(\d+)\s*(?:สัปดาห์|อาทิตย์)", r" \1 weeks "), (r"(\d+)\s*วัน", r" \1 days "),
     (r"(?:ใน)?อีก\s*", " in "),
     (rf"(?:วัน)?(?:ที่)?\s*(\d{{1,2}})\s*(?:เดือน)?\s*({THAI_MONTH})", lambda m: f" {m[1]} {_thai_month(m[2])} "),
     (r"วันที่\s*(\d{1,2})(?:นี้)?", _ordinal),
-    (r"(?:วัน)?มะรืน(?:นี้)?", " day after tomorrow "), (r"พรุ่งนี้", " tomorrow "), (r"วันนี้", " today "),
+    (r"(?:วัน)?มะรืน(?:นี้)?", " day after tomorrow "), (r"(?:วัน)?พรุ่งนี้", " tomorrow "), (r"วันนี้", " today "),
     (r"เมื่อวาน(?:นี้)?", " yesterday "), (r"(?:คืน|ค่ำ|ดึก)นี้", " tonight "), (r"เช้านี้", " this morning "),
     (r"บ่ายนี้", " this afternoon "), (r"เย็นนี้", " this evening "),
     (r"(?:สุดสัปดาห์|เสาร์อาทิตย์|วันหยุด)หน้า", " next weekend "), (r"(?:สุดสัปดาห์|เสาร์อาทิตย์)(?:นี้)?", " weekend "),

@@ -28,7 +28,8 @@ SMALL = {
     "forty-five": 45, "half": 0.5,
 }  # fmt: skip
 PARTS = {"morning": time(9), "noon": time(12), "midday": time(12), "lunchtime": time(12), "lunch": time(12),
-         "afternoon": time(15), "evening": time(19), "tonight": time(20), "night": time(21), "midnight": time(0)}  # fmt: skip
+         "afternoon": time(15), "evening": time(19), "tonight": time(20), "night": time(21),
+         "midnight": time(0)}  # fmt: skip
 UNITS = (  # seconds; the first pattern that fits the word counts
     (r"s|secs?|seconds?", 1),
     (r"m|mins?|minutes?", 60),
