@@ -15,6 +15,7 @@ from moonlet.chat.messages import ToolCall
 from moonlet.evals.calls import questions
 from moonlet.simulate import demo, foreign, talk
 from moonlet.simulate.episode import Conversation
+from moonlet.simulate.numerals import written
 from moonlet.simulate.requests import intents, request
 from moonlet.simulate.slots import in_words
 from moonlet.simulate.talk import NO_TOOL
@@ -170,7 +171,9 @@ def test_numbers_are_read_from_what_was_said(sample: list[Conversation]) -> None
             for call in message.calls:
                 for value in json.loads(call.arguments).values():
                     if isinstance(value, int | float) and not isinstance(value, bool):
-                        forms = (f"{value:g}", str(value), *said_as(value))
+                        forms = [f"{value:g}", str(value), *said_as(value)]
+                        if value in range(1, 1000):
+                            forms += ["两", *(written(int(value), language) for language in foreign.LANGUAGES)]
                         assert any(form in said.replace(",", "").lower() for form in forms), (call, said)
             said += " " + message.content
 
@@ -206,7 +209,7 @@ def test_every_pattern_can_be_filled() -> None:
             for _ in range(8 * len(intent.patterns)):
                 assert "{" not in request(intent, rng, world).text
     for language in foreign.LANGUAGES:
-        for intent in intents(language):
+        for intent in (*intents(language), *intents(f"{language}_follow_ups")):
             for _ in range(8 * len(intent.patterns)):
                 assert "{" not in foreign.request(intent, language, rng, world)[0]
     for _ in range(800):

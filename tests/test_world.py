@@ -105,6 +105,19 @@ def test_people_notes_and_the_home() -> None:
     assert "child lock" in use(world, "set_temperature", degrees=20, room=locked)["error"]
 
 
+def test_the_world_is_understood_in_chinese_and_thai() -> None:
+    world = World(1, TODAY)
+    world.orders = [Order("C3003", "toaster", 40, "delivered", date(2026, 11, 20))]
+    world.notes = ["รหัสประตู 4471", "护照在抽屉里"]
+    assert use(world, "set_light", room="客廳", power="on")["light"] == "on"
+    assert use(world, "order_status", order="เครื่องปิ้งขนมปัง")["order"] == "C3003"
+    assert use(world, "return_order", order="烤麵包機")["returned"] == "C3003"
+    assert use(world, "search_notes", query="รหัส")["notes"] == ["รหัสประตู 4471"]
+    assert use(world, "search_notes", query="护照")["notes"] == ["护照在抽屉里"]
+    assert use(world, "send_message", to="妈妈", text="到了")["sent_to"] == "Mum"
+    assert convert(2, "斤", "公斤") == pytest.approx(1)
+
+
 def test_reminders_and_timers_use_the_clock() -> None:
     world = World(1, TODAY, now=lambda: datetime(2026, 11, 23, 10, 20))
     assert use(world, "set_timer", duration="half an hour") == {"timer": "half an hour", "ends": "10:50"}
@@ -117,16 +130,21 @@ def test_reminders_and_timers_use_the_clock() -> None:
 @pytest.mark.parametrize(
     ("words", "day"),
     [
-        ("today", 23), ("Tomorrow", 24), ("on friday", 27), ("next friday", 27), ("monday", 30), ("the 27th", 27),
+        ("today", 23), ("Tomorrow", 24), ("on friday", 27), ("next friday", 27),
+        ("monday", 30), ("the 27th", 27),
         ("27 November", 27),
         ("nov 27th", 27), ("2026-11-27", 27), ("in 3 days", 26), ("this weekend", 28),
         ("the day after tomorrow", 25), ("周五", 27),
-        ("11月27日", 27), ("明天", 24), ("พรุ่งนี้", 24), ("วันศุกร์", 27), ("friday morning", 27), ("someday", None),
-        ("", None), ("31 november", None),
+        ("11月27日", 27), ("明天", 24), ("พรุ่งนี้", 24), ("วันศุกร์", 27),
+        ("friday morning", 27), ("someday", None),
+        ("", None), ("31 november", None), ("下周三", 2), ("大后天", 26),
+        ("12月5号", 5), ("禮拜三", 25), ("这个周末", 28), ("三天后", 26),
+        ("มะรืน", 25), ("วันศุกร์หน้า", 27), ("วันที่ 27 พ.ย.", 27),
+        ("พรุ่งนี้บ่าย", 24), ("อีกสามวัน", 26),
     ],
 )  # fmt: skip
 def test_days(words: str, day: int | None) -> None:
-    assert day_of(words, TODAY) == (date(2026, 11, day) if day else None)
+    assert day_of(words, TODAY) == (date(2026, 12 if day < 10 else 11, day) if day else None)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +153,10 @@ def test_days(words: str, day: int | None) -> None:
         ("3 pm", "15:00"), ("at 3pm", "15:00"), ("15:30", "15:30"), ("half past 3", "15:30"),
         ("quarter to nine", "08:45"), ("noon", "12:00"),
         ("12 am", "00:00"), ("9", "09:00"), ("下午3点", "15:00"), ("9 โมงเช้า", "09:00"),
-        ("7 in the evening", "19:00"), ("25:00", None), ("soon", None),
+        ("7 in the evening", "19:00"), ("下午三点半", "15:30"), ("晚上八點", "20:00"),
+        ("凌晨五点", "05:00"), ("早上九点一刻", "09:15"), ("บ่ายสามโมง", "15:00"),
+        ("สองทุ่มครึ่ง", "20:30"), ("ตีห้า", "05:00"),
+        ("6 โมงเย็น", "18:00"), ("18.30 น.", "18:30"), ("25:00", None), ("soon", None),
     ],
 )  # fmt: skip
 def test_times(words: str, at: str | None) -> None:
@@ -146,10 +167,14 @@ def test_times(words: str, at: str | None) -> None:
 @pytest.mark.parametrize(
     ("words", "seconds"),
     [
-        ("10 minutes", 600), ("90s", 90), ("1h30m", 5400), ("an hour and a half", 5400), ("half an hour", 1800),
+        ("10 minutes", 600), ("90s", 90), ("1h30m", 5400),
+        ("an hour and a half", 5400), ("half an hour", 1800),
         ("two hours", 7200),
-        ("1 hour and 15 minutes", 4500), ("a quarter of an hour", 900), ("20分钟", 1200), ("15 นาที", 900),
-        ("8 minute", 480), ("10-minute", 600), ("5 bananas", None), ("", None),
+        ("1 hour and 15 minutes", 4500), ("a quarter of an hour", 900),
+        ("20分钟", 1200), ("15 นาที", 900),
+        ("8 minute", 480), ("一个半小时", 5400), ("三分半钟", 210), ("一刻钟", 900),
+        ("ชั่วโมงครึ่ง", 5400), ("สิบห้านาที", 900), ("10-minute", 600), ("5 bananas", None),
+        ("", None),
     ],
 )  # fmt: skip
 def test_durations(words: str, seconds: int | None) -> None:
@@ -163,6 +188,10 @@ def test_moments() -> None:
     assert moment_of("at 8 tomorrow", now) == datetime(2026, 11, 24, 8)
     assert moment_of("tonight", now) == datetime(2026, 11, 23, 20)
     assert moment_of("明天早上", now) == datetime(2026, 11, 24, 9)
+    assert moment_of("今晚九点", now) == datetime(2026, 11, 23, 21)
+    assert moment_of("半小时后", now) == datetime(2026, 11, 23, 10, 50)
+    assert moment_of("คืนนี้ 3 ทุ่ม", now) == datetime(2026, 11, 23, 21)
+    assert moment_of("พรุ่งนี้บ่ายสอง", now) == datetime(2026, 11, 24, 14)
     assert moment_of("whenever", now) is None
 
 

@@ -14,12 +14,13 @@ from typing import Any, Literal
 
 from moonlet.chat.messages import Message, ToolSpec
 from moonlet.evals.calls import Answer, Rate, same_calls
-from moonlet.simulate import demo, foreign, synthetic
+from moonlet.simulate import demo, foreign_answers, synthetic
 from moonlet.simulate.episode import Conversation
+from moonlet.simulate.script import traditional
 from moonlet.simulate.talk import NO_TOOL
 
 SEED = 7_000_000  # far from the small seeds that training draws from
-REFUSALS = {NO_TOOL, *foreign.NO_TOOL.values()}
+REFUSALS = {NO_TOOL, *foreign_answers.NO_TOOL.values(), *map(traditional, foreign_answers.NO_TOOL.values())}
 
 Kind = Literal["call", "answer", "refusal", "other"]
 KINDS: dict[Kind, str] = {

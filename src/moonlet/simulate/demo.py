@@ -31,7 +31,7 @@ def conversation(rng: Random) -> Conversation:
     else:
         chosen, requests = rng.sample(every, rng.choice((4, 6, 8, 10, 12, 14))), rng.randrange(4, 13)
     if rng.random() < FOREIGN:
-        return foreign.conversation(rng, world, chosen)
+        return foreign.conversation(rng, world, chosen, requests)
     return Talk(rng, world, chosen).run(requests)
 
 

@@ -7,6 +7,8 @@ import re
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 
+from moonlet.simulate.in_english import in_english
+
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
@@ -17,28 +19,23 @@ OFFSETS = {
     "later": 0, "tomorrow": 1, "tmrw": 1, "2moro": 1, "tmr": 1, "2morrow": 1, "tomorow": 1, "tomorrow morning": 1,
     "tomorrow afternoon": 1,
     "tomorrow evening": 1, "tomorrow night": 1, "day after tomorrow": 2, "next week": 7, "in a week": 7,
-    "yesterday": -1, "今天": 0, "今晚": 0, "明天": 1, "明晚": 1, "后天": 2, "大后天": 3, "明早": 1,
-    "下周": 7, "昨天": -1, "วันนี้": 0,
-    "คืนนี้": 0,
-    "เย็นนี้": 0, "พรุ่งนี้": 1, "มะรืนนี้": 2, "มะรืน": 2, "สัปดาห์หน้า": 7, "อาทิตย์หน้า": 7, "เมื่อวาน": -1,
+    "yesterday": -1,
 }  # fmt: skip
-CHINESE_DAYS = {c: i for i, c in enumerate("一二三四五六")} | {"日": 6, "天": 6}
-THAI_DAYS = {"จันทร์": 0, "อังคาร": 1, "พุธ": 2, "พฤหัส": 3, "พฤหัสบดี": 3, "ศุกร์": 4, "เสาร์": 5, "อาทิตย์": 6}
+PART_OF_DAY = r" (?:morning|noon|afternoon|evening|night)$"
 SMALL = {
     "a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
     "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40,
-    "forty-five": 45, "half": 0.5, "半": 0.5, "一": 1, "两": 2, "三": 3, "五": 5, "十": 10, "ครึ่ง": 0.5, "หนึ่ง": 1,
+    "forty-five": 45, "half": 0.5,
 }  # fmt: skip
 PARTS = {"morning": time(9), "noon": time(12), "midday": time(12), "lunchtime": time(12), "lunch": time(12),
-         "afternoon": time(15), "evening": time(19), "tonight": time(20), "night": time(21), "midnight": time(0),
-         "早上": time(9), "中午": time(12), "下午": time(15), "晚上": time(20), "今晚": time(20), "明晚": time(20),
-         "เช้า": time(9), "เที่ยง": time(12), "บ่าย": time(15), "เย็น": time(18), "คืน": time(20)}  # fmt: skip
+         "afternoon": time(15), "evening": time(19), "tonight": time(20), "night": time(21),
+         "midnight": time(0)}  # fmt: skip
 UNITS = (  # seconds; the first pattern that fits the word counts
-    (r"s|secs?|seconds?|秒钟?|วินาที", 1),
-    (r"m|mins?|minutes?|分钟?|นาที", 60),
-    (r"h|hrs?|hours?|个?小时|ชั่วโมง|ชม\.?", 3600),
-    (r"d|days?|天|วัน", 86_400),
-    (r"w|weeks?|个?(?:星期|周)|สัปดาห์|อาทิตย์", 604_800),
+    (r"s|secs?|seconds?", 1),
+    (r"m|mins?|minutes?", 60),
+    (r"h|hrs?|hours?", 3600),
+    (r"d|days?", 86_400),
+    (r"w|weeks?", 604_800),
 )
 AMOUNT = r"(\d+(?:\.\d+)?|(?:" + "|".join(sorted(SMALL, key=len, reverse=True)) + r")(?![a-z]))"
 SPAN = re.compile(
@@ -49,21 +46,15 @@ SPAN = re.compile(
 @lru_cache(maxsize=4096)
 def day_of(text: str, today: date) -> date | None:
     """The date that the words mean, seen from today; a weekday is the next one, never today. None: not understood."""
-    words = re.sub(r"\s+", " ", text.strip().lower().rstrip(".?!"))
+    words = in_english(re.sub(r"\s+", " ", text.strip().lower().rstrip(".?!")))
     words = re.sub(r"^(?:on|for|the|by|until|this coming|coming) ", "", words)
     words = re.sub(r"^the ", "", words)
-    if words in OFFSETS:
-        return today + timedelta(OFFSETS[words])
+    if (known := words if words in OFFSETS else re.sub(PART_OF_DAY, "", words)) in OFFSETS:
+        return today + timedelta(OFFSETS[known])
     if words in (
         "weekend",
         "this weekend",
         "the weekend",
-        "周末",
-        "สุดสัปดาห์",
-        "สุดสัปดาห์นี้",
-        "这个周末",
-        "这周末",
-        "本周末",
     ):
         return today + timedelta((5 - today.weekday()) % 7)
     if words == "next weekend":
@@ -73,17 +64,10 @@ def day_of(text: str, today: date) -> date | None:
 
 def _weekday(words: str, today: date) -> date | None:
     stem = re.sub(r"^(?:this|next) | (?:morning|afternoon|evening|night|next week)$", "", words)
-    if match := re.fullmatch(r"(下)?(?:个)?(?:这)?(?:周|星期|礼拜)([一二三四五六日天])", words):
-        index, later = CHINESE_DAYS[match[2]], bool(match[1])
-    elif match := re.fullmatch(r"(?:วัน)?([ก-๙]+?)(?:นี้|(หน้า))?", words):
-        if match[1] not in THAI_DAYS:
-            return None
-        index, later = THAI_DAYS[match[1]], False
-    else:
-        found = [i for i, name in enumerate(WEEKDAYS) if name == stem or (len(stem) > 2 and name.startswith(stem))]
-        if len(found) != 1:
-            return None
-        index, later = found[0], "next week" in words
+    found = [i for i, name in enumerate(WEEKDAYS) if name == stem or (len(stem) > 2 and name.startswith(stem))]
+    if len(found) != 1:
+        return None
+    index, later = found[0], "next week" in words
     days = (index - today.weekday() - 1) % 7 + 1
     if later:  # the one of the coming calendar week
         days = 7 - today.weekday() + index
@@ -103,8 +87,6 @@ def _calendar(words: str, today: date) -> date | None:
         month, day, year = today.month, int(match[1]), 0
         if day < today.day:
             month, year = (1, today.year + 1) if month == 12 else (month + 1, 0)
-    elif match := re.fullmatch(r"(\d{1,2})月(\d{1,2})[日号]", words):
-        month, day, year = int(match[1]), int(match[2]), 0
     else:
         return None
     if year:
@@ -125,7 +107,7 @@ def _date(year: int, month: int, day: int) -> date | None:
 
 
 def _days_ahead(words: str, today: date) -> date | None:
-    match = re.fullmatch(r"(?:in )?(.+?)(?: from now|后|之后)?", words)
+    match = re.fullmatch(r"(?:in )?(.+?)(?: from now)?", words)
     seconds = duration_of(match[1]) if match else None
     if seconds is None or seconds % 86_400 or not 0 < seconds < 400 * 86_400:
         return None
@@ -135,7 +117,7 @@ def _days_ahead(words: str, today: date) -> date | None:
 @lru_cache(maxsize=4096)
 def time_of(text: str) -> time | None:
     """The time of day that the words mean ("3 pm", "15:30", "half past 3", "noon"), or None."""
-    words = re.sub(r"\s+", " ", text.strip().lower().rstrip("?!"))
+    words = in_english(re.sub(r"\s+", " ", text.strip().lower().rstrip("?!")))
     words = re.sub(r"^(?:at|by|around|from) ", "", words).removesuffix(" o'clock").removesuffix(" sharp")
     if words in PARTS:
         return PARTS[words]
@@ -149,12 +131,6 @@ def time_of(text: str) -> time | None:
     if match := re.fullmatch(r"(\d+|[a-z]+?)(?:[:.h](\d\d))? ?(?:([ap])\.?m\.?)?", words):
         hour = SMALL.get(match[1], match[1] if match[1].isdigit() else None)
         return None if hour is None else _clock(int(hour), int(match[2] or 0), match[3])
-    if match := re.fullmatch(r"(早上|上午|中午|下午|晚上)?(\d{1,2}|[一两三五十])点(半|\d{1,2}分?)?", words):
-        hour = int(SMALL.get(match[2], match[2]))
-        minute = 30 if match[3] == "半" else int((match[3] or "0").rstrip("分"))
-        return _clock(hour, minute, "p" if match[1] in ("下午", "晚上") else None)
-    if match := re.fullmatch(r"(\d{1,2}) ?(?:โมง|นาฬิกา|น\.)(เช้า|เย็น)?", words):
-        return _clock(int(match[1]), 0, "p" if match[2] == "เย็น" else None)
     return None
 
 
@@ -171,14 +147,14 @@ def _clock(hour: int, minute: int, half: str | None) -> time | None:
 @lru_cache(maxsize=4096)
 def duration_of(text: str) -> int | None:
     """Seconds that the words mean ("1 hour 20 minutes", "half an hour", "90s", "20分钟"), or None."""
-    words = re.sub(r"\s+", " ", text.strip().lower())
+    words = in_english(re.sub(r"\s+", " ", text.strip().lower()))
     words = re.sub(r"^(?:for|about) ", "", words)
     words = re.sub(r"(?<=\d)-(?=[a-z])", " ", words)  # 10-minute
     words = re.sub(r"\b(\w+) and a half (hours?|minutes?)", r"\1 \2 half \2", words)
     words = re.sub(r"\b(an hour|a minute) and a half", lambda m: f"{m[1]} half {m[1].split()[1]}", words)
     words = re.sub(r"\b(hours?) and a quarter", r"\1 15 minutes", words)
     words = re.sub(r"\ba? ?quarter of an hour", "15 minutes", words)
-    words = words.replace("half-hour", "half hour").replace("ครึ่งชั่วโมง", "half hour").replace("半个小时", "half hour")
+    words = words.replace("half-hour", "half hour")
     words = words.replace("half an ", "half ").replace("half a ", "half ")
     total, rest = 0.0, words
     for match in SPAN.finditer(words):
@@ -193,15 +169,15 @@ def duration_of(text: str) -> int | None:
 @lru_cache(maxsize=4096)
 def moment_of(text: str, now: datetime) -> datetime | None:
     """The moment that the words mean ("in 20 minutes", "tomorrow at 9", "friday morning", "6 pm"), or None."""
-    words = re.sub(r"\s+", " ", text.strip().lower().rstrip(".?!"))
-    after = re.fullmatch(r"(?:in|after|อีก) ?(.+)|(.+?)(?: from now|后|之后|以后)", words)
+    words = in_english(re.sub(r"\s+", " ", text.strip().lower().rstrip(".?!")))
+    after = re.fullmatch(r"(?:in|after) ?(.+)|(.+?) from now", words)
     seconds = duration_of(after[1] or after[2]) if after else None
     if seconds:
         return now + timedelta(seconds=seconds)
     if moment := time_of(words):
         day = now.date() + timedelta(datetime.combine(now.date(), moment) <= now.replace(tzinfo=None))
         return datetime.combine(day, moment)
-    for cut in [match.start() for match in re.finditer(r" |(?<=[天晚日])|(?<=นี้)|(?<=[一二三四五六日])", words)]:
+    for cut in [match.start() for match in re.finditer(r" ", words)]:
         first, second = words[:cut].strip(" ,"), words[cut:].strip(" ,")
         for day_words, time_words in ((first, second), (second, first)):
             found, at = day_of(day_words, now.date()), time_of(time_words)

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 from moonlet.chat.messages import ToolSpec
 from moonlet.simulate import measures, when
+from moonlet.simulate.names import ITEM_NAMES, PARENTS, ROOM_NAMES
+from moonlet.simulate.script import simplified
 from moonlet.simulate.words import CLIMATES, FIRST_NAMES, LAST_NAMES
 from moonlet.tools.basic import calculator, clock
 from moonlet.tools.tool import Tool, ToolError, parameters
@@ -40,12 +42,6 @@ ITEMS = (
     ("board game", 30), ("watch", 180), ("sunglasses", 50),
 )  # fmt: skip
 ROOMS = ("kitchen", "bedroom", "living room", "bathroom", "office", "hallway", "garage")
-ROOM_NAMES = {
-    "lounge": "living room", "hall": "hallway", "study": "office", "bath": "bathroom", "厨房": "kitchen",
-    "卧室": "bedroom", "客厅": "living room", "浴室": "bathroom", "书房": "office", "走廊": "hallway", "车库": "garage",
-    "ห้องครัว": "kitchen", "ครัว": "kitchen", "ห้องนอน": "bedroom", "ห้องนั่งเล่น": "living room", "ห้องน้ำ": "bathroom",
-    "ห้องทำงาน": "office", "โถงทางเดิน": "hallway", "โรงรถ": "garage", "all": "all", "所有": "all", "ทั้งหมด": "all",
-}  # fmt: skip
 REASONS = ("damaged", "wrong_item", "wrong_size", "not_needed")
 
 Thing = TypeVar("Thing")
@@ -258,7 +254,8 @@ class World:
     def _order(self, said: str) -> Order:
         number = re.sub(r"[^a-z0-9]", "", said.lower().removeprefix("order"))
         found = [order for order in self.orders if number in (order.number.lower(), order.number[1:])]
-        found = found or _matching(said, self.orders, lambda order: order.item)
+        item = ITEM_NAMES.get(simplified(said.strip()), said)
+        found = found or _matching(item, self.orders, lambda order: order.item)
         if len(found) != 1:
             raise ToolError(f"no order {said!r} was found" if not found else "several orders fit; give the number")
         return found[0]
@@ -285,8 +282,10 @@ class World:
         return {"returned": order.number, "item": order.item, "refund_eur": order.price_eur}
 
     def _contact(self, said: str) -> Contact:
-        wanted = {"mom": "mum", "mother": "mum", "father": "dad"}.get(said.strip().lower(), said)
-        found = _matching(wanted, self.contacts, lambda contact: contact.name)
+        found = _matching(said, self.contacts, lambda contact: contact.name)
+        parent = PARENTS.get(simplified(said.strip().lower()))
+        if parent and not found:
+            found = _matching(parent, self.contacts, lambda contact: contact.name)
         if not found:
             raise ToolError(f"no contact named {said!r} was found")
         if len(found) > 1:
@@ -321,7 +320,7 @@ class World:
 
     def _room(self, said: str) -> str:
         words = re.sub(r"^(?:the|my) ", "", said.strip().lower())
-        room = ROOM_NAMES.get(words, words)
+        room = ROOM_NAMES.get(simplified(words), words)
         if room not in self.rooms and room != "all":
             raise ToolError(f"there is no room {said!r}; the rooms are: {', '.join(self.rooms)}")
         return room
@@ -379,8 +378,14 @@ IGNORED = {"the", "my", "a", "an", "with", "to", "of", "for", "order", "appointm
 
 
 def _matching(said: str, things: Sequence[Thing], text: Callable[[Thing], str]) -> list[Thing]:
-    """The things whose text holds every word that matters of what was said; those that equal it, if there are any."""
+    """The things whose text holds every word that matters of what was said; those that equal it, if there are any.
+
+    Thai and Chinese have no spaces between words: there it is the text itself that is looked for.
+    """
     wanted = _words(said)
+    if not said.isascii() and re.search("[ก-๙一-鿿]", said):
+        things = [thing for thing in things if said.strip().lower() in text(thing).lower()]
+        return [thing for thing in things if text(thing).strip().lower() == said.strip().lower()] or list(things)
     exact = [thing for thing in things if text(thing).strip().lower() == said.strip().lower()]
     return exact or [thing for thing in things if wanted and wanted <= _words(text(thing))]
 
