@@ -105,7 +105,10 @@ class Talk:
             for one in calls
         ]
         copied = all(
-            v in told for one in turned for k, v in one.items() if isinstance(v, str) and k not in intent.fixed
+            value in told or key in intent.fixed or key == "expression"
+            for one in turned
+            for key, value in one.items()
+            if isinstance(value, str)
         )
         return (told, turned) if copied else (text, calls)
 

@@ -32,6 +32,11 @@ def _day(spoken: str, language: str) -> str:
     return f"วัน{THAI_DAYS[DAYS.index(weekday)]}ที่ {day} {THAI_MONTHS[MONTHS.index(month)]}"
 
 
+def _moment(spoken: str, language: str) -> str:
+    day, _, clock = spoken.partition(", ")
+    return f"{_day(day, language)} {clock}"
+
+
 def tell(language: str, tool: str, arguments: Mapping[str, Any], result: Result) -> str:
     """The answer in Chinese or Thai, with the names and figures of the result."""
     if "error" in result:
@@ -91,7 +96,7 @@ def _tell_zh(tool: str, a: Mapping[str, Any], r: Result) -> str:
         case "send_message":
             return f"已发送给{r['sent_to']}：{r['text']}。"
         case "set_reminder":
-            return f"我会提醒你：{r['reminder']}（{r['at']}）。"
+            return f"我会提醒你：{r['reminder']}（{_moment(r['at'], 'zh')}）。"
         case "set_timer":
             return f"{r['timer']}计时开始，{r['ends']}结束。"
         case "set_light":
@@ -134,7 +139,7 @@ def _tell_th(tool: str, a: Mapping[str, Any], r: Result) -> str:
         case "send_message":
             return f"ส่งถึง {r['sent_to']} แล้ว: {r['text']}"
         case "set_reminder":
-            return f"จะเตือน: {r['reminder']} ({r['at']})"
+            return f"จะเตือน: {r['reminder']} ({_moment(r['at'], 'th')})"
         case "set_timer":
             return f"ตั้งเวลา {r['timer']} แล้ว จะครบเวลา {r['ends']}"
         case "set_light":
