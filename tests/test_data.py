@@ -17,7 +17,7 @@ from moonlet.simulate import demo, foreign, talk
 from moonlet.simulate.episode import Conversation
 from moonlet.simulate.numerals import written
 from moonlet.simulate.requests import intents, request
-from moonlet.simulate.slots import in_words
+from moonlet.simulate.sums import in_words
 from moonlet.simulate.talk import NO_TOOL
 from moonlet.simulate.wording import compile_pattern, expand, fill
 from moonlet.simulate.world import World

@@ -10,8 +10,8 @@ from functools import lru_cache
 from random import Random
 from typing import Any
 
-from moonlet.simulate import measures
-from moonlet.simulate.wording import Pattern, compile_pattern, expand, fill, read, slot_names
+from moonlet.simulate import measures, sums
+from moonlet.simulate.wording import Pattern, fill, read, slot_names
 from moonlet.simulate.words import (
     ADJECTIVES,
     ANY_FIRST,
@@ -34,64 +34,11 @@ from moonlet.simulate.words import (
     WEEKDAYS,
 )  # fmt: skip
 from moonlet.simulate.world import ITEMS, NOWHERE, World
-from moonlet.tools.basic import SMALL, TENS
 
 Slot = tuple[str, Any]
 Draw = Callable[..., Slot]  # of a Random and, where it matters, a World
 
 SIGNS = {"coin": "$", "not_euro": "€", "not_pound": "£"}
-STORIES = (  # #1 and #2 are the numbers, #3 a thing
-    (
-        "(i have|we have|there are) #1 #3 and (buy|get|find) #2 more(. |, )how many (do i have|are there|is that|now)",
-        "#1 + #2",
-    ),
-    (
-        "(i had|we had|there were) #1 #3 and (gave away|sold|lost|used|broke) #2(. |, )how many are (left|there now)",
-        "#1 - #2",
-    ),
-    ("i (have|had|earn) #1 (euros|dollars|pounds) and (spend|pay|spent) #2(. |, )(how much|what) is left", "#1 - #2"),
-    (
-        "#1 (euros|dollars|pounds) (for|between|split between|shared by|divided among) #2 people"
-        "(. |, )(how much (each|per person|is that each)|what does each pay)",
-        "#1 / #2",
-    ),
-    (
-        "the (bill|dinner|taxi|rent|trip) (is|was|comes to) #1 and (we are|there are) #2( of us| people)"
-        "(. |, )(how much each|what does everyone pay|how much per person|split it evenly)",
-        "#1 / #2",
-    ),
-    (
-        "#1 #3 (at|for) #2 (euros|dollars|pounds) each(. |, )(how much is that|what do i pay|what's the total)",
-        "#1 * #2",
-    ),
-    (
-        "i (buy|need|bought|ordered) #1 #3 at #2 (euros|dollars|pounds) (each|apiece|a piece)"
-        "(. |, )(how much is that|what do i pay|what's the total)",
-        "#1 * #2",
-    ),
-    ("(i work|we meet) #1 hours a month for #2 months(. |, )how many hours is that", "#1 * #2"),
-    ("#1 #3 in boxes of #2(. |, )how many boxes( do i need|)", "#1 / #2"),
-    (
-        "(what do i pay with|what's the price after|how much is it after|how much do i pay with) #1% off #2",
-        "#2 - #1% of #2",
-    ),
-    ("(what's|how much is|calculate) #1(%| percent) off #2", "#2 - #1% of #2"),
-    (
-        "#2 (euros|dollars|pounds) with (a |)#1% discount(. |, )(what do i pay|how much is it then|the final price)",
-        "#2 - #1% of #2",
-    ),
-    (
-        "it costs #2 (euros|dollars|pounds)( and i get|, minus) #1% off(. |, )(what do i pay|how much is that)",
-        "#2 - #1% of #2",
-    ),
-    ("(what's|how much is) #2 plus (a |)#1% (tip|tax|vat)", "#2 + #1% of #2"),
-    (
-        "the bill is #2( euros| dollars|)(. |, )(what's the total|how much do i pay|total) with (a |)#1% tip",
-        "#2 + #1% of #2",
-    ),
-    ("the bill is #2( euros| dollars|)(. |, )how much is (a |)#1% tip", "#1% of #2"),
-    ("(what should i tip on|how much tip is) #2 at #1%", "#1% of #2"),
-)
 LETTERS = "ABCDEFGHKLMNPRSTXYZ"
 OCLOCK = "o'clock"
 HOURS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven")
@@ -424,14 +371,14 @@ def room(rng: Random, world: World | None = None) -> Slot:
 def percent(rng: Random, world: World | None = None) -> Slot:
     number = rng.choice((5, 10, 15, 20, 25, 30, 35, 40, 50, 60, 65, 70, 75, 80, 90, rng.randrange(1, 100)))
     if rng.random() < 0.08:
-        return f"{in_words(number)} {rng.choice(('percent', 'per cent'))}", number
+        return f"{sums.in_words(number)} {rng.choice(('percent', 'per cent'))}", number
     return rng.choice((f"{number}%", f"{number}%", f"{number} percent", f"{number} %", f"{number}")), number
 
 
 def degrees(rng: Random, world: World | None = None) -> Slot:
     number: float = rng.choice((16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 19.5, 20.5, 21.5, 18.5, rng.randrange(10, 36)))
     if isinstance(number, int) and rng.random() < 0.08:
-        return f"{in_words(number)}{rng.choice(('', ' degrees', ' degrees celsius'))}", number
+        return f"{sums.in_words(number)}{rng.choice(('', ' degrees', ' degrees celsius'))}", number
     return rng.choice(
         (f"{number}", f"{number} degrees", f"{number}°", f"{number} C", f"{number}°C", f"{number} degrees")
     ), number
@@ -454,13 +401,6 @@ def amount(rng: Random, world: World | None = None) -> Slot:
     return f"{number:g}", json_number(number)
 
 
-def in_words(number: int) -> str:
-    """A number below 100 in words: "seven", "twenty one"."""
-    if number < len(SMALL):
-        return SMALL[number]
-    return TENS[number // 10 - 2] + (f" {SMALL[number % 10]}" if number % 10 else "")
-
-
 def count(rng: Random, world: World | None = None) -> Slot:
     """An amount, half of the time in words."""
     if rng.random() < 0.5:
@@ -469,7 +409,7 @@ def count(rng: Random, world: World | None = None) -> Slot:
         return rng.choice((("a hundred", 100), ("a thousand", 1000), ("one hundred", 100), ("two hundred", 200),
                            ("five hundred", 500), ("one thousand", 1000), ("two thousand", 2000)))  # fmt: skip
     number = rng.choice((*range(2, 21), 25, 30, 35, 40, 45, 50, 60, 75, 80, 90))
-    return in_words(number), number
+    return sums.in_words(number), number
 
 
 def json_number(number: float) -> int | float:
@@ -507,110 +447,6 @@ def units(names: list[str], rng: Random) -> tuple[dict[str, str], dict[str, str]
     return {source: first, into: second}, {"from_unit": first, "to_unit": second}
 
 
-def _expression(rng: Random, world: World) -> Slot:
-    a, b, c = rng.randrange(2, 200), rng.randrange(2, 100), rng.randrange(2, 20)
-    x, y = round(rng.uniform(1, 100), 1), round(rng.uniform(1, 100), 2)
-    big = rng.randrange(1000, 99_999)
-    sign = rng.choice(
-        ("+", "-", "*", "/", "x", "×", "÷", "plus", "minus", "times", "divided by", "+", "*", "multiplied by")
-    )
-    other = rng.choice(("+", "-", "*", "/"))
-    tight = rng.choice(("", " "))
-    plain = f"{a}{tight}{sign}{tight}{b}" if not sign.isalpha() or len(sign) == 1 else f"{a} {sign} {b}"
-    if sign in ("divided by", "multiplied by"):
-        plain = f"{a} {sign} {b}"
-    if rng.random() < 0.12:
-        name = rng.choice(("plus", "minus", "times", "divided by", "times", "plus", "multiplied by"))
-        return same(rng.choice((f"{in_words(a % 100)} {name} {in_words(b)}", f"{in_words(c)} squared",
-                                f"{in_words(c)} {name} {in_words(b % 10 + 1)}", f"half of {in_words(b)}",
-                                f"{in_words(c)} percent of {b}")))  # fmt: skip
-    return same(rng.choice((
-        f"{a} {sign} {b} {other} {c}", f"√{c * c}", f"{c} to the power {rng.randrange(2, 9)}", f"{a} over {c}",
-        f"{x}% of {big}", f"({a} {other} {b}) / {c}", f"{a} plus {b} plus {c}", f"{a} minus {b} minus {c}",
-        f"{y} + {x} + {b}", f"square root of {c * c}", f"{a} + {b} + {c} + {c + 3}", f"-{c} {other} {b}",
-        plain, plain, plain, plain, plain, f"{x} {sign} {y}", f"{big} {sign} {c}", f"({a} + {b}) {other} {c}",
-        f"{a} {other} ({b} + {c})", f"{a} + {b} {other} {c}", f"{c}% of {a}", f"{b} percent of {big}", f"{b}% of {a}",
-        f"the square root of {c * c}", f"sqrt({a})", f"{c}^{rng.randrange(2, 6)}", f"{c} squared", f"{c} cubed",
-        f"{a}{other}{b}{other}{c}", f"{c} to the power of {rng.randrange(2, 9)}", f"{big:,} {sign} {b}",
-        f"half of {a}", f"{x}{other}{c}", f"{b} * {b} * {b}", f"{c} times {a} plus {b}",
-    )))  # fmt: skip
-
-
-def _spoken_sum(rng: Random, world: World) -> Slot:
-    """A sum told as a deed: the argument writes its numbers with a sign between them."""
-    a, b = rng.choice((rng.randrange(2, 1000), round(rng.uniform(1, 300), 2))), rng.randrange(2, 60)
-    words, sign, turned = rng.choice((
-        ("multiply {} (by|with) {}", "*", False), ("divide {} by {}", "/", False), ("add {} (and|to) {}", "+", False),
-        ("subtract {} from {}", "-", True), ("take {} (away from|off|from) {}", "-", True),
-        ("times {} by {}", "*", False), ("sum up {} and {}", "+", False), ("add up {} and {}", "+", False),
-        ("put {} and {} together", "+", False), ("add {} on top of {}", "+", False),
-        ("reduce {} by {}", "-", False), ("lower {} by {}", "-", False), ("increase {} by {}", "+", False),
-        ("knock {} off {}", "-", True), ("remove {} from {}", "-", True), ("raise {} by {}", "+", False),
-        ("divide {} (among|between) {}( people| friends| kids|)", "/", False),
-        ("split {} (between|among|over) {}", "/", False),
-        ("split {} {} ways", "/", False), ("cut {} into {} (parts|equal parts|pieces)", "/", False),
-        ("share {} (between|among) {}( people| friends| kids)", "/", False),
-        ("split {} between {} people", "/", False),
-        ("split {} by {}", "/", False), ("share {} among {} of us", "/", False), ("deduct {} from {}", "-", True),
-    ))  # fmt: skip
-    first, second = (b, a) if turned else (a, b)
-    surface = expand(compile_pattern(words), rng).format(first, second)
-    return surface, f"{a} {sign} {b}"
-
-
-def _share(rng: Random, world: World) -> Slot:
-    """A sum told as a thing: "the sum of 3 and 4", "a 15% tip on 60"."""
-    if rng.random() < 0.4:
-        a, b = rng.randrange(2, 1000), rng.randrange(2, 100)
-        name, sign = rng.choice(
-            (
-                ("sum of", "+"),
-                ("result of adding", "+"),
-                ("result of multiplying", "*"),
-                ("sum of", "+"),
-                ("difference between", "-"),
-                ("product of", "*"),
-                ("quotient of", "/"),
-                ("total of", "+"),
-            )
-        )
-        return f"the {name} {a} and {b}", f"{a} {sign} {b}"
-    part, whole = (
-        rng.choice((5, 8, 10, 12, 15, 18, 20, 25, 30)),
-        rng.choice((rng.randrange(10, 500), round(rng.uniform(5, 200), 2))),
-    )
-    surface = rng.choice(
-        (
-            "a {}% tip on {}",
-            "{}% tip for {}",
-            "{} percent tip on {}",
-            "{}% tax on {}",
-            "{}% interest on {}",
-            "{}% of a bill of {}",
-            "{} percent of {}",
-            "a tip of {}% on {}",
-            "{}% commission on {}",
-            "{}% VAT on {}",
-            "a {} percent tip on a {} bill",
-            "a {}% raise on {}",
-            "a {}% discount on {}",
-        )
-    )
-    return surface.format(part, whole), f"{part}% of {whole}"
-
-
-def _story(rng: Random, world: World) -> Slot:
-    """A sum told as something that happens, with its question; the numbers keep their order but for shares."""
-    a, b = rng.randrange(20, 900), rng.randrange(2, 20)
-    part, whole = rng.choice((5, 10, 12, 15, 18, 20, 25, 30, 40, 50)), rng.randrange(10, 900)
-    words, sign = rng.choice(STORIES)
-    first, second = (part, whole) if "%" in sign else (a, b)
-    surface = expand(compile_pattern(words), rng)
-    surface = surface.replace("#1", str(first)).replace("#2", str(second))
-    noun = rng.choice(("apples", "books", "eggs", "stickers", "tickets", "chairs", "bottles", "shirts"))
-    return surface.replace("#3", noun), sign.replace("#1", str(first)).replace("#2", str(second))
-
-
 def _two(draw: Draw) -> Draw:
     def both(rng: Random, world: World) -> Slot:
         first, second = draw(rng, world), draw(rng, world)
@@ -635,7 +471,7 @@ SLOTS: Mapping[str, tuple[str, Draw]] = {
     "old_room": ("room", room), "old_percent": ("brightness", percent), "old_degrees": ("degrees", degrees),
     "old_amount": ("amount", amount), "old_task": ("text", task),
     "asked": ("text", asked), "wish": ("text", wish), "matter": ("text", matter), "count": ("amount", count),
-    "story": ("expression", _story),
+    "story": ("expression", sums.story),
     "place": ("place", place), "places": ("place", _two(place)), "city": ("place", clock_city),
     "cities": ("place", _two(clock_city)),
     "day": ("day", day), "on_day": ("day", on_day), "for_day": ("day", for_day),
@@ -648,8 +484,8 @@ SLOTS: Mapping[str, tuple[str, Draw]] = {
     "duration": ("duration", span), "short": ("duration", short_span), "durations": ("duration", _two(span)),
     "room": ("room", room), "rooms": ("room", _two(room)),
     "percent": ("brightness", percent), "degrees": ("degrees", degrees), "amount": ("amount", amount),
-    "spoken": ("expression", _spoken_sum), "share": ("expression", _share),
-    "expression": ("expression", _expression), "expressions": ("expression", _two(_expression)),
+    "spoken": ("expression", sums.spoken_sum), "share": ("expression", sums.share),
+    "expression": ("expression", sums.expression), "expressions": ("expression", _two(sums.expression)),
 }  # fmt: skip
 
 
