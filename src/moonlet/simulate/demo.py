@@ -12,7 +12,7 @@ from moonlet.simulate.world import World
 from moonlet.tools.tool import Tool, call
 
 SEVERAL = "several contacts fit: "
-FOREIGN = 0.25  # share of conversations in Thai or Chinese
+FOREIGN = 0.15  # share of conversations in Thai or Chinese
 
 
 def system_text(today: date) -> str:

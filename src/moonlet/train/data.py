@@ -26,10 +26,10 @@ def conversations(seed: int, data: Path | None = None) -> Iterator[Conversation]
     def made_up(rng: Random) -> Conversation:
         return synthetic.conversation(rng, blueprints, by_field)
 
-    makers: list[tuple[float, public.Maker]] = [(0.72, demo.conversation), (0.18, made_up)]
+    makers: list[tuple[float, public.Maker]] = [(0.83, demo.conversation), (0.12, made_up)]
     if data:
-        makers += [(0.05, public.sgd(data)), (0.015, public.snips(data)), (0.015, public.clinc(data))]
-        makers += [(0.005, public.banking(data)), (0.015, public.metatool(data))]
+        makers += [(0.02, public.sgd(data)), (0.01, public.snips(data)), (0.01, public.clinc(data))]
+        makers += [(0.003, public.banking(data)), (0.01, public.metatool(data))]
     weights, choices = [share for share, _ in makers], [maker for _, maker in makers]
     while True:
         yield rng.choices(choices, weights)[0](rng)
