@@ -191,7 +191,7 @@ Fresh<float, 2> attend_array(const Array<const float, 2>& q, const Array<const f
                              bool bf16, const std::string& isa) {
   const int H = (int)q.shape(0), W = (int)q.shape(1), n = (int)rows.shape(0);
   require((int)rows.shape(1) == W && L >= 1 && L <= W && n >= 1, "attention shapes do not fit");
-  const int width = (int)round_up(W, 16), pages = (n + PAGE - 1) / PAGE;
+  const int width = (int)round_up(W, 32), pages = (n + PAGE - 1) / PAGE;
   std::vector<float> cache32((size_t)pages * PAGE * width);
   std::vector<uint16_t> cache16(cache32.size());
   std::vector<int32_t> table(pages);
@@ -204,7 +204,9 @@ Fresh<float, 2> attend_array(const Array<const float, 2>& q, const Array<const f
     }
   Owned query(q.data(), H, W), out(nullptr, H, L);
   const CacheView view{bf16 ? (const void*)cache16.data() : cache32.data(), table.data(), width, bf16};
-  ops_of(isa).attend(view, n, L, query.view.f, query.view.stride, out.view.f, out.view.stride, scale, 0, H);
+  for (int h = 0; h < H; h += 32)
+    ops_of(isa).attend(view, n, L, query.view.f, query.view.stride, out.view.f, out.view.stride, scale, h,
+                       h + 32 < H ? h + 32 : H);
   auto result = fresh<float, 2>({(size_t)H, (size_t)L});
   for (int h = 0; h < H; h++) std::copy_n(out.f.begin() + h * out.view.stride, L, result.data() + (size_t)h * L);
   return result;

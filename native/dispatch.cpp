@@ -8,6 +8,7 @@ namespace {
 
 const Ops* const tables[] = {
 #if defined(__x86_64__)
+    &ops_avx512bf16,
     &ops_avx512,
     &ops_avx2,
 #endif
@@ -21,6 +22,7 @@ bool runs(const Ops& ops) {
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   if (&ops == &ops_avx2) return avx2;
+  if (&ops == &ops_avx512bf16) return runs(ops_avx512) && __builtin_cpu_supports("avx512bf16");
   if (&ops == &ops_avx512)
     return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&

@@ -79,7 +79,7 @@ Model::Model(Shape shape, Weights weights, std::shared_ptr<ExpertStore> store, c
       ops_(ops),
       limits_(limits),
       pool_(limits.threads) {
-  cache_width_ = (int)round_up(shape_.L + shape_.R, 16);
+  cache_width_ = (int)round_up(shape_.L + shape_.R, 32);
   cache_bytes_ = (int64_t)shape_.layers * limits_.pages * PAGE * cache_width_ * (limits_.exact ? 4 : 2);
   cache_ = reserve(cache_bytes_);
   allocate();
@@ -272,13 +272,17 @@ void Model::attention(int thread, int layer) {
   const int T = batch_.T;
   queries(thread, w, layer);
 
-  constexpr int HEADS = 4;  // that share a reading of the cache
-  const int stride = pad(s.L + s.R), teams = (s.H + HEADS - 1) / HEADS;
+  // Threads share the heads of all tokens in fours; those of one token that a thread gets pass over the cache together.
+  constexpr int FOUR = 4, MOST = 32;
+  const int stride = pad(s.L + s.R), fours = (s.H + FOUR - 1) / FOUR;
   const int64_t layer_bytes = (int64_t)limits_.pages * PAGE * cache_width_ * (limits_.exact ? 4 : 2);
-  const Span tasks = share(thread, (int64_t)T * teams);
+  Span tasks = share(thread, (int64_t)T * fours);
   const bool latent_codes = wants_codes(w.v_up[0]);
-  for (int task = tasks.begin; task < tasks.end; task++) {
-    const int t = task / teams, h0 = task % teams * HEADS, h1 = h0 + HEADS < s.H ? h0 + HEADS : s.H;
+  while (tasks.begin < tasks.end) {
+    const int t = tasks.begin / fours, h0 = tasks.begin % fours * FOUR;
+    int h1 = h0 + (tasks.end - tasks.begin) * FOUR;
+    h1 = h1 > s.H ? s.H : h1;
+    h1 = h1 > h0 + MOST ? h0 + MOST : h1;
     const CacheView view{(const uint8_t*)cache_ + layer * layer_bytes,
                          batch_.pages + (int64_t)batch_.sequences[t] * batch_.pages_stride, cache_width_,
                          !limits_.exact};
@@ -286,6 +290,7 @@ void Model::attention(int thread, int layer) {
     ops_.attend(view, batch_.positions[t] + 1, s.L, query_ + row * stride, stride, latents_.f + row * latents_.stride,
                 latents_.stride, s.score_scale, h0, h1);
     if (latent_codes) ops_.quantise(latents_, (int)row + h0, (int)row + h1, 0, (int)(latents_.stride / GROUP));
+    tasks.begin += (h1 - h0 + FOUR - 1) / FOUR;
   }
   pool_.barrier();
 

@@ -113,7 +113,7 @@ class Model {
   float* logits_ = nullptr;
   int32_t* chosen_out_ = nullptr;
 
-  int cache_width_ = 0;  // numbers of a cached token, padded to 16
+  int cache_width_ = 0;  // numbers of a cached token, padded to 32
   void* cache_ = nullptr;
   int64_t cache_bytes_ = 0;
 

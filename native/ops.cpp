@@ -2,6 +2,8 @@
 #include "ops.h"
 
 #include "simd.h"
+// After simd.h, which it is written in.
+#include "attend.h"
 
 namespace moonlet {
 namespace {
@@ -402,112 +404,6 @@ void route(const Routing& r, const float* logits, const float* bias, int32_t* ch
     total += weights[k] = score[best];
   }
   for (int k = 0; k < r.K; k++) weights[k] = (r.normalise ? weights[k] / (total + 1e-20f) : weights[k]) * r.scale;
-}
-
-// ---- attention ------------------------------------------------------------------------------------------------------
-
-constexpr int HEADS = 4, KEYS = 4;  // heads x cached tokens whose sums stay in registers
-
-template <class T>
-inline F16 cache_load(const T* p) {
-  if constexpr (sizeof(T) == 2)
-    return f_load_bf16((const uint16_t*)p);
-  else
-    return f_load((const float*)p);
-}
-
-// s[h][j] = scale * q[h] . row j for `count` rows of a page (KEYS at a time; rows past count are read but not used).
-template <class T, int NH>
-void page_scores(const T* page, int width, int count, const float* q, int64_t q_stride, float scale, float s[][PAGE]) {
-  for (int j = 0; j < count; j += KEYS) {
-    F16 acc[NH][KEYS];
-    for (int h = 0; h < NH; h++)
-      for (int k = 0; k < KEYS; k++) acc[h][k] = f_zero();
-    for (int d = 0; d < width; d += 16) {
-      F16 row[KEYS];
-      for (int k = 0; k < KEYS; k++) row[k] = cache_load(page + (int64_t)(j + k) * width + d);
-      for (int h = 0; h < NH; h++) {
-        const F16 v = f_load(q + h * q_stride + d);
-        for (int k = 0; k < KEYS; k++) acc[h][k] = f_fma(v, row[k], acc[h][k]);
-      }
-    }
-    for (int h = 0; h < NH; h++)
-      for (int k = 0; k < KEYS; k++) s[h][j + k] = scale * f_sum(acc[h][k]);
-  }
-}
-
-// o[h] = o[h] * keep[h] + sum over j of p[h][j] * latent of row j.
-template <class T, int NH>
-void page_values(const T* page, int width, int count, int L, const float p[][PAGE], const float* keep, float* o,
-                 int64_t o_stride) {
-  constexpr int STEP = 64;
-  const int padded = (int)round_up(L, 16);
-  for (int d = 0; d < padded; d += STEP) {
-    const int vectors = (padded - d < STEP ? padded - d : STEP) / 16;
-    for (int v = 0; v < vectors; v++) {
-      F16 acc[NH];
-      for (int h = 0; h < NH; h++) acc[h] = f_mul(f_load(o + h * o_stride + d + 16 * v), f_set(keep[h]));
-      for (int j = 0; j < count; j++) {
-        const F16 row = cache_load(page + (int64_t)j * width + d + 16 * v);
-        for (int h = 0; h < NH; h++) acc[h] = f_fma(f_set(p[h][j]), row, acc[h]);
-      }
-      for (int h = 0; h < NH; h++) f_store(o + h * o_stride + d + 16 * v, acc[h]);
-    }
-  }
-}
-
-// Softmax page by page in the order of positions, so that a token's result depends on nothing but what it attends to.
-template <class T, int NH>
-void attend_heads(const CacheView& cache, int n, int L, const float* q, int64_t q_stride, float* o, int64_t o_stride,
-                  float scale) {
-  float highest[NH], total[NH], keep[NH], s[NH][PAGE];
-  for (int h = 0; h < NH; h++) {
-    highest[h] = -INFINITY, total[h] = 0;
-    memset(o + h * o_stride, 0, sizeof(float) * o_stride);
-  }
-  for (int start = 0; start < n; start += PAGE) {
-    const int count = n - start < PAGE ? n - start : PAGE;
-    const T* page = (const T*)cache.rows + (int64_t)cache.pages[start / PAGE] * PAGE * cache.width;
-    page_scores<T, NH>(page, cache.width, count, q, q_stride, scale, s);
-    for (int h = 0; h < NH; h++) {
-      for (int j = count; j < PAGE; j++) s[h][j] = -INFINITY;
-      float top = highest[h];
-      for (int j = 0; j < count; j++) top = s[h][j] > top ? s[h][j] : top;
-      keep[h] = start ? expf(highest[h] - top) : 0.0f;
-      highest[h] = top;
-      F16 sum = f_zero();
-      const int vectors = (count + 15) / 16;
-      for (int v = 0; v < vectors; v++) {
-        const F16 p = f_exp(f_sub(f_load(s[h] + 16 * v), f_set(top)));
-        f_store(s[h] + 16 * v, p);
-      }
-      for (int j = count; j < vectors * 16; j++) s[h][j] = 0;
-      for (int v = 0; v < vectors; v++) sum = f_add(sum, f_load(s[h] + 16 * v));
-      total[h] = total[h] * keep[h] + f_sum(sum);
-    }
-    page_values<T, NH>(page, cache.width, count, L, s, keep, o, o_stride);
-  }
-  for (int h = 0; h < NH; h++) {
-    const float inverse = 1.0f / total[h];
-    float* out = o + h * o_stride;
-    for (int d = 0; d < L; d++) out[d] *= inverse;
-    for (int64_t d = L; d < o_stride; d++) out[d] = 0;
-  }
-}
-
-template <class T>
-void attend_as(const CacheView& cache, int n, int L, const float* q, int64_t q_stride, float* o, int64_t o_stride,
-               float scale, int h0, int h1) {
-  int h = h0;
-  for (; h + HEADS <= h1; h += HEADS)
-    attend_heads<T, HEADS>(cache, n, L, q + h * q_stride, q_stride, o + h * o_stride, o_stride, scale);
-  for (; h < h1; h++) attend_heads<T, 1>(cache, n, L, q + h * q_stride, q_stride, o + h * o_stride, o_stride, scale);
-}
-
-void attend(const CacheView& cache, int n, int L, const float* q, int64_t q_stride, float* o, int64_t o_stride,
-            float scale, int h0, int h1) {
-  if (cache.bf16) return attend_as<uint16_t>(cache, n, L, q, q_stride, o, o_stride, scale, h0, h1);
-  attend_as<float>(cache, n, L, q, q_stride, o, o_stride, scale, h0, h1);
 }
 
 void rotate(float* x, const float* cosine, const float* sine, int R) {

@@ -72,7 +72,7 @@ struct Routing {
 struct CacheView {
   const void* rows;      // [pages][PAGE][width] bf16 or f32
   const int32_t* pages;  // the sequence's pages, in order
-  int width;             // L + R
+  int width;             // L + R, padded to 32
   bool bf16;
 };
 
@@ -102,7 +102,8 @@ struct Ops {
                 float* scratch);
 
   // o[h, 0..L) = softmax over positions 0..n-1 of scale * q[h] . row, times the latent part of the rows, for heads
-  // [h0, h1). q: [H, q_stride], o: [H, o_stride]; o's padding is zeroed.
+  // [h0, h1), at most 32, h0 a multiple of 4. q: [H, q_stride], o: [H, o_stride]; o's padding is zeroed. Where the
+  // processor multiplies bf16 and the cache is bf16, queries and shares are rounded to bf16.
   void (*attend)(const CacheView& cache, int n, int L, const float* q, int64_t q_stride, float* o, int64_t o_stride,
                  float scale, int h0, int h1);
 
@@ -117,6 +118,7 @@ extern const Ops ops_plain;
 #if defined(__x86_64__)
 extern const Ops ops_avx2;
 extern const Ops ops_avx512;
+extern const Ops ops_avx512bf16;  // the same with attention in bf16
 #endif
 
 // Whether this processor can run a table, and the best one that it can.

@@ -1,6 +1,6 @@
 """The typed face of the native module: packing, and single operations for tests. `reference` specifies all of them.
 
-`isa` names an instruction set ("avx512", "avx2", "plain"); empty means the best this processor has.
+`isa` names an instruction set ("avx512bf16", "avx512", "avx2", "plain"); empty means the best this processor has.
 """
 
 from __future__ import annotations
