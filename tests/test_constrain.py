@@ -383,3 +383,84 @@ def test_any_reply_under_the_mask_is_parsed_to_valid_calls(seed, choice):
     for i, call in enumerate(message.calls):
         assert call.id == f"functions.{call.name}:{3 + i}"
         jsonschema.validate(json.loads(call.arguments), schemas[call.name])
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "name"), [(small, name) for name in SCHEMAS] + [(k2, name) for name in [*SCHEMAS][::8]]
+)
+def test_a_call_ends_within_its_limit(vocabulary, name):
+    """Ids drawn at random would write for ever; the limit brings every call to a legal end."""
+    tokenizer, family = vocabulary(), "moonlet" if vocabulary is small else "k2-instruct"
+    rng = random.Random(name)
+    least = CallConstraint(tokenizer, [tool(name)], "f", family=family).least
+    for limit in (least + 1, least + 20, 3 * least + 100):
+        constraint = CallConstraint(tokenizer, [tool(name)], "required", family=family, limit=limit)
+        ids = []
+        while not ids or ids[-1] != tokenizer.special("<|im_end|>"):
+            ids.append(rng.choice(allowed(constraint)))
+            constraint.accept(ids[-1])
+        assert len(ids) - 1 <= limit
+        message = called(tokenizer, family, ids)
+        assert message.calls and not message.content
+        for call in message.calls:
+            jsonschema.Draft202012Validator(SCHEMAS[name]).validate(json.loads(call.arguments))
+
+
+def test_a_pattern_that_could_go_round_for_ever_is_brought_to_its_end():
+    schema = arguments(["a"], a={**TEXT, "pattern": "^(a|b)*z$"})
+    constraint = CallConstraint(small(), [ToolSpec("f", "", schema)], "f", family="moonlet", limit=60)
+    ids = []
+    while not ids or ids[-1] != small().special("<|im_end|>"):
+        ids.append(next(id for id in allowed(constraint) if id != ord("z") or len(allowed(constraint)) == 1))
+        constraint.accept(ids[-1])
+    assert json.loads(called(small(), "moonlet", ids).calls[0].arguments)["a"].endswith("z")
+
+
+def test_without_room_for_a_call_none_begins():
+    roomy, tight = (CallConstraint(small(), TOOLS, family="moonlet", limit=limit) for limit in (200, 12))
+    assert S in free(roomy) and S not in free(tight)
+
+
+def test_one_call_alone():
+    constraint = CallConstraint(k2(), TOOLS, family="k2-instruct", parallel=False)
+    take(constraint, k2().encode(f"Now:{S}{B}functions.get_clock:0{A}{{}}{Z}", specials=True))
+    assert k2().decode(allowed(constraint)) == E
+    take(constraint, k2().encode(E, specials=True))
+    assert k2().decode(allowed(constraint)) == "<|im_end|>"
+
+
+ANSWER = arguments(["sky"], sky={"enum": ["clear", "grey"]}, note={**TEXT, "maxLength": 9})
+
+
+@pytest.mark.parametrize("family", ["k2-instruct", "k2-thinking", "k2.6", "moonlet"])
+@pytest.mark.parametrize("tools", [[], TOOLS])
+def test_an_answer_follows_its_schema(family, tools):
+    tokenizer = small() if family == "moonlet" else k2()
+    for seed in range(2):
+        rng = random.Random(seed)
+        opened = opens_thinking(family)
+        constraint = CallConstraint(
+            tokenizer, tools, family=family, thinking_open=opened, answer=ANSWER, limit=120 + seed
+        )
+        ids = []
+        while not ids or ids[-1] != tokenizer.special("<|im_end|>"):
+            ids.append(rng.choice(allowed(constraint)))
+            constraint.accept(ids[-1])
+        message = called(tokenizer, family, ids, thinking_open=opened)
+        assert len(ids) <= 121 + seed
+        if message.calls:
+            assert tools and not message.content
+        else:
+            jsonschema.validate(json.loads(message.content), ANSWER)
+
+
+def test_names_of_properties_that_a_pattern_can_say():
+    open_record = arguments(
+        ["a"], a={"type": "object", "propertyNames": {"type": "string"}, "additionalProperties": {}}
+    )
+    named = {"type": "object", "propertyNames": {"enum": ["x.y", "z"]}, "additionalProperties": INTEGER}
+    tools = [ToolSpec("open", "", open_record), ToolSpec("named", "", arguments(["a"], a=named))]
+    constraint = CallConstraint(small(), tools, "named", family="moonlet", limit=300)
+    take(constraint, small().encode(f'{S}{B}functions.named:0{A}{{"a": {{"x.y": 3', specials=True))
+    with pytest.raises(AssertionError):
+        take(constraint, small().encode(', "q": 3'))

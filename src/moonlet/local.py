@@ -33,7 +33,7 @@ from moonlet.chat.template import (
 )
 from moonlet.chat.tokenizer import Tokenizer, read_tokenizer_config
 from moonlet.engine.engine import Engine, EngineError, EngineOptions
-from moonlet.engine.sampler import Sampling
+from moonlet.engine.sampler import Sampling, Token
 from moonlet.engine.sequence import Reply, Stats
 from moonlet.llm import (
     PLAIN,
@@ -45,7 +45,10 @@ from moonlet.llm import (
     LLMError,
     RefusedError,
     ReplyOptions,
+    Scored,
+    ScoredToken,
     StopText,
+    TooLongError,
     Usage,
     until_stop,
 )
@@ -172,40 +175,93 @@ class Local:
             family, tokenizer = self.family, self.tokenizer
             calls, opened = count_calls(messages), opens_thinking(family, options.thinking)
             prompt = render(tokenizer, family, messages, tools, thinking=options.thinking)
+            limit = self._limit(prompt, options)
             constraint = None
             if calls_tools(family):  # without tools it keeps the model from calling what is not there
                 constraint = CallConstraint(
-                    tokenizer, tools, options.tool_choice, family=family, history_calls=calls, thinking_open=opened
+                    tokenizer,
+                    tools,
+                    options.tool_choice,
+                    family=family,
+                    history_calls=calls,
+                    thinking_open=opened,
+                    parallel=options.parallel_calls,
+                    answer=options.answer_schema,
+                    limit=limit,
                 )
-            running = self.engine.submit(prompt, self._sampling(options), constraint)
+                if (least := constraint.least) is not None and limit < least:
+                    what = "the JSON" if options.tool_choice in ("auto", "none") else "the call"
+                    raise RefusedError(f"{what} that is asked for needs at least {least} tokens, {limit} are allowed")
+            elif options.answer_schema is not None:
+                raise RefusedError(f"{self.name} cannot be held to a JSON schema: its vocabulary has no marks of calls")
+            running = self._submit(prompt, self._sampling(options, limit), constraint)
         except (TemplateError, SchemaError, ChoiceError, EngineError, ValueError) as error:
             raise RefusedError(str(error)) from None
         # Marks spelled in ordinary pieces count only where the vocabulary has no tokens for them.
         spelled = thinks(family) and tokenizer.special("<think>") is None
         parser = Parser(tokenizer, family, tools, history_calls=calls, thinking_open=opened, spelled=spelled)
-        return _Running(running, self._events(running, parser, StopText(options.stop)))
+        return _Running(running, self._events(running, parser, options))
 
-    def _sampling(self, options: ReplyOptions) -> Sampling:
+    def complete(self, prompt: str | Sequence[int], options: ReplyOptions = PLAIN) -> Iterator[Event]:
+        """As `moonlet.llm.Plain` says: no conversation around the text, no tools."""
+        try:
+            ids = self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
+            # A reply cannot come after nothing: what comes first of all comes after the mark of a beginning.
+            ids = ids or [id for id in [self.tokenizer.special("[BOS]")] if id is not None]
+            running = self._submit(ids, self._sampling(options, self._limit(ids, options)), None)
+        except (EngineError, ValueError) as error:
+            raise RefusedError(str(error)) from None
+        parser = Parser(self.tokenizer, "moonlet", spelled=False)
+        return _Running(running, self._events(running, parser, options))
+
+    def count(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN) -> int:
+        """Tokens of the prompt that these messages become."""
+        try:
+            return len(render(self.tokenizer, self.family, messages, tools, thinking=options.thinking))
+        except TemplateError as error:
+            raise RefusedError(str(error)) from None
+
+    def _submit(self, prompt: Sequence[int], sampling: Sampling, constraint: CallConstraint | None) -> Reply:
+        return self.engine.submit(prompt, sampling, constraint)
+
+    def _limit(self, prompt: Sequence[int], options: ReplyOptions) -> int:
+        """Tokens that a reply to this prompt may have. Raises TooLongError."""
+        room = self.engine.context - len(prompt)
+        if room < 1:
+            raise TooLongError(len(prompt), self.engine.context)
+        return min(options.max_tokens or MAX_TOKENS, room)
+
+    def _sampling(self, options: ReplyOptions, limit: int) -> Sampling:
         temperature, top_p = _ADVICE[self.family]
         if not options.thinking and self.family in ("k2.5", "k2.6"):
             temperature = _ADVISED_INSTANT
         named = (self.tokenizer.special(name) for name in ("<|im_end|>", "[EOS]", "[EOT]"))
         stops = {*self.config.stops, *(id for id in named if id is not None)}
         return Sampling(
-            max_tokens=options.max_tokens or MAX_TOKENS,
+            max_tokens=limit,
             temperature=temperature if options.temperature is None else options.temperature,
             top_p=top_p if options.top_p is None else options.top_p,
+            top_k=options.top_k or 0,
             presence_penalty=options.presence_penalty,
             frequency_penalty=options.frequency_penalty,
             logit_bias=options.logit_bias,
             seed=None if options.seed is None else options.seed % (1 << 64),
+            logprobs=options.logprobs,
+            top_logprobs=options.top_logprobs,
             stop_ids=tuple(sorted(stops)),
         )
 
-    def _events(self, running: Reply, parser: Parser, stop: StopText) -> Generator[Event]:
+    def _events(self, running: Reply, parser: Parser, options: ReplyOptions) -> Generator[Event]:
+        stop = StopText(options.stop)
+
         def parsed() -> Iterator[Event]:
             for token in running:
-                yield from parser.feed([token.id])
+                speaking = parser.speaking
+                events = parser.feed([token.id])
+                # A token that the grammar forced was not drawn, so it was certain.
+                if options.logprobs and speaking and parser.speaking and not self.tokenizer.is_special(token.id):
+                    yield Scored((self._scored(token),))
+                yield from events
             yield from parser.finish()
 
         said = Assembly()
@@ -225,7 +281,11 @@ class Local:
         finish: Finish = "stop" if stop.hit else running.finish
         if message.calls and finish == "stop":
             finish = "tool_calls"
-        yield Done(message, finish, self._usage(running.stats))
+        yield Done(message, finish, self._usage(running.stats), stop.found)
+
+    def _scored(self, token: Token) -> ScoredToken:
+        top = tuple((self.tokenizer.piece(id), logprob) for id, logprob in token.top)
+        return ScoredToken(self.tokenizer.piece(token.id), token.logprob or 0.0, top)
 
     def _usage(self, stats: Stats) -> Usage:
         seen = stats.experts_seen

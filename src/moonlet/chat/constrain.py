@@ -10,44 +10,24 @@ sections everything is free but the marks that can stand only inside.
 from __future__ import annotations
 
 import copy
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum, auto
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import Any
 
 import llguidance
 import numpy as np
-from llguidance.tiktoken import lltokenizer_from_encoding
-from numpy.typing import NDArray
 
+from moonlet.chat.grammar import LONGEST_END, Mask, answer_end, answer_grammar, tool_end, tool_grammar, way_to_end
 from moonlet.chat.messages import ToolSpec
-from moonlet.chat.schema import SchemaError, enforceable, explain
+from moonlet.chat.schema import SchemaError
 from moonlet.chat.template import Family, opens_thinking, thinks
 from moonlet.chat.tokenizer import Tokenizer
 
-if TYPE_CHECKING:
-    from llguidance._lib import JsonCompileOptions  # exists for the type checker only
-
 __all__ = ["CallConstraint", "ChoiceError", "Mask", "SchemaError"]
 
-Mask = NDArray[np.uint32]
-
-# How the JSON is spaced: the small model was trained on Python's own form only, K2 on whatever its tools wrote. Nothing
-# is lenient, even where a schema asks llguidance to be.
-_SPACED: JsonCompileOptions = {
-    "item_separator": ", ",
-    "key_separator": ": ",
-    "whitespace_flexible": False,
-    "lenient": False,
-    "coerce_one_of": False,
-}
-_LOOSE: JsonCompileOptions = {
-    "whitespace_flexible": True,
-    "whitespace_pattern": " ?",
-    "lenient": False,
-    "coerce_one_of": False,
-}
+_MARKS = 6  # ids around a call's head and arguments: the section's, the call's, and one to end the reply
+_SPARE = 8  # ids by which a text is brought to its end early rather than late
 
 
 class ChoiceError(Exception):
@@ -61,6 +41,7 @@ class _Place(Enum):
     SECTION = auto()
     HEAD = auto()
     ARGUMENTS = auto()
+    ANSWER = auto()  # the text that a schema was given for
     DONE = auto()  # the calls asked for are made, the reply must end
 
 
@@ -82,6 +63,7 @@ class _Marks:
         self.free = self.all_but(strays)
         self.no_calls = self.all_but([*strays, self.section_begin])
         self.no_end = self.all_but([*strays, *stops])
+        self.thought = self.all_but([*strays, *stops, self.section_begin])
 
     def only(self, ids: Iterable[int]) -> Mask:
         """The mask that allows these ids and no other."""
@@ -109,10 +91,14 @@ class CallConstraint:
         family: Family,
         history_calls: int = 0,
         thinking_open: bool = False,
+        parallel: bool = True,
+        answer: Mapping[str, Any] | None = None,
+        limit: int | None = None,
     ) -> None:
         """`tool_choice`: auto, none, required (one call or more) or the name of the tool to call once; the last two
-        after the thought, in families that think. `history_calls` and `thinking_open` as for the parser. Raises
-        SchemaError, ChoiceError."""
+        after the thought, in families that think. `history_calls` and `thinking_open` as for the parser. `parallel`:
+        several calls may be made. `answer`: the JSON schema of the text, in a reply that is no call. `limit`: so many
+        ids may come, the one that ends the reply not counted. Raises SchemaError, ChoiceError."""
         names = [tool.name for tool in tools]
         if tool_choice not in ("auto", "none", "required", *names):
             raise ChoiceError(
@@ -122,54 +108,83 @@ class CallConstraint:
             raise ChoiceError("tool_choice is required, but there are no tools")
         self._tokenizer = tokenizer
         self._marks = _marks(tokenizer)
+        self._spaced = family == "moonlet"
         self._must = tool_choice not in ("auto", "none")
-        self._once = tool_choice in names
-        chosen = [tool for tool in tools if tool_choice != "none" and (not self._once or tool.name == tool_choice)]
-        self._grammars = {tool.name: _grammar(tokenizer, family == "moonlet", *_key(tool)) for tool in chosen}
+        named = tool_choice in names
+        self._once = named or not parallel
+        chosen = [tool for tool in tools if tool_choice != "none" and (not named or tool.name == tool_choice)]
+        self._tools = {tool.name: tool for tool in chosen}
+        self._grammars = {tool.name: tool_grammar(tokenizer, self._spaced, tool) for tool in chosen}
+        self._answer_schema = answer
+        self._answer = None if answer is None else answer_grammar(tokenizer, self._spaced, answer)
         self._next_call = history_calls
+        self._left = limit
         self._calls = 0  # of the open section
         self._node: _Node = {}
         self._tool = ""
         self._matcher: llguidance.LLMatcher | None = None
+        self._untouched = False  # nothing of the answer has come yet
+        self._way: tuple[int, ...] | None = None  # what must still come of the text under way, once it has to be ended
         self._place = _Place.FREE
+        self._opens_itself = thinks(family) and not opens_thinking(family) and self._marks.think_begin is not None
         if self._must and not thinking_open:
-            opens_itself = thinks(family) and not opens_thinking(family) and self._marks.think_begin is not None
-            self._place = _Place.OPENING if opens_itself else _Place.FORCED
+            self._place = _Place.OPENING if self._opens_itself else _Place.FORCED
+        elif self._answer is not None and not thinking_open:
+            self._begin_answer()
+
+    @property
+    def least(self) -> int | None:
+        """About how many ids the reply needs at least for the call or the answer that must come; None if none must."""
+        if self._must:
+            return self._least_call()
+        if self._answer is not None:
+            return self._least_answer()
+        return None
 
     def mask(self) -> Mask:
         """Bit i%32 of word i//32 is set if id i may come next. Shape (ceil(V/32),), not to be written to. Raises
         SchemaError if a schema proves too complex on the way, and so does `accept`."""
+        marks = self._marks
         if self._place is _Place.FREE:
-            if self._must:
-                return self._marks.no_end
-            return self._marks.free if self._grammars else self._marks.no_calls
+            return self._free_mask()
         if self._matcher is None:
-            return self._marks.only(self._choices())
-        bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint32)[: len(self._marks.free)]
+            return marks.only(self._choices())
+        end = marks.end if self._place is _Place.ANSWER else marks.call_end
+        self._hurry()
+        if self._way is not None:
+            return marks.only(self._way[:1] or [end])
+        bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint32)[: len(marks.free)]
         self._check_limits(self._matcher)
+        if self._place is _Place.ANSWER:
+            bits = bits.copy()
+            if bits[marks.call_end // 32] >> marks.call_end % 32 & 1:
+                bits &= ~marks.only([marks.call_end])
+                bits |= marks.only([end])
+            bits |= marks.only(self._instead())
         return bits
 
     def accept(self, id: int) -> None:
         """The id was taken. It must be one that the mask allows."""
+        self._take(id)
+        if self._left is not None:
+            self._left -= 1
+
+    def _take(self, id: int) -> None:
         marks = self._marks
         if self._place is _Place.FREE:
             if id == marks.section_begin and self._grammars:
                 self._place, self._calls = _Place.SECTION, 0
             elif id == marks.think_end and self._must:
                 self._place = _Place.FORCED
+            elif id == marks.think_end and self._answer is not None:
+                self._begin_answer()
+            return
+        if self._place is _Place.ANSWER and id in self._instead():
+            self._matcher = None
+            self._place, self._calls = (_Place.SECTION, 0) if id == marks.section_begin else (_Place.FREE, 0)
             return
         if self._matcher is not None:
-            ends = id == marks.call_end
-            legal = self._matcher.is_accepting() if ends else self._matcher.validate_tokens([id]) == 1
-            self._check_limits(self._matcher)
-            assert legal, f"id {id} breaks the arguments of {self._tool}"
-            self._matcher.consume_token(id)
-            self._check_limits(self._matcher)
-            if ends:
-                self._matcher = None
-                self._place = _Place.SECTION
-                self._calls += 1
-                self._next_call += 1
+            self._accept_text(self._matcher, id)
             return
         assert id in self._choices(), f"id {id} is not allowed in {self._place}"
         if self._place in (_Place.OPENING, _Place.FORCED):
@@ -178,13 +193,34 @@ class CallConstraint:
             node = self._node[id]
             if isinstance(node, str):
                 self._place, self._tool = _Place.ARGUMENTS, node
-                self._matcher = self._grammars[node].deep_copy()
+                self._matcher, self._way = self._grammars[node].deep_copy(), None
             else:
                 self._node = node
         elif id == marks.call_begin:
             self._place, self._node = _Place.HEAD, self._heads()
         elif id == marks.section_end:
-            self._place = _Place.DONE if self._must else _Place.FREE
+            over = self._must or self._once or self._answer is not None
+            self._place = _Place.DONE if over else _Place.FREE
+
+    def _accept_text(self, matcher: llguidance.LLMatcher, id: int) -> None:
+        """An id of a call's arguments or of the answer, or what ends them."""
+        answers = self._place is _Place.ANSWER
+        ends = id == (self._marks.end if answers else self._marks.call_end)
+        legal = matcher.is_accepting() if ends else matcher.validate_tokens([id]) == 1
+        self._check_limits(matcher)
+        assert legal, f"id {id} breaks {'the answer' if answers else f'the arguments of {self._tool}'}"
+        if self._way is not None:
+            self._way = self._way[1:] if self._way[:1] == (id,) else None
+        self._untouched = False
+        if not ends:
+            matcher.consume_token(id)
+            self._check_limits(matcher)
+            return
+        self._matcher = None
+        self._place = _Place.DONE if answers else _Place.SECTION
+        if not answers:
+            self._calls += 1
+            self._next_call += 1
 
     def forced(self) -> list[int]:
         """The ids that must come next, in the model's own tokenisation; they need no sampling. Never an id that ends
@@ -208,13 +244,79 @@ class CallConstraint:
         """With legal ids only, a matcher fails when a schema takes more states than it may."""
         if matcher.is_error():
             complaint = " ".join(matcher.get_error().removesuffix("<non-verbose/>").split())
-            raise SchemaError(self._tool, None, f"it is too complex ({complaint})")
+            whose = None if self._place is _Place.ANSWER else self._tool
+            raise SchemaError(whose, None, f"it is too complex ({complaint})")
+
+    def _begin_answer(self) -> None:
+        assert self._answer is not None
+        self._place, self._matcher = _Place.ANSWER, self._answer.deep_copy()
+        self._way, self._untouched = None, True
+
+    def _free_mask(self) -> Mask:
+        marks = self._marks
+        if self._must or self._answer is not None:  # in a thought, after which something must come
+            assert marks.think_end is not None
+            if self._short(self._least_call if self._must else self._least_answer):
+                return marks.only([marks.think_end])
+            return marks.no_end if self._grammars and self._fits_call() else marks.thought
+        return marks.free if self._grammars and self._fits_call() else marks.no_calls
+
+    def _instead(self) -> list[int]:
+        """What may come in place of an answer that has not begun."""
+        if self._place is not _Place.ANSWER or not self._untouched:
+            return []
+        marks = self._marks
+        calls = [marks.section_begin] if self._grammars and self._fits_call() else []
+        may_think = self._opens_itself and marks.think_begin is not None and not self._short(self._least_answer)
+        return [*calls, *([marks.think_begin] if may_think and marks.think_begin is not None else [])]
+
+    # The limit.
+
+    def _short(self, need: Callable[[], int | None]) -> bool:
+        """Whether so many ids, and some to spare, are no longer left. Asks for the need only near the end."""
+        if self._left is None or self._left > 2 * LONGEST_END:
+            return False
+        ids = need()
+        return ids is not None and self._left < ids + _SPARE
+
+    def _fits_call(self) -> bool:
+        return not self._short(self._least_call)
+
+    def _need(self, name: str) -> int | None:
+        """Ids of a section with the shortest call of a tool."""
+        end = tool_end(self._tokenizer, self._spaced, self._tools[name])
+        return None if end is None else _MARKS + len(self._head(name)) + end
+
+    def _least_call(self) -> int | None:
+        return min((need for name in self._tools if (need := self._need(name)) is not None), default=None)
+
+    def _least_answer(self) -> int | None:
+        assert self._answer_schema is not None
+        return answer_end(self._tokenizer, self._spaced, self._answer_schema)
+
+    def _hurry(self) -> None:
+        """Finds the way to the end of the text under way when it is time to take it."""
+        left = self._left
+        if self._way is not None or self._matcher is None or left is None or left > 2 * LONGEST_END:
+            return
+        if self._place is _Place.ANSWER:
+            whole = self._least_answer()
+        else:
+            whole = tool_end(self._tokenizer, self._spaced, self._tools[self._tool])
+        # An id may open what takes as long to close as the whole text; while there is much room it is looked at seldom.
+        spare = _MARKS + _SPARE + (whole or 0)
+        if left > 3 * spare and left % 16:
+            return
+        way = way_to_end(self._tokenizer, self._matcher)
+        if way is not None and left <= len(way) + spare:
+            self._way = tuple(way)
 
     def _choices(self) -> Sequence[int]:
         """The few ids that may come next outside free text and arguments."""
         marks = self._marks
         if self._place is _Place.OPENING:
-            return [marks.section_begin, *([] if marks.think_begin is None else [marks.think_begin])]
+            thinks = marks.think_begin is not None and self._fits_call()
+            return [marks.section_begin, *([marks.think_begin] if thinks and marks.think_begin is not None else [])]
         if self._place is _Place.FORCED:
             return [marks.section_begin]
         if self._place is _Place.HEAD:
@@ -222,7 +324,8 @@ class CallConstraint:
         if self._place is _Place.SECTION:
             if not self._calls:
                 return [marks.call_begin]
-            return [marks.section_end] if self._once else [marks.call_begin, marks.section_end]
+            more = not self._once and self._fits_call()
+            return [marks.call_begin, marks.section_end] if more else [marks.section_end]
         return [marks.end]
 
     def _forced_step(self) -> list[int]:
@@ -231,16 +334,26 @@ class CallConstraint:
         if self._matcher is None:
             choices = self._choices()
             return [*choices] if len(choices) == 1 else []
+        answers = self._place is _Place.ANSWER
+        if self._way is not None:
+            return [*self._way] or ([] if answers else [self._marks.call_end])
+        if answers:
+            return [] if self._matcher.is_stopped() or self._instead() else [*self._matcher.compute_ff_tokens()]
         if self._matcher.is_stopped():
             return [self._marks.call_end]
         return [*self._matcher.compute_ff_tokens()]
 
+    def _head(self, name: str) -> list[int]:
+        """The id that the next call has if it is one of this tool."""
+        return self._tokenizer.encode(f"functions.{name}:{self._next_call}")
+
     def _heads(self) -> _Node:
         """The ids that the next call may have, as a tree of tokens whose leaves are tools."""
         root: _Node = {}
-        for name in self._grammars:
+        fitting = [name for name in self._grammars if not self._short(lambda name=name: self._need(name))]  # type: ignore[misc]
+        for name in fitting or self._grammars:
             node = root
-            for id in self._tokenizer.encode(f"functions.{name}:{self._next_call}"):
+            for id in self._head(name):
                 deeper = node.setdefault(id, {})
                 assert isinstance(deeper, dict)
                 node = deeper
@@ -261,35 +374,3 @@ def _mark(tokenizer: Tokenizer, name: str) -> int:
     if id is None:
         raise ChoiceError(f"this model's vocabulary has no {name}: it cannot call tools")
     return id
-
-
-# Schemas to grammars.
-
-
-@lru_cache(maxsize=8)
-def _vocabulary(tokenizer: Tokenizer) -> llguidance.LLTokenizer:
-    """The vocabulary as llguidance has it. Takes 0.8 s at 160k tokens, once for a tokenizer. The end of a call is what
-    ends its texts."""
-    return lltokenizer_from_encoding(
-        tokenizer.encoding,
-        n_vocab=tokenizer.vocab,
-        eos_token=_marks(tokenizer).call_end,
-        slices=llguidance.LLTokenizer.json_slices(),
-    )
-
-
-def _key(tool: ToolSpec) -> tuple[str, str]:
-    return tool.name, json.dumps(dict(tool.parameters))
-
-
-@lru_cache(maxsize=1024)
-def _grammar(tokenizer: Tokenizer, spaced: bool, tool: str, schema: str) -> llguidance.LLMatcher:
-    """The grammar of a tool's arguments, to be copied for each call. Raises SchemaError."""
-    source = llguidance.LLMatcher.grammar_from_json_schema(
-        enforceable(tool, json.loads(schema)), overrides=_SPACED if spaced else _LOOSE
-    )
-    limits = llguidance.LLParserLimits(verbose_errors=False)
-    matcher = llguidance.LLMatcher(_vocabulary(tokenizer), source, log_level=0, limits=limits)
-    if matcher.is_error():
-        raise explain(tool, matcher.get_error())
-    return matcher

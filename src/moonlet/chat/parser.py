@@ -158,6 +158,11 @@ class Parser:
         """The reply as parsed so far; whole after `finish`."""
         return Message("assistant", "".join(self._content), "".join(self._thought), tuple(self._calls))
 
+    @property
+    def speaking(self) -> bool:
+        """Whether what comes now is text that is shown: no thought, no call."""
+        return not self._thinking and self._state is _State.PLAIN
+
     def _take(self) -> list[Event]:
         events, self._events = self._events, []
         return events

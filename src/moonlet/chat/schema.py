@@ -1,4 +1,4 @@
-"""Tools' JSON schemas as they are enforced on calls."""
+"""JSON schemas as they are enforced: of tools on their calls, of an answer on its text."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 
 # Formats that can be enforced. Others only inform, as the standard of JSON schema has it.
 _FORMATS = {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri"}
+
+# Keywords that allow and forbid nothing.
+_INFORMING = {"$schema", "$comment", "title", "description", "default", "examples"}
 
 # Where schemas lie in schemas: one, a list, or a named collection.
 _ONE = ("items", "additionalProperties")
@@ -19,18 +22,22 @@ _OPEN = ("additionalProperties", "patternProperties", "allOf", "anyOf", "oneOf",
 
 
 class SchemaError(Exception):
-    """A tool's schema that cannot be enforced."""
+    """A schema that cannot be enforced: a tool's, or without one the answer's."""
 
-    def __init__(self, tool: str, keyword: str | None, reason: str) -> None:
+    def __init__(self, tool: str | None, keyword: str | None, reason: str) -> None:
         what = f"{keyword} {reason}" if keyword else reason
-        super().__init__(f"the schema of tool {tool!r} cannot be enforced: {what}")
+        whose = "the answer" if tool is None else f"tool {tool!r}"
+        super().__init__(f"the schema of {whose} cannot be enforced: {what}")
         self.tool = tool
         self.keyword = keyword
 
 
-def enforceable(tool: str, schema: Any) -> dict[str, Any]:
-    """A tool's schema without what only informs, and closed where nothing says that it is open: the result allows
-    nothing that the declared schema forbids. Raises SchemaError if its arguments are no object."""
+def enforceable(tool: str | None, schema: Any) -> dict[str, Any]:
+    """A schema without what only informs, and closed where nothing says that it is open: the result allows nothing
+    that the declared schema forbids. Raises SchemaError if a tool's arguments are no object."""
+    if tool is None:
+        answer: dict[str, Any] = _prepared(schema, close=not _merges(schema))
+        return answer
     kind = schema.get("type", "object") if isinstance(schema, dict) else None
     if kind != "object" and not (isinstance(kind, list) and "object" in kind):
         raise SchemaError(tool, "type", "must be object, because arguments have names")
@@ -40,7 +47,7 @@ def enforceable(tool: str, schema: Any) -> dict[str, Any]:
     return prepared
 
 
-def explain(tool: str, complaint: str) -> SchemaError:
+def explain(tool: str | None, complaint: str) -> SchemaError:
     """What llguidance says of a schema, in terms of its keywords."""
     line = " ".join(complaint.split())
     if unknown := re.match(r"Unimplemented keys: \[(.*)\]", line):
@@ -75,9 +82,33 @@ def _prepared(schema: Any, close: bool) -> Any:
         del out["format"]
     if out.get("uniqueItems") is False:
         del out["uniqueItems"]
+    if "propertyNames" in out:
+        _name_properties(out)
     if close and _closable(out):
         out["additionalProperties"] = False
     return out
+
+
+def _name_properties(schema: dict[str, Any]) -> None:
+    """Says what the names of properties may be by a pattern, where that says the same; else leaves it, to be refused.
+
+    Whatever comes out of zod has `propertyNames` on its records.
+    """
+    names = schema["propertyNames"]
+    if not isinstance(names, dict):
+        return
+    rest = {key: value for key, value in names.items() if key not in _INFORMING and (key, value) != ("type", "string")}
+    if not rest:  # every name is a string
+        del schema["propertyNames"]
+    elif not any(key in schema for key in ("properties", "patternProperties")):
+        pattern = rest.get("pattern") if [*rest] == ["pattern"] else None
+        values = rest.get("enum", [rest["const"]] if "const" in rest else None)
+        if len(rest) == 1 and isinstance(values, list) and all(isinstance(value, str) for value in values):
+            pattern = f"^({'|'.join(re.escape(value) for value in values)})$"
+        if isinstance(pattern, str):
+            del schema["propertyNames"]
+            schema["patternProperties"] = {pattern: schema.get("additionalProperties", True)}
+            schema["additionalProperties"] = False
 
 
 def _closable(schema: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from moonlet.chat.messages import (
     CallArguments,
@@ -34,6 +34,23 @@ class RefusedError(LLMError):
     """The request itself cannot be answered: it does not fit, or it asks for what the model does not have."""
 
 
+class TooLongError(RefusedError):
+    """The prompt does not fit into the model's context. Numbers are tokens."""
+
+    def __init__(self, prompt: int, context: int) -> None:
+        super().__init__(f"the prompt has {prompt} tokens, the context holds {context}")
+        self.prompt = prompt
+        self.context = context
+
+
+class BusyError(LLMError):
+    """The model has as much to do as it takes on; `retry_s` seconds later there may be room."""
+
+    def __init__(self, message: str, retry_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_s = retry_s
+
+
 @dataclass(frozen=True, slots=True)
 class ReplyOptions:
     """How a reply is wanted. None leaves the choice to the model."""
@@ -48,6 +65,11 @@ class ReplyOptions:
     stop: tuple[str, ...] = ()  # the reply's text ends before the first of these
     tool_choice: str = "auto"  # auto, none, required, or the name of the tool that must be called
     thinking: bool = True  # where the model can be asked not to
+    top_k: int | None = None  # 0: no limit
+    logprobs: bool = False  # Scored events beside the text
+    top_logprobs: int = 0  # and so many likeliest tokens at each place
+    parallel_calls: bool = True  # whether one reply may make several calls
+    answer_schema: Mapping[str, Any] | None = None  # JSON schema that the text must satisfy, where the reply has one
 
     def __post_init__(self) -> None:
         if self.max_tokens is not None and self.max_tokens < 1:
@@ -59,6 +81,10 @@ class ReplyOptions:
         for name in ("presence_penalty", "frequency_penalty"):
             if not -2 <= getattr(self, name) <= 2:
                 raise ValueError(f"{name} must be between -2 and 2, got {getattr(self, name)}")
+        if self.top_k is not None and self.top_k < 0:
+            raise ValueError(f"top_k must not be negative, got {self.top_k}")
+        if not 0 <= self.top_logprobs <= 20:
+            raise ValueError(f"top_logprobs must be between 0 and 20, got {self.top_logprobs}")
         if "" in self.stop:
             raise ValueError("stop must not hold an empty string")
 
@@ -119,9 +145,26 @@ class Done:
     message: Message
     finish: Finish
     usage: Usage
+    stop: str | None = None  # the stop string that ended it
 
 
-Event = Text | Thinking | CallStart | CallArguments | CallEnd | Done
+@dataclass(frozen=True, slots=True)
+class ScoredToken:
+    """A token of the text with its log probability, and the likeliest ones at its place, likeliest first."""
+
+    text: bytes  # may be part of a character
+    logprob: float
+    top: tuple[tuple[bytes, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The tokens that the next text is made of. They may come before their text, never after it."""
+
+    tokens: tuple[ScoredToken, ...]
+
+
+Event = Text | Thinking | CallStart | CallArguments | CallEnd | Scored | Done
 
 
 class LLM(Protocol):
@@ -134,6 +177,19 @@ class LLM(Protocol):
     ) -> Iterator[Event]:
         """Events of one reply, the last of which is Done. Raises LLMError, at the call or while it is iterated over;
         RefusedError if the request is at fault."""
+        ...
+
+
+@runtime_checkable
+class Plain(Protocol):
+    """A model whose prompts can be had without a conversation around them, and counted."""
+
+    def complete(self, prompt: str | Sequence[int], options: ReplyOptions = PLAIN) -> Iterator[Event]:
+        """What comes after a text, or after these token ids. Raises as `LLM.reply` does."""
+        ...
+
+    def count(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN) -> int:
+        """Tokens of the prompt that a conversation becomes. Raises as `LLM.reply` does."""
         ...
 
 
@@ -175,17 +231,22 @@ class StopText:
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = tuple(stops)
         self._held = ""
-        self.hit = False
+        self.found: str | None = None  # the stop string that came
+
+    @property
+    def hit(self) -> bool:
+        return self.found is not None
 
     def feed(self, text: str) -> str:
         """The text that can be shown by now. After `hit` nothing more comes."""
         if self.hit:
             return ""
         text = self._held + text
-        found = [place for stop in self._stops if (place := text.find(stop)) >= 0]
+        found = [(place, stop) for stop in self._stops if (place := text.find(stop)) >= 0]
         if found:
-            self.hit, self._held = True, ""
-            return text[: min(found)]
+            place, self.found = min(found)
+            self._held = ""
+            return text[:place]
         hold = max((_overlap(text, stop) for stop in self._stops), default=0)
         self._held = text[len(text) - hold :]
         return text[: len(text) - hold]
@@ -209,6 +270,8 @@ def until_stop(events: Iterable[Event], text: StopText) -> Iterator[Event]:
                 yield Text(shown)
             if text.hit:
                 return
+        elif isinstance(event, Scored):
+            yield event
         else:
             # A call or a thought ends the text before it: no stop string reaches across.
             if held := text.finish():

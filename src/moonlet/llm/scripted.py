@@ -7,7 +7,20 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from moonlet.chat.messages import CallArguments, CallEnd, CallStart, Message, Text, Thinking, ToolSpec
-from moonlet.llm import PLAIN, Assembly, Done, Event, LLMError, ReplyOptions, StopText, Usage, until_stop
+from moonlet.llm import (
+    PLAIN,
+    Assembly,
+    Done,
+    Event,
+    Finish,
+    LLMError,
+    ReplyOptions,
+    Scored,
+    ScoredToken,
+    StopText,
+    Usage,
+    until_stop,
+)
 
 Prepared = Message | str | Callable[[Sequence[Message], Sequence[ToolSpec]], "Message | str"]
 
@@ -39,11 +52,20 @@ class Scripted:
         if callable(prepared):
             prepared = prepared(messages, tools)
         message = Message("assistant", prepared) if isinstance(prepared, str) else prepared
-        prompt_tokens = sum(len(self._cut(m.content)) for m in messages)
-        return self._stream(message, options, prompt_tokens)
+        return self._stream(message, options, self.count(messages))
+
+    def complete(self, prompt: str | Sequence[int], options: ReplyOptions = PLAIN) -> Iterator[Event]:
+        """As a reply to a message of the user."""
+        text = prompt if isinstance(prompt, str) else " ".join(map(str, prompt))
+        return self.reply([Message("user", text)], (), options)
+
+    def count(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN) -> int:
+        """Pieces of the messages' texts."""
+        return sum(len(self._cut(message.content)) for message in messages)
 
     def _stream(self, message: Message, options: ReplyOptions, prompt_tokens: int) -> Iterator[Event]:
         begun, output, assembly, length = time.perf_counter(), 0, Assembly(), False
+        stop = StopText(options.stop)
 
         def counted() -> Iterator[Event]:
             nonlocal output, length
@@ -55,17 +77,20 @@ class Scripted:
                 yield event
 
         try:
-            for event in until_stop(counted(), StopText(options.stop)):
+            for event in until_stop(counted(), stop):
                 if self._pause_s:
                     time.sleep(self._pause_s)
                 assembly.add(event)
+                if isinstance(event, Text) and options.logprobs:
+                    yield Scored((self._scored(event.text, options),))
                 yield event
         except GeneratorExit:
             self.closed += 1
             raise
         whole = assembly.message()
         usage = Usage(prompt_tokens, 0, output, decode_s=time.perf_counter() - begun, decode_tokens=output)
-        yield Done(whole, "length" if length else "tool_calls" if whole.calls else "stop", usage)
+        finish: Finish = "length" if length else "tool_calls" if whole.calls and not stop.hit else "stop"
+        yield Done(whole, finish, usage, stop.found)
 
     def _events(self, message: Message) -> Iterator[Event]:
         yield from (Thinking(piece) for piece in self._cut(message.thinking))
@@ -74,6 +99,10 @@ class Scripted:
             yield CallStart(index, call.id, call.name)
             yield from (CallArguments(index, piece) for piece in self._cut(call.arguments))
             yield CallEnd(index, call)
+
+    def _scored(self, text: str, options: ReplyOptions) -> ScoredToken:
+        piece = text.encode()
+        return ScoredToken(piece, 0.0, ((piece, 0.0),) if options.top_logprobs else ())
 
     def _cut(self, text: str) -> list[str]:
         return [text[i : i + self._piece] for i in range(0, len(text), self._piece)]

@@ -15,7 +15,6 @@ from moonlet.chat.messages import (
     CallArguments,
     CallEnd,
     CallStart,
-    Message,
     MessageError,
     Text,
     Thinking,
@@ -24,26 +23,15 @@ from moonlet.chat.messages import (
     tools_from_openai,
 )
 from moonlet.llm import Done, Event, ReplyOptions, Usage
-
-
-class BadRequest(Exception):
-    """What the client sent cannot be answered. `param` names the field at fault."""
-
-    def __init__(self, message: str, param: str | None = None, code: str | None = None, status: int = 400) -> None:
-        super().__init__(message)
-        self.param = param
-        self.code = code
-        self.status = status
+from moonlet.server.errors import ApiError
+from moonlet.server.replies import Asked
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ChatRequest:
     """A request, understood."""
 
-    model: str
-    messages: tuple[Message, ...]
-    tools: tuple[ToolSpec, ...]
-    options: ReplyOptions
+    asked: Asked
     stream: bool
     include_usage: bool  # in a chunk at the end of a stream
 
@@ -63,26 +51,23 @@ _ONLY: Mapping[str, tuple[Any, ...]] = {
 }
 
 
-def read(body: Any) -> Asked:
-    """The request in a JSON body. Raises BadRequest."""
+def read(body: Any) -> ChatRequest:
+    """The request in a JSON body. Raises ApiError."""
     if not isinstance(body, dict):
-        raise BadRequest("the body must be a JSON object")
+        raise ApiError("the body must be a JSON object")
     for name, allowed in _ONLY.items():
         if body.get(name) not in allowed:
-            raise BadRequest(f"{name} {_short(body[name])} is not supported by this server", name)
+            raise ApiError(f"{name} {_short(body[name])} is not supported by this server", name)
     try:
         messages = from_openai(body.get("messages") or ())
         tools = tools_from_openai(body.get("tools") or ())
     except MessageError as error:
-        raise BadRequest(str(error), "tools" if str(error).startswith("tools") else "messages") from None
+        raise ApiError(str(error), "tools" if str(error).startswith("tools") else "messages") from None
     if not messages:
-        raise BadRequest("messages must hold at least one message", "messages")
+        raise ApiError("messages must hold at least one message", "messages")
     stream_options = _typed(body, "stream_options", dict) or {}
-    return Asked(
-        model=_typed(body, "model", str) or "",
-        messages=messages,
-        tools=tools,
-        options=_options(body, tools),
+    return ChatRequest(
+        Asked(_typed(body, "model", str) or "", messages, tools, _options(body, tools)),
         stream=bool(_typed(body, "stream", bool)),
         include_usage=bool(_typed(stream_options, "include_usage", bool)),
     )
@@ -106,16 +91,16 @@ def _options(body: Mapping[str, Any], tools: tuple[ToolSpec, ...]) -> ReplyOptio
             thinking=thinking is not False,
         )
     except ValueError as error:
-        raise BadRequest(str(error), str(error).split()[0]) from None
+        raise ApiError(str(error), str(error).split()[0]) from None
 
 
 def _typed(body: Mapping[str, Any], name: str, *kinds: type) -> Any:
-    """The value of a field, None if it is absent. Raises BadRequest if it is of another type."""
+    """The value of a field, None if it is absent. Raises ApiError if it is of another type."""
     value = body.get(name)
     if value is None or (isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))):
         return value
     words = {bool: "true or false", int: "a whole number", float: "a number", str: "a string", dict: "an object"}
-    raise BadRequest(f"{name} must be {words[kinds[-1]]}, got {_short(value)}", name)
+    raise ApiError(f"{name} must be {words[kinds[-1]]}, got {_short(value)}", name)
 
 
 def _short(value: Any) -> str:
@@ -130,14 +115,14 @@ def _logit_bias(body: Mapping[str, Any]) -> dict[int, float]:
             raise ValueError
         return {int(id): float(value) for id, value in bias.items()}
     except (ValueError, TypeError):
-        raise BadRequest("logit_bias must give numbers from -100 to 100 by token id", "logit_bias") from None
+        raise ApiError("logit_bias must give numbers from -100 to 100 by token id", "logit_bias") from None
 
 
 def _stop(body: Mapping[str, Any]) -> tuple[str, ...]:
     stop = body.get("stop")
     stops = [stop] if isinstance(stop, str) else [] if stop is None else stop
     if not isinstance(stops, list) or len(stops) > 16 or not all(isinstance(one, str) for one in stops):
-        raise BadRequest("stop must be a string or a list of at most 16 strings", "stop")
+        raise ApiError("stop must be a string or a list of at most 16 strings", "stop")
     return tuple(stops)
 
 
@@ -147,16 +132,16 @@ def _tool_choice(body: Mapping[str, Any], tools: tuple[ToolSpec, ...]) -> str:
         return choice or "auto"
     if choice == "required":
         if not tools:
-            raise BadRequest("tool_choice is 'required' but there are no tools", "tool_choice")
+            raise ApiError("tool_choice is 'required' but there are no tools", "tool_choice")
         return "required"
     named = choice.get("function") if isinstance(choice, dict) and choice.get("type") == "function" else None
     name = named.get("name") if isinstance(named, dict) else None
     if not isinstance(name, str):
-        raise BadRequest(
+        raise ApiError(
             f"tool_choice must be auto, none, required or name a function, got {_short(choice)}", "tool_choice"
         )
     if all(name != tool.name for tool in tools):
-        raise BadRequest(f"tool_choice names {name!r}, which is not among the tools", "tool_choice")
+        raise ApiError(f"tool_choice names {name!r}, which is not among the tools", "tool_choice")
     return name
 
 
@@ -168,19 +153,16 @@ class Chunks:
     include_usage: bool = False
     id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
     created: int = field(default_factory=lambda: int(time.time()))
+    named: bool = False
+    closing: str = "data: [DONE]\n\n"
     _open_call: bool = False
+    _usage: Usage | None = None
 
-    def of(self, events: Iterable[Event]) -> Iterator[dict[str, Any]]:
-        """All chunks of a whole reply."""
-        yield self.first()
-        for event in events:
-            yield from self.next(event)
-
-    def first(self) -> dict[str, Any]:
+    def begin(self) -> Iterator[dict[str, Any]]:
         """The chunk that names the role."""
-        return self._chunk({"role": "assistant", "content": ""})
+        yield self._chunk({"role": "assistant", "content": ""})
 
-    def next(self, event: Event) -> Iterator[dict[str, Any]]:
+    def next(self, number: int, event: Event) -> Iterator[dict[str, Any]]:
         """The chunks of an event."""
         match event:
             case Text(text):
@@ -201,9 +183,22 @@ class Chunks:
             case CallEnd():
                 self._open_call = False
             case Done(_, finish, usage):
+                self._usage = usage
                 yield self._chunk({}, "stop" if finish == "cancelled" else finish)
-                if self.include_usage:
-                    yield {**self._chunk({}), "choices": [], "usage": _usage(usage)}
+
+    def end(self) -> Iterator[dict[str, Any]]:
+        """The chunk of the usage."""
+        if self.include_usage and self._usage is not None:
+            yield {**self._chunk({}), "choices": [], "usage": _usage(self._usage)}
+
+    def failed(self, error: ApiError) -> Iterator[dict[str, Any]]:
+        yield error_body(error)
+
+    def alive(self) -> None:
+        return None
+
+    def whole(self, frames: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        return completion(frames)
 
     def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
         return {
@@ -263,7 +258,7 @@ def _usage(usage: Usage) -> dict[str, Any]:
     }
 
 
-def error(message: str, status: int, param: str | None = None, code: str | None = None) -> dict[str, Any]:
+def error_body(error: ApiError) -> dict[str, Any]:
     """The body of an answer that is an error."""
-    kind = "invalid_request_error" if status < 500 else "server_error"
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+    kind = "invalid_request_error" if error.status < 500 else "server_error"
+    return {"error": {"message": str(error), "type": kind, "param": error.param, "code": error.code}}

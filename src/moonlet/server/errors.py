@@ -1,0 +1,39 @@
+"""What a client is told when its request is not answered: one exception, which each API puts into its own shape."""
+
+from __future__ import annotations
+
+from moonlet.llm import LLMError, RefusedError
+
+
+class ApiError(Exception):
+    """A request that is not answered, or no further.
+
+    `param` names the field at fault, `code` the fault in OpenAI's words, `retry_s` when to try again.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        param: str | None = None,
+        code: str | None = None,
+        status: int = 400,
+        retry_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.param = param
+        self.code = code
+        self.status = status
+        self.retry_s = retry_s
+
+
+def api_error(error: Exception) -> ApiError:
+    """Any failure as what the client is told of it. What is our own fault stays in the log."""
+    match error:
+        case ApiError():
+            return error
+        case RefusedError():
+            return ApiError(str(error))
+        case LLMError():
+            return ApiError(str(error), status=500)
+        case _:
+            return ApiError("the server failed on this request; its log says why", status=500)

@@ -1,0 +1,124 @@
+"""Where every reply of every API begins, where its events pass, and where it ends.
+
+Who may ask is decided in `Replies.begin`; what a reply took is known in `Reply._ended`, which is called once for each
+reply that began, whatever became of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+
+from fastapi import Request
+
+from moonlet import llm
+from moonlet.chat.messages import Message, ToolSpec
+from moonlet.llm import LLM, PLAIN, Done, Event, LLMError, ReplyOptions, Usage
+from moonlet.server.errors import ApiError
+
+_log = logging.getLogger("moonlet.server")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request of any API asks of the model."""
+
+    model: str
+    messages: tuple[Message, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    options: ReplyOptions = PLAIN
+
+
+class Replies:
+    """Begins replies of one model."""
+
+    def __init__(self, model: LLM) -> None:
+        self.model = model
+
+    async def begin(self, request: Request, asked: Asked) -> Reply:
+        """A reply on its way. Raises ApiError, LLMError."""
+        self.check_name(asked.model)
+        # Rendering and queueing take a moment of computing, which must not stop the streams of others.
+        events = await asyncio.to_thread(self.model.reply, asked.messages, asked.tools, asked.options)
+        return Reply(asked, [events])
+
+    def check_name(self, name: str) -> None:
+        """Raises ApiError unless that is the model that is served."""
+        if name != self.model.name:
+            known = f"there is no model {name!r} here, only {self.model.name!r}"
+            raise ApiError(known, "model", code="model_not_found", status=404)
+
+
+class Reply:
+    """What answers one request: one reply of the model, or several side by side.
+
+    Each is read by a thread of its own; the event loop only passes on.
+    """
+
+    def __init__(self, asked: Asked, replies: Sequence[Iterator[Event]]) -> None:
+        """To be made in the running event loop."""
+        self.asked = asked
+        self._replies = replies
+        self._loop = asyncio.get_running_loop()
+        self._heard: asyncio.Queue[tuple[int, Event] | Exception | None] = asyncio.Queue()
+        self._left = threading.Event()  # nobody listens any more
+        self._lock = threading.Lock()
+        self._reading = len(replies)
+        self._usages: list[Usage] = []
+        self._error: Exception | None = None
+        for number, events in enumerate(replies):
+            threading.Thread(target=self._read, args=(number, events), name="moonlet-reply", daemon=True).start()
+
+    async def events(self) -> AsyncGenerator[tuple[int, Event], None]:
+        """The events as they come, each with the number of its reply. To be iterated once."""
+        over = 0
+        while over < len(self._replies):
+            item = await self._heard.get()
+            if isinstance(item, Exception):
+                raise item
+            if item is None:
+                over += 1
+            else:
+                yield item
+
+    def leave(self) -> None:
+        """Nobody listens any more: what is still on its way ends within a step of the engine."""
+        self._left.set()
+        for events in self._replies:
+            llm.close(events)
+
+    def _read(self, number: int, events: Iterator[Event]) -> None:
+        try:
+            for event in events:
+                if isinstance(event, Done):
+                    self._usages.append(event.usage)
+                if self._left.is_set():
+                    llm.close(events)  # it goes on to its Done, if it can: what it took is still wanted
+                else:
+                    self._tell((number, event))
+        except Exception as error:
+            if not isinstance(error, LLMError):
+                _log.exception("a reply broke")
+            self._error = self._error or error
+            self._tell(error)
+        finally:
+            llm.close(events)
+            with self._lock:
+                self._reading -= 1
+                last = self._reading == 0
+            if last:
+                self._ended(reduce(add, self._usages, Usage()), self._error)
+            self._tell(None)
+
+    def _tell(self, item: tuple[int, Event] | Exception | None) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            self._loop.call_soon_threadsafe(self._heard.put_nowait, item)
+
+    def _ended(self, usage: Usage, error: Exception | None) -> None:
+        """All replies are over; called once, in a thread that may wait. `usage` is what they took together."""
