@@ -322,6 +322,10 @@ def test_a_killed_server_loses_only_rows_in_flight(place: str) -> None:
     kept = 10 * sum(state == "done" for state in states.values())
     assert kept in {tokens for tokens, _ in spent(living.database).values()}, "what was in flight is charged nothing"
     living.close()
+    if "://" not in place:
+        with books(place) as last:
+            locks = list(Path(place).parent.glob("*-server-*"))
+            assert [file.name for file in locks] == [f"ledger.sqlite-server-{last.database.server:x}"]
 
 
 def test_the_next_start_marks_what_was_lost(place: str) -> None:

@@ -299,6 +299,7 @@ class Local:
             decode_s=stats.decode_s,
             decode_tokens=max(stats.output_tokens - 1, 0),
             experts=use if seen.size else None,
+            queue_s=stats.queue_s,
         )
 
 

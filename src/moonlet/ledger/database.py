@@ -8,6 +8,7 @@ session in PostgreSQL.
 from __future__ import annotations
 
 import fcntl
+import glob
 import os
 import secrets
 import sqlite3
@@ -166,8 +167,16 @@ class Sqlite:
 
     def hold(self) -> None:
         with self._told():
-            self._held = os.open(self._lock_file(self.server), os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(self._held, fcntl.LOCK_EX)
+            for left in glob.glob(glob.escape(self.name) + "-server-*"):
+                self.is_dead(int(left.rpartition("-")[2], 16))  # what dead ones leave is cleared away
+            file = self._lock_file(self.server)
+            while True:
+                self._held = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+                fcntl.flock(self._held, fcntl.LOCK_EX)
+                with suppress(FileNotFoundError):
+                    if os.path.samestat(os.fstat(self._held), os.stat(file)):
+                        return
+                os.close(self._held)  # somebody cleared it away before it was locked
 
     def is_dead(self, server: int) -> bool:
         if server == self.server:
@@ -180,12 +189,12 @@ class Sqlite:
             raise DatabaseError(f"{self._lock_file(server)}: {error.strerror}") from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with suppress(OSError):
+                os.unlink(self._lock_file(server))
         except BlockingIOError:
             return False
         finally:
             os.close(file)
-        with suppress(OSError):
-            os.unlink(self._lock_file(server))
         return True
 
     def _lock_file(self, server: int) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .keys import NANO, Limits
+from .money import Price
 
 MINUTE_S = 60.0
 _BUSY_S = 1.0  # when to ask again while others of the key are under way: nobody knows when they end
@@ -52,6 +53,16 @@ def decide(limits: Limits, used: Used, tokens: int, nano_usd: int, now: float) -
     """None if a request that takes at most so much may begin now; else the limit that keeps it waiting the longest."""
     refusals = list(_refusals(limits, used, tokens, nano_usd, now))
     return max(refusals, key=lambda r: math.inf if r.retry_after_s is None else r.retry_after_s, default=None)
+
+
+def most_output(limits: Limits, price: Price | None, prompt_tokens: int, wanted: int) -> int:
+    """What a reply that states no limit may write, so that it fits into the key's limits when nothing is used yet."""
+    counts = (limits.tokens_per_minute, limits.tokens_per_day, limits.tokens_per_month)
+    most = min([wanted, *(count - prompt_tokens for count in counts if count is not None)])
+    if limits.nano_usd_per_month is not None and price is not None and price.output:
+        left = limits.nano_usd_per_month - price.most_nano_usd(prompt_tokens, 0)
+        most = min(most, int(left / (price.output * 1000)))
+    return max(most, 1)
 
 
 def _refusals(limits: Limits, used: Used, tokens: int, nano_usd: int, now: float) -> Iterator[Refusal]:

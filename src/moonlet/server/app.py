@@ -6,34 +6,40 @@ import json
 import math
 import time
 from typing import Any
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.middleware.cors import CORSMiddleware
 
+from moonlet.ledger.books import Books
 from moonlet.llm import LLM, LLMError
 from moonlet.server import openai
+from moonlet.server.accounts import Accounts, books_families
 from moonlet.server.errors import ApiError, api_error
+from moonlet.server.keys import Access, HostCheck, KeyCheck
+from moonlet.server.metrics import CONTENT_TYPE, Metrics
 from moonlet.server.replies import Replies
 from moonlet.server.stream import answer
 
 MAX_BODY = 32 << 20  # bytes of a request
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-def create_app(model: LLM) -> FastAPI:
-    """The application that answers with `model`."""
+def create_app(model: LLM, books: Books | None = None, access: Access = Access()) -> FastAPI:
+    """The application that answers with `model`, keeps `books`, and is open to whom `access` says."""
     app = FastAPI(title="moonlet", docs_url=None, redoc_url=None)
-    replies = Replies(model)
+    metrics = Metrics(model.name)
+    replies = Replies(model, Accounts(model, metrics, books))
     began = int(time.time())
     card = {"id": model.name, "object": "model", "created": began, "owned_by": "moonlet"}
 
     @app.get("/health")
     async def health() -> dict[str, str]:
         return {"status": "ok"}
+
+    @app.get("/metrics")
+    async def prometheus() -> Response:
+        return Response(metrics.text(books_families(books)), media_type=CONTENT_TYPE)
 
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:
@@ -51,31 +57,14 @@ def create_app(model: LLM) -> FastAPI:
         wire = openai.Chunks(model.name, wanted.include_usage or not wanted.stream)
         return await answer(request, reply, wire, wanted.stream)
 
-    app.add_middleware(_LoopbackNames)
+    if books is not None:
+        app.add_middleware(KeyCheck, books.database, access, metrics, _failed)
+    app.add_middleware(HostCheck, access, _failed)
+    if access.origins:
+        app.add_middleware(CORSMiddleware, allow_origins=access.origins, allow_methods=["*"], allow_headers=["*"])
     for kind in (ApiError, LLMError, HTTPException, Exception):
         app.add_exception_handler(kind, _failed)
     return app
-
-
-class _LoopbackNames:
-    """Refuses requests addressed to another name: a web page whose name was pointed at this machine sends those."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and _host(Headers(scope=scope).get("host", "")) not in LOOPBACK:
-            refused = ApiError(f"this server answers to {', '.join(LOOPBACK)} only", status=403)
-            refusal = JSONResponse(openai.error_body(refused), 403)
-            return await refusal(scope, receive, send)
-        await self._app(scope, receive, send)
-
-
-def _host(header: str) -> str | None:
-    try:
-        return urlsplit("//" + header).hostname
-    except ValueError:
-        return None
 
 
 async def _json(request: Request) -> Any:
@@ -102,4 +91,6 @@ async def _failed(request: Request, error: Exception) -> Response:
     headers = dict(getattr(error, "headers", None) or {})
     if problem.retry_s is not None:
         headers["Retry-After"] = str(math.ceil(problem.retry_s))
+    elif problem.status == 429:
+        headers["x-should-retry"] = "false"  # to the official clients, which would try again all the same
     return JSONResponse(openai.error_body(problem), problem.status, headers)

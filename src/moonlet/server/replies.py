@@ -1,7 +1,7 @@
 """Where every reply of every API begins, where its events pass, and where it ends.
 
-Who may ask is decided in `Replies.begin`; what a reply took is known in `Reply._ended`, which is called once for each
-reply that began, whatever became of it.
+Who may ask, and how much, is decided when the reply's account is opened; it is closed once for each reply that began,
+whatever became of it, with what it took.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from fastapi import Request
 from moonlet import llm
 from moonlet.chat.messages import Message, ToolSpec
 from moonlet.llm import LLM, PLAIN, Done, Event, LLMError, ReplyOptions, Usage
+from moonlet.server.accounts import Account, Accounts
 from moonlet.server.errors import ApiError
+from moonlet.server.keys import api_of, key_of
 
 _log = logging.getLogger("moonlet.server")
 
@@ -38,15 +40,24 @@ class Asked:
 class Replies:
     """Begins replies of one model."""
 
-    def __init__(self, model: LLM) -> None:
+    def __init__(self, model: LLM, accounts: Accounts) -> None:
         self.model = model
+        self._accounts = accounts
 
     async def begin(self, request: Request, asked: Asked) -> Reply:
         """A reply on its way. Raises ApiError, LLMError."""
         self.check_name(asked.model)
         # Rendering and queueing take a moment of computing, which must not stop the streams of others.
-        events = await asyncio.to_thread(self.model.reply, asked.messages, asked.tools, asked.options)
-        return Reply(asked, [events])
+        return await asyncio.to_thread(self._begin, request, asked, asyncio.get_running_loop())
+
+    def _begin(self, request: Request, asked: Asked, loop: asyncio.AbstractEventLoop) -> Reply:
+        account = self._accounts.open(key_of(request), api_of(request), asked.messages, asked.tools, asked.options)
+        try:
+            events = self.model.reply(asked.messages, asked.tools, account.options)
+        except Exception as error:
+            account.close(None, error)
+            raise
+        return Reply(asked, [events], account, loop)
 
     def check_name(self, name: str) -> None:
         """Raises ApiError unless that is the model that is served."""
@@ -61,11 +72,14 @@ class Reply:
     Each is read by a thread of its own; the event loop only passes on.
     """
 
-    def __init__(self, asked: Asked, replies: Sequence[Iterator[Event]]) -> None:
-        """To be made in the running event loop."""
+    def __init__(
+        self, asked: Asked, replies: Sequence[Iterator[Event]], account: Account, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        """`loop` is where `events` will be listened to."""
         self.asked = asked
         self._replies = replies
-        self._loop = asyncio.get_running_loop()
+        self._account = account
+        self._loop = loop
         self._heard: asyncio.Queue[tuple[int, Event] | Exception | None] = asyncio.Queue()
         self._left = threading.Event()  # nobody listens any more
         self._lock = threading.Lock()
@@ -96,6 +110,7 @@ class Reply:
     def _read(self, number: int, events: Iterator[Event]) -> None:
         try:
             for event in events:
+                self._account.see(event)
                 if isinstance(event, Done):
                     self._usages.append(event.usage)
                 if self._left.is_set():
@@ -113,12 +128,12 @@ class Reply:
                 self._reading -= 1
                 last = self._reading == 0
             if last:
-                self._ended(reduce(add, self._usages, Usage()), self._error)
+                # What a reply that was left has taken is known only of those that went on to their Done.
+                whole = len(self._usages) == len(self._replies)
+                usage = reduce(add, self._usages) if whole else None
+                self._account.close(usage, self._error, self._left.is_set())
             self._tell(None)
 
     def _tell(self, item: tuple[int, Event] | Exception | None) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody listens any more
             self._loop.call_soon_threadsafe(self._heard.put_nowait, item)
-
-    def _ended(self, usage: Usage, error: Exception | None) -> None:
-        """All replies are over; called once, in a thread that may wait. `usage` is what they took together."""
