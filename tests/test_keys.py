@@ -4,7 +4,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -31,13 +31,6 @@ HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "hello th
 BODY: dict[str, Any] = {"model": "scripted", "messages": HELLO}
 CLOSED = Access(hosts=None, keys_needed=True)
 OPEN = Access()
-
-
-class Counting(Scripted):
-    """Says beforehand how long a prompt is."""
-
-    def count(self, messages: Sequence[Message], tools: object = (), options: object = None) -> int:
-        return sum(len(self._cut(message.content)) for message in messages)
 
 
 class Team:
@@ -74,7 +67,7 @@ class Team:
 @contextmanager
 def team(place: Path, *replies: Prepared, access: Access = CLOSED, **settings: Any) -> Iterator[Team]:
     scripted = {name: settings.pop(name) for name in ("piece", "pause_s") if name in settings}
-    model = Counting(replies, **scripted)
+    model = Scripted(replies, **scripted)
     with closing(Books(open_database(place / "ledger"), **settings)) as books, serving(model, books, access) as url:
         yield Team(url, books, model)
 

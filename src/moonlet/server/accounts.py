@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-import logging
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from moonlet.chat.messages import CallArguments, CallStart, Message, Text, Thinking, ToolSpec, to_openai
+from moonlet.chat.messages import CallArguments, CallStart, Message, Text, Thinking, to_openai
 from moonlet.ledger.books import Books, Entry, OverLimitError, State, Took
 from moonlet.ledger.keys import Key, Limits
 from moonlet.ledger.quota import most_output
-from moonlet.llm import LLM, Done, Event, ReplyOptions, Usage
+from moonlet.llm import LLM, Done, Event, Plain, ReplyOptions, Usage
 from moonlet.local import MAX_TOKENS
 from moonlet.server.errors import ApiError
 from moonlet.server.metrics import Family, Metrics, counter, gauge
 
-_log = logging.getLogger("moonlet.server")
+if TYPE_CHECKING:
+    from moonlet.server.replies import Asked
 
 
 class Accounts:
@@ -27,40 +27,39 @@ class Accounts:
     def __init__(self, model: LLM, metrics: Metrics, books: Books | None) -> None:
         self._model, self._metrics, self._books = model, metrics, books
 
-    def open(
-        self,
-        key: Key | None,
-        api: str,
-        messages: Sequence[Message],
-        tools: Sequence[ToolSpec],
-        options: ReplyOptions,
-        replies: int = 1,
-    ) -> Account:
+    def open(self, key: Key | None, api: str, asked: Asked) -> Account:
         """Raises ApiError 429 if the key's limits do not allow it, LLMError if its prompt cannot be counted."""
-        entry, prompt_tokens = None, 0
-        if books := self._books:
-            limits = key.limits if key else Limits()
-            if limits != Limits():
-                prompt_tokens = self._count(messages, tools, options)
-                if options.max_tokens is None:  # the reply's limit is ours to choose: one that can be had
-                    most = most_output(limits, books.price, replies * prompt_tokens, replies * MAX_TOKENS)
-                    options = replace(options, max_tokens=max(most // replies, 1))
-            output_tokens = options.max_tokens or MAX_TOKENS
-            asked = _json(messages) if books.keep_prompts else None
-            try:
-                entry = books.admit(key, api, self._model.name, replies * prompt_tokens, replies * output_tokens, asked)
-            except OverLimitError as error:
-                self._metrics.refused(error.refusal.limit)
-                retry_s = error.refusal.retry_after_s
-                raise ApiError(str(error), code="rate_limit_exceeded", status=429, retry_s=retry_s) from None
+        books, options = self._books, asked.options
+        if key is not None:
+            options = replace(options, owner=key.id, weight=key.weight, priority=key.priority)
+        if books is None:
+            return Account(None, options, self._metrics, None)
+        replies, prompt_tokens = max(len(asked.prompts), 1) * asked.count, 0
+        if key is not None and key.limits != Limits():
+            prompt_tokens = self._count(asked) * asked.count
+            if options.max_tokens is None:  # the reply's limit is ours to choose: one that can be had
+                most = most_output(key.limits, books.price, prompt_tokens, replies * MAX_TOKENS)
+                options = replace(options, max_tokens=max(most // replies, 1))
+        output_tokens = replies * (options.max_tokens or MAX_TOKENS)
+        words = _words(asked) if books.keep_prompts else None
+        try:
+            entry = books.admit(key, api, self._model.name, prompt_tokens, output_tokens, words)
+        except OverLimitError as error:
+            self._metrics.refused(error.refusal.limit)
+            retry_s = error.refusal.retry_after_s
+            raise ApiError(str(error), code="rate_limit_exceeded", status=429, retry_s=retry_s) from None
         return Account(entry, options, self._metrics, books)
 
-    def _count(self, messages: Sequence[Message], tools: Sequence[ToolSpec], options: ReplyOptions) -> int:
-        count = getattr(self._model, "count", None)
-        if count is not None:
-            return int(count(messages, tools, options))
-        # A model elsewhere counts for itself; what it counted is charged when the reply is over.
-        return len(_json(messages)) // 4
+    def _count(self, asked: Asked) -> int:
+        """Tokens of all prompts together, each once."""
+        model = self._model
+        if not isinstance(model, Plain):
+            # A model elsewhere counts for itself; what it counted is charged when the reply is over.
+            return len(_words(asked)) // 4
+        if not asked.prompts:
+            return model.count(asked.messages, asked.tools, asked.options)
+        # As a message a text takes a few tokens more than alone.
+        return sum(len(p) if isinstance(p, tuple) else model.count([Message("user", p)]) for p in asked.prompts)
 
 
 class Account:
@@ -123,5 +122,6 @@ def books_families(books: Books | None) -> list[Family]:
     ]
 
 
-def _json(messages: Sequence[Message]) -> str:
-    return json.dumps([to_openai(message) for message in messages], ensure_ascii=False)
+def _words(asked: Asked) -> str:
+    prompts = [list(prompt) if isinstance(prompt, tuple) else prompt for prompt in asked.prompts]
+    return json.dumps(prompts or [to_openai(message) for message in asked.messages], ensure_ascii=False)

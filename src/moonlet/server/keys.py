@@ -58,7 +58,8 @@ class KeyCheck:
         self._metrics, self._failed = metrics, failed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] == "/health":
+        # Clients look whether somebody is there before they say who they are.
+        if scope["type"] != "http" or (scope["method"], scope["path"]) in (("GET", "/health"), ("HEAD", "/")):
             return await self._app(scope, receive, send)
         try:
             key = await asyncio.to_thread(self._check, scope["path"], list(_secrets(Headers(scope=scope))))

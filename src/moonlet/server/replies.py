@@ -1,7 +1,7 @@
 """Where every reply of every API begins, where its events pass, and where it ends.
 
-Who may ask, and how much, is decided when the reply's account is opened; it is closed once for each reply that began,
-whatever became of it, with what it took.
+Who may ask, and how much, is decided when a request's account is opened; it is closed once for each request that was
+admitted, whatever became of it, with what it took.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 
@@ -19,7 +19,7 @@ from fastapi import Request
 
 from moonlet import llm
 from moonlet.chat.messages import Message, ToolSpec
-from moonlet.llm import LLM, PLAIN, Done, Event, LLMError, ReplyOptions, Usage
+from moonlet.llm import LLM, PLAIN, Done, Event, LLMError, Plain, ReplyOptions, Usage
 from moonlet.server.accounts import Account, Accounts
 from moonlet.server.errors import ApiError
 from moonlet.server.keys import api_of, key_of
@@ -32,9 +32,11 @@ class Asked:
     """What a request of any API asks of the model."""
 
     model: str
-    messages: tuple[Message, ...]
+    messages: tuple[Message, ...] = ()
     tools: tuple[ToolSpec, ...] = ()
     options: ReplyOptions = PLAIN
+    prompts: tuple[str | tuple[int, ...], ...] = ()  # texts or ids to be gone on with, in place of messages
+    count: int = 1  # replies to the messages, or to each prompt
 
 
 class Replies:
@@ -51,13 +53,40 @@ class Replies:
         return await asyncio.to_thread(self._begin, request, asked, asyncio.get_running_loop())
 
     def _begin(self, request: Request, asked: Asked, loop: asyncio.AbstractEventLoop) -> Reply:
-        account = self._accounts.open(key_of(request), api_of(request), asked.messages, asked.tools, asked.options)
+        account = self._accounts.open(key_of(request), api_of(request), asked)
+        asked = replace(asked, options=account.options)
         try:
-            events = self.model.reply(asked.messages, asked.tools, account.options)
+            replies = self._replies(asked)
         except Exception as error:
             account.close(None, error)
             raise
-        return Reply(asked, [events], account, loop)
+        return Reply(asked, replies, account, loop)
+
+    def _replies(self, asked: Asked) -> list[Iterator[Event]]:
+        begun: list[Iterator[Event]] = []
+        try:
+            for prompt in asked.prompts or (None,):
+                for number in range(asked.count):
+                    begun.append(self._reply(asked, prompt, number))
+        except Exception:
+            for events in begun:
+                llm.close(events)
+            raise
+        return begun
+
+    def _reply(self, asked: Asked, prompt: str | tuple[int, ...] | None, number: int) -> Iterator[Event]:
+        options = asked.options
+        if options.seed is not None:  # the replies to one prompt must differ
+            options = replace(options, seed=options.seed + number)
+        if prompt is None:
+            return self.model.reply(asked.messages, asked.tools, options)
+        return self.plain().complete(prompt, options)
+
+    def plain(self) -> Plain:
+        """The model, if it takes plain prompts. Raises ApiError."""
+        if not isinstance(self.model, Plain):
+            raise ApiError(f"{self.model.name} answers conversations only")
+        return self.model
 
     def check_name(self, name: str) -> None:
         """Raises ApiError unless that is the model that is served."""
@@ -128,9 +157,7 @@ class Reply:
                 self._reading -= 1
                 last = self._reading == 0
             if last:
-                # What a reply that was left has taken is known only of those that went on to their Done.
-                whole = len(self._usages) == len(self._replies)
-                usage = reduce(add, self._usages) if whole else None
+                usage = reduce(add, self._usages) if self._usages else None
                 self._account.close(usage, self._error, self._left.is_set())
             self._tell(None)
 
