@@ -14,7 +14,8 @@ import uvicorn
 from rich.console import Console
 
 from moonlet.cli import UsageError
-from moonlet.cli.open import open_ledger, open_local
+from moonlet.cli.ledger import open_ledger
+from moonlet.cli.open import open_local
 from moonlet.ledger import keys, report
 from moonlet.ledger.books import Books
 from moonlet.ledger.database import Database, DatabaseError
