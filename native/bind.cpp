@@ -369,7 +369,7 @@ NB_MODULE(_native, m) {
   m.def("isa", [] { return best_ops().name; });
   m.def("isas", [] {
     nb::list all;
-    for (const char* name : {"avx512", "avx2", "plain"})
+    for (const char* name : {"avx512bf16", "avx512", "avx2", "plain"})
       if (find_ops(name)) all.append(name);
     return all;
   });
