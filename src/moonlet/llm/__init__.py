@@ -118,6 +118,7 @@ class Usage:
     decode_s: float = 0.0
     decode_tokens: int = 0  # of the output, those that decode_s was taken for: all but the first
     experts: ExpertUse | None = None
+    thinking_tokens: int = 0  # of the output
 
     @property
     def tokens_per_s(self) -> float | None:
@@ -135,6 +136,7 @@ class Usage:
             self.decode_s + other.decode_s,
             self.decode_tokens + other.decode_tokens,
             replace(mine, seen=mine.seen | more.seen) if mine and more else mine or more,
+            self.thinking_tokens + other.thinking_tokens,
         )
 
 

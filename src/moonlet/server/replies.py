@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 
@@ -19,7 +19,7 @@ from fastapi import Request
 
 from moonlet import llm
 from moonlet.chat.messages import Message, ToolSpec
-from moonlet.llm import LLM, PLAIN, Done, Event, LLMError, ReplyOptions, Usage
+from moonlet.llm import LLM, PLAIN, Done, Event, LLMError, Plain, ReplyOptions, Usage
 from moonlet.server.errors import ApiError
 
 _log = logging.getLogger("moonlet.server")
@@ -30,9 +30,11 @@ class Asked:
     """What a request of any API asks of the model."""
 
     model: str
-    messages: tuple[Message, ...]
+    messages: tuple[Message, ...] = ()
     tools: tuple[ToolSpec, ...] = ()
     options: ReplyOptions = PLAIN
+    prompts: tuple[str | tuple[int, ...], ...] = ()  # texts or ids to be gone on with, in place of messages
+    count: int = 1  # replies to the messages, or to each prompt
 
 
 class Replies:
@@ -45,8 +47,33 @@ class Replies:
         """A reply on its way. Raises ApiError, LLMError."""
         self.check_name(asked.model)
         # Rendering and queueing take a moment of computing, which must not stop the streams of others.
-        events = await asyncio.to_thread(self.model.reply, asked.messages, asked.tools, asked.options)
-        return Reply(asked, [events])
+        return Reply(asked, await asyncio.to_thread(self._replies, asked))
+
+    def _replies(self, asked: Asked) -> list[Iterator[Event]]:
+        begun: list[Iterator[Event]] = []
+        try:
+            for prompt in asked.prompts or (None,):
+                for number in range(asked.count):
+                    begun.append(self._reply(asked, prompt, number))
+        except Exception:
+            for events in begun:
+                llm.close(events)
+            raise
+        return begun
+
+    def _reply(self, asked: Asked, prompt: str | tuple[int, ...] | None, number: int) -> Iterator[Event]:
+        options = asked.options
+        if options.seed is not None:  # the replies to one prompt must differ
+            options = replace(options, seed=options.seed + number)
+        if prompt is None:
+            return self.model.reply(asked.messages, asked.tools, options)
+        return self.plain().complete(prompt, options)
+
+    def plain(self) -> Plain:
+        """The model, if it takes plain prompts. Raises ApiError."""
+        if not isinstance(self.model, Plain):
+            raise ApiError(f"{self.model.name} answers conversations only")
+        return self.model
 
     def check_name(self, name: str) -> None:
         """Raises ApiError unless that is the model that is served."""
