@@ -156,7 +156,8 @@ def _arrangements(
         left = room[place] - dense - cached
         if left < 0:
             what = "the cards hold" if place == "cards" else "memory holds"
-            yield f"what every token reads ({size(dense)}) and the cache ({size(cached)}) are more than {what} ({size(room[place])})"
+            needed = f"what every token reads ({size(dense)}) and the cache ({size(cached)})"
+            yield f"{needed} are more than {what} ({size(room[place])})"
             continue
         rest = experts
         homes = [Home(part.name, place, part.stored_bytes) for part in subject.dense if part.stored_bytes]
@@ -187,7 +188,6 @@ def _too_much(subject: Subject, machine: Machine, room: dict[Place, int]) -> str
 
 def _smallest_change(subject: Subject, machine: Machine, wish: Wish) -> str:
     """The first of these that works: shorter context, fewer sequences, streaming, fewer bits, more memory."""
-    names = {part.name: part.format for part in subject.parts}
     short = replace(wish, context=0)
     if wish.context and (found := _place(subject, machine, short)).fits:
         largest = _largest_context(subject, machine, wish)
@@ -201,13 +201,13 @@ def _smallest_change(subject: Subject, machine: Machine, wish: Wish) -> str:
         return "streaming experts from disk"
     ladder: list[Format] = ["int8", "int4"]
     for format in ladder:
-        if names.get("attention") != format and _smaller(subject, "attention", format):
-            if _place(subject.with_formats(dense=format), machine, short).fits:
-                return f"the dense parts as {format} (--dense {format}; measure what it costs in quality)"
+        smaller = subject.with_formats(dense=format)
+        if _smaller(subject, "attention", format) and _place(smaller, machine, short).fits:
+            return f"the dense parts as {format} (--dense {format}; measure what it costs in quality)"
     for format in ladder:
-        if _smaller(subject, "experts", format):
-            if _place(subject.with_formats(dense=format, experts=format), machine, short).fits:
-                return f"dense parts and experts as {format} (--dense {format} --experts {format}; measure the quality)"
+        smaller = subject.with_formats(dense=format, experts=format)
+        if _smaller(subject, "experts", format) and _place(smaller, machine, short).fits:
+            return f"dense parts and experts as {format} (--dense {format} --experts {format}; measure the quality)"
     return _more_memory(subject, machine, short)
 
 

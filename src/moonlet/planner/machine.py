@@ -76,8 +76,8 @@ class Machine:
         return [name for name, figure in self.figures.items() if figure.estimate]
 
     @property
-    def newest(self) -> date | None:
-        """Date of the oldest price, which is what ages fastest."""
+    def priced(self) -> date | None:
+        """When its price was that."""
         return self.figures["price"].date if "price" in self.figures else None
 
 

@@ -1,7 +1,7 @@
-"""This machine, measured in under twenty seconds, and kept under $MOONLET_HOME so that the next plan needs no second one.
+"""This machine, measured in under twenty seconds, and kept under $MOONLET_HOME for the next plans.
 
-Memory is read by numpy with one, two, four... threads; weights by our own kernels; the disk with direct reads of several
-sizes, so many at a time. Nothing else should run meanwhile: whatever else runs becomes part of the machine.
+Memory is read by numpy with one, two, four... threads; weights by our own kernels; the disk with direct reads of
+several sizes, so many at a time. Nothing else should run meanwhile: whatever else runs becomes part of the machine.
 """
 
 from __future__ import annotations

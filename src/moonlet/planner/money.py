@@ -116,7 +116,7 @@ def tax_rules() -> dict[str, tuple[Schedule, Decimal]]:
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """A machine bought and kept. Rates are yearly shares, watts those of the machine itself. MoneyError if one is bad."""
+    """A machine bought and kept. Rates are shares of a year, watts the machine's own. MoneyError if one is bad."""
 
     price: Money
     watts_load: Decimal
@@ -163,7 +163,7 @@ class Ownership:
 
     @property
     def full_lines(self) -> dict[str, Money]:
-        """Cash and what does not leave the account in the year. Loss of value is straight: what is paid and not got back."""
+        """Cash, and what does not leave the account in the year. Value is lost evenly, down to the residual."""
         loss = self.price * (1 - self.residual) / self.years
         bound = self.price * (1 + self.residual) / 2
         admin = self.admin_wage * self.admin_hours
@@ -234,7 +234,7 @@ def payback(price: Money, saved: Money) -> Decimal | None:
 
 
 def break_even(test: Callable[[Decimal], bool], low: Decimal, high: Decimal, whole: bool = False) -> Decimal | None:
-    """The least number between `low` and `high` for which `test` holds; it must hold from there on. None: it never does."""
+    """The least number in `low` to `high` for which `test` holds, as it must from there on. None: it never does."""
     if not test(high):
         return None
     if test(low):
@@ -295,7 +295,7 @@ def monte_carlo(
     evaluate: Callable[[Mapping[str, Decimal]], Decimal], base: Mapping[str, Decimal],
     ranges: Mapping[str, tuple[Decimal, Decimal]], draws: int = 1000, seed: int = 0,
 ) -> Band:  # fmt: skip
-    """All assumptions at once, each from a triangle over its range with its peak at the base; independent of one another."""
+    """All assumptions at once, independently, each from a triangle over its range, its peak at the base."""
     if draws < 10:
         raise MoneyError(f"at least 10 draws, got {draws}")
     dice = random.Random(seed)

@@ -38,10 +38,10 @@ class ModelPrice:
     name: str  # provider/model
     price: TokenPrice
     source: str
-    date: date
+    dated: date
 
     def age_days(self, today: date) -> int:
-        return (today - self.date).days
+        return (today - self.dated).days
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,10 @@ class SeatPrice:
     month: Money
     caps: str  # what it does not allow
     source: str
-    date: date
+    dated: date
 
     def age_days(self, today: date) -> int:
-        return (today - self.date).days
+        return (today - self.dated).days
 
 
 def stale(price: ModelPrice | SeatPrice, today: date) -> str:
@@ -126,7 +126,7 @@ def update(source: str, today: date) -> int:
     raw = {
         price.name: {
             "prompt": str(price.price.prompt.amount), "cached": str(price.price.cached.amount),
-            "output": str(price.price.output.amount), "source": price.source, "date": price.date.isoformat(),
+            "output": str(price.price.output.amount), "source": price.source, "date": price.dated.isoformat(),
         }
         for price in merged.values()
     }  # fmt: skip

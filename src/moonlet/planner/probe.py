@@ -1,7 +1,7 @@
 """Small random models, written for a moment to time our own kernels and engine on this machine.
 
-None is a real model's shape: what is learned here is a rate for each number format and count of tokens, from which other
-shapes are predicted.
+None is a real model's shape: what is learned here is a rate for each number format and count of tokens, from which
+other shapes are predicted.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def measure_rates(
     """
     weights = min(max(3 * last_cache_bytes / 0.5625, 100e6), most_bytes / 2)
     inner = max(int(weights / (3 * _WIDTH * _LAYERS)) // 32 * 32, 1024)
-    curves = {}
+    curves: dict[str, tuple[tuple[float, float], ...]] = {}
     for format in TIMED:
         tick(f"{format} weights times tokens")
         folder = write_dense(place / format, format, inner)
@@ -86,7 +86,7 @@ def write_tiny(path: Path) -> ModelFolder:
     return _write(path, raw, Formats("int8", "int8"))
 
 
-def _write(path: Path, raw: dict[str, object], formats: Formats) -> ModelFolder:
+def _write(path: Path, raw: Mapping[str, object], formats: Formats) -> ModelFolder:
     config = parse_config(raw)
     path.mkdir(parents=True)
     (path / "config.json").write_text(json.dumps(raw))
@@ -123,9 +123,9 @@ def _packed(format: Format, rows: int, cols: int, random: np.random.Generator) -
 
 def _filled(slot: Slot, format: Format, random: np.random.Generator) -> bytes:
     if slot.kind == "packed":
-        return _packed(format, *slot.shape[:2], random)
+        return _packed(format, slot.shape[0], slot.shape[1], random)
     if slot.kind in ("keys", "values"):
-        return _packed(format, *slot.shape[1:3], random) * slot.shape[0]
+        return _packed(format, slot.shape[1], slot.shape[2], random) * slot.shape[0]
     values = random.standard_normal(slot.shape, np.float32)
     if slot.kind == "table":
         return (values.view(np.uint32) >> 16).astype(np.uint16).tobytes()

@@ -1,4 +1,4 @@
-"""How long a machine takes for weights times tokens: measured with our kernels, or derived from bandwidth and operations.
+"""How long a machine takes for weights times tokens: measured with our kernels, or by bandwidth and operations.
 
 `seconds(weights, bytes_per_weight, tokens)` is the time to multiply a matrix of so many weights with so many tokens at
 once, all threads working. It is the one question that `speed` asks.
@@ -45,7 +45,7 @@ class MeasuredRates:
     weight_s: by format, (tokens, seconds for one weight and so many tokens) with tokens rising.
     """
 
-    weight_s: Mapping[str, tuple[tuple[float, float], ...]]
+    weight_s: dict[str, tuple[tuple[float, float], ...]]
     attend_s: float  # for one number of the cache
     layer_s: float = 0.0  # of a step, for each layer: barriers, small work
     token_layer_s: float = 0.0  # for each token in each layer: norms, routing, bookkeeping

@@ -46,7 +46,7 @@ class Popularity:
     def missing(self, tokens: float, slots: float) -> float:
         """Of the distinct experts that `tokens` tokens meet in a layer, those not in a cache of the last used `slots`.
 
-        Che's approximation: an expert stays for a time that is the same for all, such that `slots` are there on average.
+        Che's approximation: an expert stays for a time that is the same for all, so that on average `slots` are there.
         """
         if slots >= self.experts:
             return 0.0

@@ -1,9 +1,9 @@
 """How long prompts and tokens take: counted in bytes and operations, part by part, where `fit` has placed them.
 
-A step computes T tokens of S sequences: each weight of the dense parts is read once, each expert that any token chose is
-read once, each token attends over its own cache. What one machine takes for a weight and a token is a `Rates`: measured
-with our kernels, or a share of the peaks of a data sheet. The shares are assumptions, stated with their range in
-`SHARES`; evaluating the range gives the error bars. `docs/plan-evidence.md` compares them with published measurements.
+A step computes T tokens of S sequences: each weight of the dense parts is read once, each expert that any token chose
+is read once, each token attends over its own cache. What one machine takes for a weight and a token is a `Rates`:
+measured with our kernels, or a share of the peaks of a data sheet. The shares are assumptions, stated with their range
+in `SHARES`; evaluating the range gives the error bars. `docs/plan-evidence.md` compares with published measurements.
 """
 
 from __future__ import annotations

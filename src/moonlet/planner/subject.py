@@ -1,4 +1,4 @@
-"""The model in question: its config and what each part weighs. Sizes come from model.anatomy, for a GGUF from its header.
+"""The model in question: its config and what each part weighs. Sizes are model.anatomy's, or a GGUF header's.
 
 A model can be named as: one of models.toml (no network, no file), a model folder, a checkpoint, a config.json, a GGUF.
 """
@@ -123,8 +123,13 @@ def subject(name: str) -> Subject:
     except ModelNotFoundError as error:
         if path.exists():
             raise
-        names = ", ".join(sorted({each.name for each in known.values()}))
+        names = ", ".join(known_models())
         raise UnknownModelError(f"{name[:80]}: no such file or folder, and no known model ({names})") from error
+
+
+def known_models() -> list[str]:
+    """Names of models.toml."""
+    return sorted({each.name for each in _known().values()})
 
 
 def _key(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What the operating system says about this machine: limits of the container, NUMA, battery, cards. Nothing is timed."""
+"""What the operating system says of this machine: limits of the container, NUMA, battery, cards. Nothing is timed."""
 
 from __future__ import annotations
 
