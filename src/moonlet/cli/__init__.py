@@ -134,6 +134,7 @@ def _add_planner(verbs: argparse._SubParsersAction[_Parser]) -> None:
     bench.add_argument("--prompt", type=_positive, default=512, metavar="N", help="tokens of the prompt")
     bench.add_argument("--tokens", type=_positive, default=32, metavar="N", help="written in each run")
     bench.add_argument("--batches", type=_positive, nargs="+", default=[1, 4, 8], metavar="N")
+    bench.add_argument("--memory", type=_amount, metavar="GB", help="use no more of it; experts that do not fit stream")
     bench.add_argument("--trace", metavar="FILE", help="write the experts that were chosen, for moonlet plan --trace")
     bench.add_argument("--keep", action="store_true", help="correct later plans of this machine by what is found")
     bench.add_argument("--json", action="store_true", help="print one JSON object")

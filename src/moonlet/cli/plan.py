@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
@@ -93,20 +93,21 @@ def _machine(asked: argparse.Namespace) -> tuple[Machine, Correction]:
         return find_machine(asked.machine), NONE
     measured = None if asked.measure else measure.kept()
     if measured is None:
-        with _ticking() as tick:
+        with ticking() as tick:
             measured = measure.measure(tick)
         measure.keep(measured)
     return measured.machine, measured.correction
 
 
 @contextmanager
-def _ticking() -> Iterator[Any]:
+def ticking(title: str = "measuring this machine") -> Iterator[Callable[[str], None]]:
+    """Gives a function to be told what is going on; a line that changes on a terminal, one plain line elsewhere."""
     console = Console(stderr=True)
     if console.is_terminal:
-        with console.status("measuring this machine") as status:
-            yield lambda what: status.update(f"measuring this machine: {what}")
+        with console.status(title) as status:
+            yield lambda what: status.update(f"{title}: {what}")
         return
-    console.print("measuring this machine (under 20 s when nothing else runs)", highlight=False)
+    console.print(title, highlight=False, markup=False)
     yield lambda what: None
 
 
@@ -211,7 +212,7 @@ def _show_fit(console: Console, plan: Plan) -> None:
     places = ["cards", "memory", "disk"] if fit.machine.cards else ["memory", "disk"]
     for part in dict.fromkeys(home.part for home in fit.homes):
         found = {home.place: home.bytes for home in fit.homes if home.part == part}
-        table.add_row(part, *(size(found[place]) if place in found else "" for place in places))  # type: ignore[index]
+        table.add_row(part, *(size(found[place]) if place in found else "" for place in places))
     table.add_section()
     table.add_row("free", *(size(fit.free.get(place, 0)) for place in places))  # type: ignore[call-overload]
     console.print(table)

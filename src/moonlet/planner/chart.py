@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT = 640, 320
-_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 20, 14, 52
+WIDTH, HEIGHT = 480, 280
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 18, 14, 52
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,8 @@ def stacks(bars: Sequence[Stack], unit: str) -> str:
     most = max((max(sum(a for _, a in bar.parts), bar.limit) for bar in bars), default=0.0)
     if most <= 0:
         return _empty("nothing to show")
-    left, row, top = 92, 46, 8
-    width = WIDTH - left - 150
+    left, row, top = 72, 42, 6
+    width = WIDTH - left - 128
     out = []
     for i, bar in enumerate(bars):
         y = top + i * row
@@ -104,8 +104,8 @@ def spans(rows: Sequence[tuple[str, float, float, str, str]], middle: float, uni
         return _empty("nothing to show")
     least = min(min(low, high) for _, low, high, _, _ in rows)
     most = max(max(low, high) for _, low, high, _, _ in rows)
-    pad = (most - least) * 0.18 or 1.0
-    left, row, top = 120, 30, 6
+    pad = (most - least) * 0.22 or 1.0
+    left, row, top = 96, 28, 6
     at = _scale(least - pad, most + pad, left, WIDTH - 10, False)
     out = []
     for i, (name, low, high, low_input, high_input) in enumerate(rows):

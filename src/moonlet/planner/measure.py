@@ -157,7 +157,7 @@ def _read_for(descriptor: int, whole: int, length: int, depth: int, seconds: flo
     def work(i: int) -> None:
         buffer = mmap.mmap(-1, length)  # aligned to a page, as direct reads need
         random = np.random.default_rng(i)
-        while time.perf_counter() < end:
+        while not done[i] or time.perf_counter() < end:
             at = int(random.integers((whole - length) // _ALIGN + 1)) * _ALIGN
             done[i] += os.preadv(descriptor, [buffer], at)
 

@@ -7,7 +7,7 @@ from html import escape
 
 from moonlet.model.anatomy import size
 
-from .chart import Line, Stack, lines, spans, stacks
+from .chart import Line, Stack, lines, short, spans, stacks
 from .money import ENVELOPE_FLAW, envelope_payback
 from .plan import BATCHES, TEAMS, Plan
 from .simulate import Result
@@ -47,7 +47,7 @@ def html(plan: Plan, others: Sequence[Plan] = (), day: Result | None = None) -> 
     name = escape(plan.fit.subject.name)
     parts = [_fit(plan)]
     if plan.speed:
-        parts += [_speed(plan), _cost(plan), _payback(plan), _per_million(plan), _sensitivity(plan)]
+        parts += [_speed(plan), _cost(plan), _payback(plan, others), _per_million(plan), _sensitivity(plan)]
     if day:
         parts.append(_day(plan, day))
     if others:
@@ -139,19 +139,24 @@ def _cost(plan: Plan) -> str:
         + _table(["and what is not paid at once", ""], [*full, ["full cost", str(owned.full)]], True)
         + _table(["the same elsewhere, a year", ""], rented)
         + f'<p class="soft">{escape(boxes)}, {owned.price}; {owned.kwh:,.0f} kWh a year; '
-        f"the machine is {plan.load:.1%} busy in working hours. Three numbers, never added up.</p>"
+        f"{plan.load / plan.boxes:.1%} busy in working hours. Three numbers, never added up.</p>"
     )
     return _section("What it costs", body)
 
 
-def _payback(plan: Plan) -> str:
+def _payback(plan: Plan, others: Sequence[Plan]) -> str:
     points = [(float(n), plan.payback_at(n)) for n in TEAMS]
-    known = [(n, float(years)) for n, years in points if years is not None and years <= 100]
     told = f"Price over cash saved a year, against the cheaper of: {', '.join(plan.rented)}."
     never = [f"{n:.0f}" for n, years in points if years is None or years > 100]
     if never:
         told += f" Never (or after more than 100 years) for {', '.join(never)} developers."
-    chart = lines([Line("payback", known)], "developers", "years until it is paid back", log_y=True)
+    series = []
+    for each in [plan, *others][:6]:
+        years_at = [(float(n), each.payback_at(n)) for n in TEAMS]
+        known = [(n, float(years)) for n, years in years_at if years is not None and years <= 100]
+        if known:
+            series.append(Line(each.fit.machine.name, known))
+    chart = lines(series, "developers", "years until it is paid back", log_y=True)
     return _section("Payback", chart + f'<p class="soft">{escape(told)}</p>')
 
 
@@ -174,7 +179,10 @@ def _sensitivity(plan: Plan) -> str:
     if plan.owned is None or plan.band is None:
         return ""
     middle = float(plan.saved(plan.base))
-    rows = [(s.name, float(s.low), float(s.high), s.low_input, s.high_input) for s in plan.swings]
+    rows = [
+        (s.name.replace("_", " "), float(s.low), float(s.high), short(float(s.low_input)), short(float(s.high_input)))
+        for s in plan.swings
+    ]
     band = plan.band
     told = (
         f"All of them at once, 1,000 draws: from {band.low:,.0f} to {band.high:,.0f} (eight of ten), half below "

@@ -15,6 +15,7 @@ from .rates import MeasuredRates, Rates, Roofline
 from .routing import Popularity, zipf
 
 STEP_TOKENS = 512  # of a prompt that are computed at once, as EngineOptions.step_tokens
+STREAM_STEP_TOKENS = 4096  # when experts come from disk: each is read once a step
 CARD_STEP_TOKENS = 8192  # engines for cards take larger chunks
 
 
@@ -148,7 +149,9 @@ class Speed:
         return _rate(values)
 
     def _prompt_s(self, tokens: int, before: int, mood: int) -> float:
-        chunk = CARD_STEP_TOKENS if self.fit.dense_place == "cards" else STEP_TOKENS
+        chunk = STREAM_STEP_TOKENS if self.fit.streams else STEP_TOKENS
+        if self.fit.dense_place == "cards" and not self.fit.streams:
+            chunk = CARD_STEP_TOKENS
         total, done = 0.0, 0
         whole, rest = divmod(tokens, chunk)
         for count, size in ((whole, chunk), (1 if rest else 0, rest)):
