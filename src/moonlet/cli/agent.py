@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.text import Text as Line
 
 from moonlet.agent import Agent, CallResult, CallStarted, Ended, Event, Limits, Notice, Price, Ruling
-from moonlet.agent.approval import Approvals, Mode
+from moonlet.agent.approval import Approvals
 from moonlet.agent.record import Past, Record
 from moonlet.agent.results import TRUST_NOTE
 from moonlet.chat.messages import Message, to_openai
