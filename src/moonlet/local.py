@@ -302,8 +302,15 @@ class Local:
             decode_s=stats.decode_s,
             decode_tokens=max(stats.output_tokens - 1, 0),
             experts=use if seen.size else None,
+<<<<<<< HEAD
             queue_s=stats.queue_s,
             thinking_tokens=thinking_tokens,
+=======
+            expert_hits=stats.reads.hits,
+            expert_misses=stats.reads.misses,
+            read_bytes=round(stats.reads.read_bytes),
+            read_wait_s=stats.reads.wait_s,
+>>>>>>> e41d45e (--memory and --also; what streaming came to, per reply; docs, a bench, and make check-native)
         )
 
 

@@ -88,8 +88,8 @@ def _too_little(dense: int, cache: int, workspace: int, experts: int, allowed: i
     whose = "are allowed" if stated else "are free here"
     return (
         f"this model needs at least {told(need)} of memory (dense weights {told(dense)}, cache {told(cache)}, "
-        f"workspace {told(workspace)}, a few experts {told(experts)}), but {told(max(allowed, 0))} {whose}: allow more with "
-        "--memory, keep fewer tokens with --cache-tokens, or convert it with --dense int8 or int4"
+        f"workspace {told(workspace)}, a few experts {told(experts)}), but {told(max(allowed, 0))} {whose}: "
+        "allow more with --memory, keep fewer tokens with --cache-tokens, or convert it with --dense int8 or int4"
     )
 
 
