@@ -1,167 +1,244 @@
-"""A team on one server: 64 streaming clients with 8 keys for 10 minutes, some of which leave in the middle.
+"""Coding agents as people run them, through a tool loop against our server with prepared replies, offline.
 
-    python -m bench.clients [MODEL] [--minutes 10] [--clients 64]
+    npm install --prefix /tmp/agents @anthropic-ai/claude-code @openai/codex @moonshot-ai/kimi-code opencode-ai
+    python -m bench.clients /tmp/agents [--record tests/data/clients] [--node FOLDER_OF_NODE_22] [--only codex]
 
-Says whether every request was answered, whether memory stayed flat (2 %), whether the keys got shares by their weights
-(10 %), and whether what was left is freed. Exit code 1 if one of them does not hold. MODEL: the small one by default.
+Each is asked to read a file and say what is in it. The prepared model asks for the client's own reading tool and then
+repeats what the tool returned, so the answer can be right only if the loop went round. `--record` keeps the requests
+for the tests, without their words: every text longer than a name is replaced by its length.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
-import random
-import statistics
+import re
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections import Counter
-from contextlib import closing
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
+from typing import Any
 
-import httpx
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Message as Part
 
-from moonlet.ledger import keys, report
-from moonlet.ledger.database import Database, open_database
+from moonlet.chat.messages import Message, ToolCall, ToolSpec
+from moonlet.llm.scripted import Scripted
+from moonlet.server.app import create_app
 
-WEIGHTS = (2.0, 2.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5)  # of the keys
-LEAVES = 0.1  # of the requests, by a client that has read enough
-SAMPLE_S = 2.0
-WORDS = "the weather in Oslo tomorrow and what is on the calendar of Ann after lunch on Friday".split()  # noqa: SIM905
-
-
-@dataclass(slots=True)
-class Seen:
-    """What the clients and the watch saw."""
-
-    answered: Counter[str] = field(default_factory=Counter)  # whole streams, by key
-    left: Counter[str] = field(default_factory=Counter)
-    errors: list[str] = field(default_factory=list)
-    first_s: list[float] = field(default_factory=list)
-    resident: list[tuple[float, int]] = field(default_factory=list)  # time, bytes
+QUESTION = "Read notes.txt and tell me the launch code."
+NOTES = "The launch code is 4417.\n"
+MODEL = "scripted"
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="bench.clients")
-    parser.add_argument("model", nargs="?", default="nano")
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--clients", type=int, default=64)
+@dataclass(frozen=True, slots=True)
+class Client:
+    """How a client is started: its command, its variables, the files that it wants in its home."""
+
+    command: Callable[[Path, str], list[str]]  # of the folder of packages and the server's URL
+    environment: Callable[[str], Mapping[str, str]] = lambda url: {}
+    files: Callable[[str], Mapping[str, str]] = lambda url: {}
+
+
+def _codex(packages: Path, url: str) -> list[str]:
+    provider = f'{{name="moonlet",base_url="{url}/v1",env_key="MOONLET_API_KEY",wire_api="responses"}}'
+    settings = ["-c", "model_provider=moonlet", "-c", f"model_providers.moonlet={provider}"]
+    # Its own sandbox does not work in a home that is under /tmp, where this one is.
+    settings += ["--sandbox", "danger-full-access", "--skip-git-repo-check"]
+    return [_bin(packages, "codex"), "exec", *settings, "-m", MODEL, QUESTION]
+
+
+def _claude(packages: Path, url: str) -> list[str]:
+    binary = next((packages / "node_modules/@anthropic-ai").glob("claude-code-*/claude"), None)
+    return [str(binary or _bin(packages, "claude")), "-p", QUESTION, "--allowedTools", "Read"]
+
+
+def _opencode(packages: Path, url: str) -> list[str]:
+    binary = packages / "node_modules/opencode-linux-x64/bin/opencode"
+    return [str(binary if binary.exists() else _bin(packages, "opencode")), "run", "-m", f"moonlet/{MODEL}", QUESTION]
+
+
+def _bin(packages: Path, name: str) -> str:
+    return str(packages / "node_modules/.bin" / name)
+
+
+def _opencode_config(url: str) -> Mapping[str, str]:
+    options = {"baseURL": f"{url}/v1", "apiKey": "anything"}
+    provider = {"npm": "@ai-sdk/openai-compatible", "name": "moonlet", "options": options, "models": {MODEL: {}}}
+    return {".config/opencode/opencode.json": json.dumps({"provider": {"moonlet": provider}})}
+
+
+def _kimi_config(url: str) -> Mapping[str, str]:
+    return {
+        ".kimi-code/config.toml": f"""default_model = "{MODEL}"
+telemetry = false
+[providers.moonlet]
+type = "openai"
+base_url = "{url}/v1"
+api_key = "anything"
+[models.{MODEL}]
+provider = "moonlet"
+model = "{MODEL}"
+max_context_size = 32768
+capabilities = ["thinking", "tool_use"]
+"""
+    }
+
+
+CLIENTS = {
+    "claude-code": Client(
+        _claude,
+        lambda url: {
+            "ANTHROPIC_BASE_URL": url,
+            "ANTHROPIC_AUTH_TOKEN": "anything",
+            "ANTHROPIC_MODEL": MODEL,
+            "ANTHROPIC_DEFAULT_HAIKU_MODEL": MODEL,
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        },
+    ),
+    "codex": Client(_codex, lambda url: {"MOONLET_API_KEY": "anything"}),
+    "opencode": Client(_opencode, lambda url: {"OPENCODE_DISABLE_MODELS_FETCH": "1"}, _opencode_config),
+    "kimi-code": Client(lambda packages, url: [_bin(packages, "kimi"), "-p", QUESTION], files=_kimi_config),
+}
+
+
+def answer(messages: Sequence[Message], tools: Sequence[ToolSpec]) -> Message | str:
+    """Asks for the file by whichever tool reads it, then says what came back."""
+    last = messages[-1]
+    if last.role == "tool":
+        found = re.search(r"launch code is (\d+)", last.content)
+        return f"The launch code is {found[1]}." if found else f"I could not read it: {last.content[:200]}"
+    for tool in tools:
+        given = reading_call(tool)
+        if given is not None and "launch code" in " ".join(message.content for message in messages):
+            return Message("assistant", "I read it.", calls=(ToolCall("functions.x:0", tool.name, json.dumps(given)),))
+    return "A title"
+
+
+def reading_call(tool: ToolSpec) -> dict[str, Any] | None:
+    """The arguments with which a tool reads the notes, if it is one that can."""
+    properties = tool.parameters.get("properties", {})
+    if tool.name in ("Read", "read", "ReadFile"):
+        key = next(key for key in properties if "path" in key.lower())
+        return {key: str(Path(os.environ["MOONLET_CLIENT_WORK"]) / "notes.txt")}
+    if tool.name == "exec_command":
+        return {"cmd": "cat notes.txt"}
+    return None
+
+
+class _Recorder:
+    """Keeps the bodies that are posted."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.bodies: list[tuple[str, dict[str, Any]]] = []
+        self.statuses: list[tuple[str, int]] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        heard = bytearray()
+
+        async def listen() -> Part:
+            part = await receive()
+            heard.extend(part.get("body", b""))
+            if part["type"] == "http.request" and not part.get("more_body") and heard:
+                self.bodies.append((scope["path"], json.loads(heard)))
+            return part
+
+        async def tell(part: Part) -> None:
+            if part["type"] == "http.response.start":
+                self.statuses.append((scope["path"], part["status"]))
+            await send(part)
+
+        await self._app(scope, listen, tell)
+
+
+def run(name: str, packages: Path, node: str) -> list[tuple[str, dict[str, Any]]]:
+    """One client's loop. Returns what it posted; raises if it did not find the answer."""
+    recorder = _Recorder(create_app(Scripted(repeat(answer), name=MODEL, piece=7)))
+    with tempfile.TemporaryDirectory() as folder, serving(recorder) as url:
+        home, work = Path(folder, "home"), Path(folder, "work")
+        work.mkdir()
+        (work / "notes.txt").write_text(NOTES)
+        os.environ["MOONLET_CLIENT_WORK"] = str(work)
+        client = CLIENTS[name]
+        for path, text in client.files(url).items():
+            (home / path).parent.mkdir(parents=True, exist_ok=True)
+            (home / path).write_text(text)
+        home.mkdir(exist_ok=True)
+        environment = {"HOME": str(home), "PATH": f"{node}:/usr/bin:/bin", "TERM": "dumb", "IS_SANDBOX": "1"}
+        environment |= client.environment(url)
+        done = subprocess.run(
+            client.command(packages, url), cwd=work, env=environment, stdin=subprocess.DEVNULL, text=True,
+            capture_output=True, timeout=180,
+        )  # fmt: skip
+    if "4417" not in done.stdout:
+        told = f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}\n{recorder.statuses}"
+        raise SystemExit(f"{name} did not find the answer:\n{told}")
+    print(f"{name}: {len(recorder.bodies)} requests, {recorder.statuses}", flush=True)
+    return recorder.bodies
+
+
+@contextmanager
+def serving(app: ASGIApp) -> Iterator[str]:
+    """The URL of a server with this application."""
+    bound = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+# A text of these fields is a name or a choice of the protocol, not somebody's words.
+_STRUCTURE = {"type", "role", "name", "model", "enum", "const", "required", "format", "pattern", "$schema", "status",
+              "id", "call_id", "tool_use_id", "tool_call_id", "namespace", "tool_choice", "arguments", "summary",
+              "effort", "$ref", "include"}  # fmt: skip
+
+
+def reduced(value: Any, key: str = "") -> Any:
+    """A body without its words: `<N characters>` in the place of each text of any length."""
+    if isinstance(value, dict):
+        return {name: reduced(inner, name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [reduced(inner, key) for inner in value]
+    if not isinstance(value, str):
+        return value
+    if key in _STRUCTURE and len(value) < 200:
+        return re.sub(r"/tmp/\w+/work/", "/home/me/", value)
+    if QUESTION in value or NOTES.strip() in value:  # ours
+        return QUESTION if QUESTION in value else NOTES
+    if key in ("text", "content", "description", "instructions", "title") or len(value) > 20:
+        return f"<{len(value)} characters>"
+    return value
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("packages", type=Path)
+    parser.add_argument("--record", type=Path)
+    parser.add_argument("--node", default="/usr/bin")
+    parser.add_argument("--only")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as home, closing(open_database(Path(home) / "ledger.sqlite")) as database:
-        secrets = {f"key{i}": keys.add(database, f"key{i}", weight=w)[1] for i, w in enumerate(WEIGHTS)}
-        env = {**os.environ, "MOONLET_HOME": home, "MOONLET_LEDGER": database.name}
-        command = [sys.executable, "-m", "moonlet", "serve", asked.model, "--port", "0", "--require-key"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as server:
-            assert server.stdout is not None
-            try:
-                line = server.stdout.readline()
-                name, url = line.split(" answers at ")[0], line.split(" answers at ")[1].split()[0]
-                began = time.time()
-                seen = asyncio.run(_load(url, name, secrets, asked.clients, asked.minutes * 60, server.pid))
-                holds = _report(seen, database, began, asked.minutes * 60)
-            finally:
-                server.terminate()
-    return 0 if holds else 1
-
-
-async def _load(url: str, name: str, secrets: dict[str, str], clients: int, seconds: float, pid: int) -> Seen:
-    seen, until = Seen(), time.monotonic() + seconds
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=clients)
-    async with httpx.AsyncClient(base_url=url, timeout=600, limits=limits) as http, asyncio.TaskGroup() as group:
-        group.create_task(_watch(seen, pid, until))
-        for number in range(clients):
-            key = f"key{number % len(secrets)}"
-            group.create_task(_client(seen, http, name, key, secrets[key], until, random.Random(number)))
-    return seen
-
-
-async def _client(
-    seen: Seen, http: httpx.AsyncClient, name: str, key: str, secret: str, until: float, chance: random.Random
-) -> None:
-    headers = {"Authorization": f"Bearer {secret}"}
-    while time.monotonic() < until:
-        prompt = " ".join(chance.choices(WORDS, k=chance.choice((5, 20, 100, 400))))
-        body = {"model": name, "messages": [{"role": "user", "content": prompt}], "temperature": 1, "stream": True}
-        body |= {"max_tokens": chance.choice((20, 60, 200)), "seed": chance.randrange(1 << 30)}
-        enough = chance.randrange(1, 10) if chance.random() < LEAVES else None
-        try:
-            await _one(seen, http, key, headers, body, enough)
-        except (httpx.HTTPError, ValueError, KeyError) as error:
-            seen.errors.append(f"{type(error).__name__}: {error}")
-
-
-async def _one(
-    seen: Seen, http: httpx.AsyncClient, key: str, headers: dict[str, str], body: dict[str, object], enough: int | None
-) -> None:
-    began, chunks, whole = time.monotonic(), 0, False
-    async with http.stream("POST", "/chat/completions", json=body, headers=headers) as answer:
-        if answer.status_code != 200:
-            raise ValueError(f"{answer.status_code} {(await answer.aread())[:200]!r}")
-        async for line in answer.aiter_lines():
-            if line.startswith("data: {"):
-                chunk = json.loads(line[6:])
-                if "error" in chunk:
-                    raise ValueError(chunk["error"]["message"])
-                chunks += 1
-                if chunks == 2:  # the first one only names the role
-                    seen.first_s.append(time.monotonic() - began)
-            whole = whole or line == "data: [DONE]"
-            if enough is not None and chunks > enough:
-                seen.left[key] += 1
-                return
-    if not whole:
-        raise ValueError("a stream without its end")
-    seen.answered[key] += 1
-
-
-async def _watch(seen: Seen, pid: int, until: float) -> None:
-    page = os.sysconf("SC_PAGE_SIZE")
-    while time.monotonic() < until:
-        resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * page
-        seen.resident.append((time.monotonic(), resident))
-        await asyncio.sleep(SAMPLE_S)
-
-
-def _report(seen: Seen, database: Database, began: float, seconds: float) -> bool:
-    time.sleep(2)  # what was left ends within a step
-    lines = report.sums(database, "key")
-    states = {state: sum(getattr(line, state) for line in lines) for state in ("done", "cancelled", "error", "running")}
-    print(f"{seconds / 60:g} minutes, {states}, {len(seen.errors)} errors at the clients: {seen.errors[:3]}")
-    print(f"first token: median {statistics.median(seen.first_s):.2f} s, worst {max(seen.first_s):.2f} s")
-    flat = _flat(seen.resident)
-    fair = _fair(database, began, seconds)
-    freed = states["running"] == 0 and states["cancelled"] > 0
-    told = {"no error": not seen.errors and not states["error"], "memory flat": flat, "fair": fair, "freed": freed}
-    print(" · ".join(f"{name}: {'holds' if holds else 'DOES NOT HOLD'}" for name, holds in told.items()))
-    return all(told.values())
-
-
-def _flat(resident: list[tuple[float, int]]) -> bool:
-    """The last sixth against the second: caches fill in the first."""
-    sixth = max(len(resident) // 6, 1)
-    early, late = (
-        statistics.median(size for _, size in part) for part in (resident[sixth : 2 * sixth], resident[-sixth:])
-    )
-    print(f"memory: {early / 1e6:,.0f} MB, at the end {late / 1e6:,.0f} MB ({late / early - 1:+.1%})")
-    return late <= early * 1.02
-
-
-def _fair(database: Database, began: float, seconds: float) -> bool:
-    """Tokens computed for each key while all of them had requests waiting, against its weight."""
-    got: Counter[str] = Counter()
-    for row in report.rows(database, began, began + seconds * 0.95):
-        got[row["key_name"]] += (row["prompt_tokens"] or 0) - (row["cached_tokens"] or 0) + (row["output_tokens"] or 0)
-    whole, weights = sum(got.values()), sum(WEIGHTS)
-    worst = 0.0
-    for number, weight in enumerate(WEIGHTS):
-        share, due = got[f"key{number}"] / whole, weight / weights
-        worst = max(worst, abs(share / due - 1))
-        print(f"  key{number}: weight {weight:g}, {share:.1%} of the tokens, {due:.1%} due")
-    return worst <= 0.1
+    for name in [asked.only] if asked.only else CLIENTS:
+        bodies = run(name, asked.packages.resolve(), asked.node)
+        if asked.record:
+            asked.record.mkdir(parents=True, exist_ok=True)
+            kept = [{"path": path, "body": reduced(body)} for path, body in bodies]
+            (asked.record / f"{name}.json").write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

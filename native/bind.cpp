@@ -357,6 +357,19 @@ void step(Loaded& self, const Array<const int32_t, 1>& ids, const Array<const in
   model.step(batch, logits.data(), trace);
 }
 
+// Pages of the cache out of it, or into it: bytes (pages, page_bytes).
+void copy_pages(Loaded& self, const Array<const int32_t, 1>& pages, const Array<uint8_t, 2>& bytes, bool into) {
+  Model& model = *self.model;
+  require(bytes.shape(0) >= pages.shape(0) && (int64_t)bytes.shape(1) == model.page_bytes(), "pages have another size");
+  for (size_t i = 0; i < pages.shape(0); i++)
+    require(pages.data()[i] >= 0 && pages.data()[i] < model.limits().pages, "a page is outside the cache");
+  nb::gil_scoped_release free;
+  for (size_t i = 0; i < pages.shape(0); i++) {
+    uint8_t* at = bytes.data() + (int64_t)i * model.page_bytes();
+    into ? model.import_page(pages.data()[i], at) : model.export_page(pages.data()[i], at);
+  }
+}
+
 }  // namespace
 }  // namespace moonlet
 
@@ -436,6 +449,8 @@ NB_MODULE(_native, m) {
   nb::class_<Loaded>(m, "Model")
       .def("step", &step, "ids"_a, "positions"_a, "sequences"_a, "pages"_a, "want"_a, "logits"_a,
            "chosen"_a = nb::none())
+      .def("copy_pages", &copy_pages, "pages"_a, "bytes"_a, "into"_a)
+      .def_prop_ro("page_bytes", [](const Loaded& self) { return self.model->page_bytes(); })
       .def_prop_ro("threads", [](const Loaded& self) { return self.model->threads(); })
       .def_prop_ro("cache_bytes", [](const Loaded& self) { return self.model->cache_bytes(); })
       .def_prop_ro("workspace_bytes", [](const Loaded& self) { return self.model->workspace_bytes(); });

@@ -148,6 +148,18 @@ void* Model::cache_row(int layer, int token) const {
   return (uint8_t*)cache_ + row * cache_width_ * (limits_.exact ? 4 : 2);
 }
 
+void Model::export_page(int page, uint8_t* to) const {
+  const int64_t bytes = page_bytes() / shape_.layers;
+  for (int64_t layer = 0; layer < shape_.layers; layer++)
+    memcpy(to + layer * bytes, (const uint8_t*)cache_ + (layer * limits_.pages + page) * bytes, (size_t)bytes);
+}
+
+void Model::import_page(int page, const uint8_t* from) {
+  const int64_t bytes = page_bytes() / shape_.layers;
+  for (int64_t layer = 0; layer < shape_.layers; layer++)
+    memcpy((uint8_t*)cache_ + (layer * limits_.pages + page) * bytes, from + layer * bytes, (size_t)bytes);
+}
+
 void Model::step(const Batch& batch, float* logits, int32_t* chosen) {
   assert(batch.T <= limits_.tokens && batch.rows <= limits_.rows);
   batch_ = batch, logits_ = logits, chosen_out_ = chosen;

@@ -76,6 +76,11 @@ class Model {
   // chosen[sparse layers, T, K]. Tokens of one sequence must come in order of position, after all earlier ones.
   void step(const Batch& batch, float* logits, int32_t* chosen);
 
+  // A page of every layer, copied out of the cache or into it; safe beside a step that does not use the page.
+  int64_t page_bytes() const { return cache_bytes_ / limits_.pages; }
+  void export_page(int page, uint8_t* to) const;
+  void import_page(int page, const uint8_t* from);
+
   int64_t cache_bytes() const { return cache_bytes_; }
   int64_t workspace_bytes() const { return workspace_bytes_; }
   int threads() const { return pool_.size(); }

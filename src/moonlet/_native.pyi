@@ -39,6 +39,7 @@ class Shape:
     inverse_frequencies: list[float]
 
 class Model:
+    def copy_pages(self, pages: NDArray[np.int32], bytes: NDArray[np.uint8], into: bool) -> None: ...
     def step(
         self,
         ids: NDArray[np.int32],
@@ -51,6 +52,8 @@ class Model:
     ) -> None: ...
     @property
     def threads(self) -> int: ...
+    @property
+    def page_bytes(self) -> int: ...
     @property
     def cache_bytes(self) -> int: ...
     @property

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moonlet.chat.constrain import CallConstraint, ChoiceError, SchemaError
-from moonlet.chat.messages import Message, ToolSpec
+from moonlet.chat.messages import Message, Text, ToolSpec
 from moonlet.chat.parser import Parser
 from moonlet.chat.template import (
     Family,
@@ -260,8 +260,9 @@ class Local:
                 speaking = parser.speaking
                 thought += parser.thinking
                 events = parser.feed([token.id])
-                # A token that the grammar forced was not drawn, so it was certain.
-                if options.logprobs and speaking and parser.speaking and not self.tokenizer.is_special(token.id):
+                # A token that the grammar forced was not drawn, so it was certain. A mark is no part of the text.
+                shown = not self.tokenizer.is_special(token.id) or any(isinstance(event, Text) for event in events)
+                if options.logprobs and shown and speaking and parser.speaking:
                     yield Scored((self._scored(token),))
                 yield from events
             yield from parser.finish()

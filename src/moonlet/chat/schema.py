@@ -105,6 +105,8 @@ def _name_properties(schema: dict[str, Any]) -> None:
         values = rest.get("enum", [rest["const"]] if "const" in rest else None)
         if len(rest) == 1 and isinstance(values, list) and all(isinstance(value, str) for value in values):
             pattern = f"^({'|'.join(re.escape(value) for value in values)})$"
+        elif rest.keys() <= {"minLength", "maxLength"} and all(isinstance(value, int) for value in rest.values()):
+            pattern = f"^.{{{rest.get('minLength', 0)},{rest.get('maxLength', '')}}}$"
         if isinstance(pattern, str):
             del schema["propertyNames"]
             schema["patternProperties"] = {pattern: schema.get("additionalProperties", True)}

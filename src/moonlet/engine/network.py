@@ -11,7 +11,7 @@ from moonlet import _native
 from moonlet.model.config import ModelConfig
 from moonlet.model.folder import ModelFolder
 
-from .scheduler import Work
+from .batch import Batch
 
 
 class Network:
@@ -53,24 +53,23 @@ class Network:
     def threads(self) -> int:
         return int(self._native.threads)
 
-    def step(self, batch: list[Work]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-        """Logits (rows, V) after the last token of each work that completes, and the experts chosen.
+    @property
+    def page_bytes(self) -> int:
+        return int(self._native.page_bytes)
 
-        The logits are overwritten by the next step; chosen: (sparse layers, T, K).
+    def copy_pages(self, pages: NDArray[np.int32], bytes: NDArray[np.uint8], into: bool) -> None:
+        """Pages of the cache to (pages, page_bytes) bytes, or back; safe beside a step that does not use them."""
+        self._native.copy_pages(pages, bytes, into)
+
+    def step(self, batch: Batch) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """Logits (rows, V) of the tokens that want them, in order, and the experts chosen.
+
+        Both are overwritten by the next step; chosen: (sparse layers, T, K).
         """
-        ids = [id for w in batch for id in w.sequence.ids[w.sequence.computed : w.sequence.computed + w.count]]
-        starts = [w.sequence.computed for w in batch]
-        counts = [w.count for w in batch]
-        ends = np.cumsum(counts)
-        positions = np.concatenate([np.arange(s, s + c, dtype=np.int32) for s, c in zip(starts, counts)])
-        sequences = np.repeat(np.arange(len(batch), dtype=np.int32), counts)
-        pages = np.zeros((len(batch), max(len(w.sequence.pages) for w in batch)), np.int32)
-        for row, work in zip(pages, batch):
-            row[: len(work.sequence.pages)] = work.sequence.pages
-        want = np.asarray([end - 1 for end, w in zip(ends, batch) if w.completes], np.int32)
-        chosen = np.empty((self.config.sparse_layers, len(ids), self.config.experts_per_token), np.int32)
-        self._native.step(np.asarray(ids, np.int32), positions, sequences, pages, want, self._logits, chosen)
-        return self._logits[: len(want), : self.config.vocab], chosen
+        count, chosen = batch.tokens, batch.chosen()
+        ids, positions, sequences = batch.ids[:count], batch.positions[:count], batch.sequences[:count]
+        self._native.step(ids, positions, sequences, batch.pages, batch.want[: batch.rows], self._logits, chosen)
+        return self._logits[: batch.rows, : self.config.vocab], chosen
 
     def all_logits(self, ids: Ids[int], pages: list[int]) -> NDArray[np.float32]:
         """Logits (T, V) of every position; `pages` must hold them all and are overwritten."""

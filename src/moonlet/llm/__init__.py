@@ -51,6 +51,13 @@ class BusyError(LLMError):
         self.retry_s = retry_s
 
 
+class LoadingError(LLMError):
+    """The model is on its way into memory."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is being loaded; try again in a moment")
+
+
 @dataclass(frozen=True, slots=True)
 class ReplyOptions:
     """How a reply is wanted. None leaves the choice to the model."""

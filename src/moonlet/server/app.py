@@ -61,8 +61,9 @@ def _add_models(app: FastAPI, replies: Replies) -> None:
         return {"server": "moonlet", "model": name}
 
     @app.get("/health")
-    async def health() -> dict[str, str]:
-        return {"status": "ok"}
+    async def health() -> Response:
+        ready = getattr(replies.model, "ready", True)
+        return JSONResponse({"status": "ok" if ready else "loading"}, 200 if ready else 503)
 
     @app.get("/v1/models")
     async def models(request: Request) -> dict[str, Any]:
