@@ -32,12 +32,13 @@ from moonlet.chat.template import (
     thinks,
 )
 from moonlet.chat.tokenizer import Tokenizer, read_tokenizer_config
-from moonlet.engine.engine import Engine, EngineError, EngineOptions
+from moonlet.engine.engine import Engine, EngineError, EngineOptions, QueueFullError, Terms
 from moonlet.engine.sampler import Sampling, Token
 from moonlet.engine.sequence import Reply, Stats
 from moonlet.llm import (
     PLAIN,
     Assembly,
+    BusyError,
     Done,
     Event,
     ExpertUse,
@@ -194,7 +195,9 @@ class Local:
                     raise RefusedError(f"{what} that is asked for needs at least {least} tokens, {limit} are allowed")
             elif options.answer_schema is not None:
                 raise RefusedError(f"{self.name} cannot be held to a JSON schema: its vocabulary has no marks of calls")
-            running = self._submit(prompt, self._sampling(options, limit), constraint)
+            running = self._submit(prompt, options, limit, constraint)
+        except QueueFullError as error:
+            raise BusyError(str(error), error.retry_after_s) from None
         except (TemplateError, SchemaError, ChoiceError, EngineError, ValueError) as error:
             raise RefusedError(str(error)) from None
         # Marks spelled in ordinary pieces count only where the vocabulary has no tokens for them.
@@ -208,7 +211,9 @@ class Local:
             ids = self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
             # A reply cannot come after nothing: what comes first of all comes after the mark of a beginning.
             ids = ids or [id for id in [self.tokenizer.special("[BOS]")] if id is not None]
-            running = self._submit(ids, self._sampling(options, self._limit(ids, options)), None)
+            running = self._submit(ids, options, self._limit(ids, options), None)
+        except QueueFullError as error:
+            raise BusyError(str(error), error.retry_after_s) from None
         except (EngineError, ValueError) as error:
             raise RefusedError(str(error)) from None
         parser = Parser(self.tokenizer, "moonlet", spelled=False)
@@ -221,8 +226,11 @@ class Local:
         except TemplateError as error:
             raise RefusedError(str(error)) from None
 
-    def _submit(self, prompt: Sequence[int], sampling: Sampling, constraint: CallConstraint | None) -> Reply:
-        return self.engine.submit(prompt, sampling, constraint)
+    def _submit(
+        self, prompt: Sequence[int], options: ReplyOptions, limit: int, constraint: CallConstraint | None
+    ) -> Reply:
+        terms = Terms(options.owner, options.weight, options.priority)
+        return self.engine.submit(prompt, self._sampling(options, limit), constraint, terms)
 
     def _limit(self, prompt: Sequence[int], options: ReplyOptions) -> int:
         """Tokens that a reply to this prompt may have. Raises TooLongError."""
