@@ -21,7 +21,7 @@ from moonlet.model.layout import DENSE_FILE
 
 from .batch import Batch, Work
 from .cache import PageCache
-from .drafter import LONGEST, Drafting, Guesser, PromptLookup
+from .drafter import LONGEST, Drafting, Guesser, PromptLookup, drafters
 from .memory import share_out
 from .network import Network
 from .pace import Pace, bytes_read
@@ -144,7 +144,7 @@ class Engine:
         if sampling.max_tokens > room:
             sampling = replace(sampling, max_tokens=room)
         self._check_queue(terms.owner)
-        guesser = Guesser([make(prompt) for make in self._drafting]) if self._drafting else None
+        guesser = Guesser(drafters(prompt, constraint, self._drafting)) if self._drafting else None
         sequence = Sequence(prompt, sampling, constraint, self.config.vocab, guesser, terms)
         self._send(sequence)
         return sequence.reply
