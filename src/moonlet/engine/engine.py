@@ -27,11 +27,11 @@ from .network import Network
 from .pace import Pace, bytes_read
 from .sampler import Constraint, Sampling
 from .scheduler import Scheduler
-from .sequence import DeadlineError, EngineError, Finish, QueueFullError, Reads, Reply, Sequence, Terms
+from .sequence import DeadlineError, EngineError, Finish, QueueFullError, Reads, Reply, Sequence, Terms, Trace
 from .shelf import Shelf
 from .spill import open_spill
 
-__all__ = ["DeadlineError", "Engine", "EngineError", "EngineOptions", "QueueFullError", "Terms"]
+__all__ = ["DeadlineError", "Engine", "EngineError", "EngineOptions", "QueueFullError", "Terms", "Trace"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +128,11 @@ class Engine:
         sampling: Sampling = Sampling(),
         constraint: Constraint | None = None,
         terms: Terms = Terms(),
+        trace: Trace | None = None,
     ) -> Reply:
         """Queues a reply to the whole `prompt`; what of it is already in the cache is not computed again.
 
+        `trace` hears, on the engine's thread, which experts every token went to that was computed and kept.
         EngineError if it does not fit or an id is outside the vocabulary; QueueFullError.
         """
         if not prompt:
@@ -145,7 +147,7 @@ class Engine:
             sampling = replace(sampling, max_tokens=room)
         self._check_queue(terms.owner)
         guesser = Guesser(drafters(prompt, constraint, self._drafting)) if self._drafting else None
-        sequence = Sequence(prompt, sampling, constraint, self.config.vocab, guesser, terms)
+        sequence = Sequence(prompt, sampling, constraint, self.config.vocab, guesser, terms, trace)
         self._send(sequence)
         return sequence.reply
 
@@ -203,6 +205,8 @@ class Engine:
                 sequence.computed += work.count
             if work.completes:
                 at += work.tokens - work.count + 1
+            if sequence.trace:
+                sequence.trace(start, chosen[:, work.start : work.start + sequence.computed - start].copy())
             if sequence.computed > sequence.prompt_length:
                 _note_experts(work, start, chosen, self.config.experts)
             sequence.announce()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Ids
 from dataclasses import dataclass, field, fields
 from typing import Literal
@@ -18,6 +18,7 @@ from .sampler import Constraint, Sampler, Sampling, Token, only_one
 
 Finish = Literal["stop", "length", "cancelled", "error"]
 Priority = Literal["interactive", "batch"]
+Trace = Callable[[int, NDArray[np.int32]], None]  # position of the first token, experts chosen (sparse layers, T, K)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,7 @@ class Sequence:
         vocab: int,
         guesser: Guesser | None = None,
         terms: Terms = Terms(),
+        trace: Trace | None = None,
     ) -> None:
         self.ids = list(prompt)
         self.prompt_length = len(self.ids)
@@ -159,6 +161,7 @@ class Sequence:
         self.constraint = constraint
         self.guesser = guesser
         self.terms = terms
+        self.trace = trace
         self.reply = Reply(Stats(prompt_tokens=len(self.ids)))
         self.keys: list[bytes] = []  # of its full pages, as far as they were needed
         extend_keys(self.keys, self.ids)

@@ -14,10 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moonlet.engine.engine import Engine, EngineOptions
-from moonlet.engine.network import Network
 from moonlet.engine.sampler import Sampling
-from moonlet.engine.scheduler import Work
-from moonlet.engine.sequence import Sequence as Running
 from moonlet.kernels import PAGE
 from moonlet.model.folder import ModelFolder
 
@@ -176,17 +173,10 @@ def _joules() -> float | None:
 
 def trace(folder: ModelFolder, ids: Sequence[int], written: int, threads: int = 0) -> NDArray[np.int32]:
     """Experts chosen (sparse layers, T, K) while the model reads `ids` and goes on greedily for `written` tokens."""
-    pages = -(-(len(ids) + written + 1) // PAGE)
-    network = Network(folder, tokens=max(len(ids), 1), rows=32, pages=pages, threads=threads)
-    sequence = Running(ids, Sampling(max_tokens=written + 1, temperature=0), None, folder.config.vocab)
-    sequence.pages = list(range(pages))
-    found = []
-    for _ in range(written + 1):
-        work = Work(sequence, sequence.waiting, True)
-        logits, chosen = network.step([work])
-        sequence.computed += work.count
-        found.append(chosen.copy())
-        if sequence.over:
-            break
-        sequence.advance(logits[0])
+    found: list[NDArray[np.int32]] = []
+    options = EngineOptions(cache_tokens=len(ids) + written + PAGE, threads=threads)
+    with Engine(folder, options) as engine:
+        sampling = Sampling(max_tokens=written + 1, temperature=0)
+        for _ in engine.submit(ids, sampling, trace=lambda _, chosen: found.append(chosen)):
+            pass
     return np.concatenate(found, axis=1)
