@@ -501,6 +501,8 @@ NB_MODULE(_native, m) {
       .def("open", &open_store, "heat"_a = nb::none(), "tokens"_a = 0.0)
       .def(
           "set_budget", [](Store& self, int64_t budget) { self.store->set_budget(budget); }, "budget"_a)
+      .def(
+          "adopt_budget", [](Store& self) { self.store->adopt_budget(); }, nb::call_guard<nb::gil_scoped_release>())
       .def("counters", &counters_of)
       .def("heat", &heat_of)
       .def_prop_ro("streamed", [](const Store& self) { return self.store->streamed(); })

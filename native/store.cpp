@@ -46,7 +46,10 @@ int64_t whole_pages(int64_t bytes) {
 }  // namespace
 
 ExpertStore::ExpertStore(int64_t budget, ReadCall call)
-    : budget_(budget), next_budget_(budget), call_(call ? std::move(call) : ReadCall(::pread)) {}
+    : streamed_(budget >= 0),
+      budget_(budget),
+      next_budget_(budget),
+      call_(call ? std::move(call) : ReadCall(::pread)) {}
 
 ExpertStore::~ExpertStore() {
   {
@@ -198,11 +201,15 @@ int ExpertStore::victim(bool for_guess) const {
 
 // ---- a layer's pass -------------------------------------------------------------------------------------------------
 
+void ExpertStore::adopt_budget() {
+  const int64_t budget = next_budget_;
+  if (budget == budget_) return;
+  resize(slots_for(budget));
+  budget_ = budget;
+}
+
 void ExpertStore::begin_step() {
-  if (const int64_t budget = next_budget_; budget != budget_) {
-    resize(slots_for(budget));
-    budget_ = budget;
-  }
+  adopt_budget();
   fault_.clear();
   steps_++;
   missing_ = counters_.misses != misses_before_;  // only this thread counts them

@@ -50,7 +50,7 @@ class ExpertStore {
   // earlier run and `tokens` what it returned: the hottest are read at once, while the disk has nothing else to do.
   void open(const float* heat = nullptr, double tokens = 0);
 
-  bool streamed() const { return budget_ >= 0; }
+  bool streamed() const { return streamed_; }
   int layers() const { return (int)layers_.size(); }
   int64_t experts(int layer) const { return layers_[layer].experts; }
   int64_t row_bytes(int layer) const { return layers_[layer].row_bytes; }
@@ -66,8 +66,10 @@ class ExpertStore {
 
   // ---- a step of a streamed store ----
 
-  // Slots may have become fewer or more since the last step. Forgets the last step's fault.
+  // Forgets the last step's fault.
   void begin_step();
+  // Makes as many slots as set_budget() last said; begin_step() does it too, but may be long in coming.
+  void adopt_budget();
   // A layer asks for `count` experts, which `tokens[i]` of the step's T tokens have chosen.
   void begin(int layer, const int32_t* experts, const int32_t* tokens, int count, int T);
   // What was handed out is used no more; wave() are experts that are there now, failed() those that will not come. With
@@ -150,7 +152,8 @@ class ExpertStore {
   const char* fetch(int slot, int drive, std::unique_lock<std::mutex>& lock);
   void finish(int slot, int drive, const char* why);
 
-  int64_t budget_;
+  const bool streamed_;
+  int64_t budget_;  // that there are slots for now
   std::atomic<int64_t> next_budget_;
   const ReadCall call_;
   std::vector<Layer> layers_;

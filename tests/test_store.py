@@ -246,6 +246,16 @@ def test_the_budget_is_kept_and_can_change_under_way(model: Tiny) -> None:
         said(submit(engine, [1, 2, 3]))
 
 
+def test_a_budget_is_kept_by_an_engine_that_has_nothing_to_do(model: Tiny) -> None:
+    with model.stream(60) as engine:
+        said(submit(engine, [5, 6, 7], tokens=30))
+        engine.set_budget(model.budget(5))
+        deadline = time.monotonic() + 20
+        while store(engine).slots != 5:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
 def test_less_memory_keeps_the_experts_that_are_used_most(model: Tiny) -> None:
     with model.stream(60) as engine:
         for _ in range(3):

@@ -43,21 +43,21 @@ bool same(const std::vector<float>& a, const std::vector<float>& b) {
 
 // Steps of one thread are many and quick; those of several show whether threads agree on what is where.
 void any_budget(const Tiny& tiny) {
-  const std::vector<int32_t> ids = some_ids(60, 1);
-  const std::vector<float> wanted = run(*tiny.model(tiny.store(0), 1, 60), ids, 60);
-  for (int slots : {2, 3, 4, 9, 30, 47}) {
-    auto model = tiny.model(tiny.store(slots), 1, 60);
-    for (int chunk : {60, 17, 1}) CHECK(same(run(*model, ids, chunk), wanted));
-    CHECK(same(run(*tiny.model(tiny.store(slots), 2, 60), ids, 31), wanted));
+  const std::vector<int32_t> ids = some_ids(24, 1);
+  const std::vector<float> wanted = run(*tiny.model(tiny.store(0), 1, 24), ids, 24);
+  for (int slots : {2, 3, 9, 30, 47}) {
+    auto model = tiny.model(tiny.store(slots), 1, 24);
+    for (int chunk : {24, 7, 1}) CHECK(same(run(*model, ids, chunk), wanted));
+    CHECK(same(run(*tiny.model(tiny.store(slots), 2, 24), ids, 13), wanted));
   }
-  CHECK(same(run(*tiny.model(tiny.store(9), 3, 60), ids, 31), wanted));
+  CHECK(same(run(*tiny.model(tiny.store(9), 3, 24), ids, 13), wanted));
 }
 
 void changing_budget(const Tiny& tiny) {
-  const std::vector<int32_t> ids = some_ids(40, 2);
-  const std::vector<float> wanted = run(*tiny.model(tiny.store(0), 1, 40), ids, 40);
+  const std::vector<int32_t> ids = some_ids(24, 2);
+  const std::vector<float> wanted = run(*tiny.model(tiny.store(0), 1, 24), ids, 24);
   auto store = tiny.store(20);
-  auto model = tiny.model(store, 1, 40);
+  auto model = tiny.model(store, 1, 24);
   std::atomic<bool> over{false};
   std::thread other([&] {
     std::mt19937 random(3);
@@ -70,14 +70,14 @@ void changing_budget(const Tiny& tiny) {
       usleep(300);
     }
   });
-  for (int i = 0; i < 20; i++) CHECK(same(run(*model, ids, 1 + i % 7), wanted));
+  for (int i = 0; i < 20; i++) CHECK(same(run(*model, ids, 2 + i % 7), wanted));
   over = true;
   other.join();
 }
 
 void slow_and_faulty(const Tiny& tiny) {
-  const std::vector<int32_t> ids = some_ids(60, 4);
-  const std::vector<float> wanted = run(*tiny.model(tiny.store(0), 1, 60), ids, 60);
+  const std::vector<int32_t> ids = some_ids(24, 4);
+  const std::vector<float> wanted = run(*tiny.model(tiny.store(0), 1, 24), ids, 24);
   std::atomic<int> reads{0}, every{7};
   const ReadCall call = [&](int fd, void* to, size_t bytes, off_t at) -> ssize_t {
     const int count = reads++;
@@ -85,11 +85,11 @@ void slow_and_faulty(const Tiny& tiny) {
     if (every && count % every == 0) return errno = EIO, -1;
     return pread(fd, to, bytes, at);
   };
-  auto model = tiny.model(tiny.store(12, call), 1, 60);
+  auto model = tiny.model(tiny.store(12, call), 1, 24);
   bool failed = false;
   for (int i = 0; i < 5; i++) {
-    run(*model, ids, 60);
-    failed |= !model->fault().empty() && model->failed()[59] + model->failed()[0] <= 2;
+    run(*model, ids, 24);
+    failed |= !model->fault().empty() && model->failed()[23] + model->failed()[0] <= 2;
   }
   CHECK(failed);
   every = 0;
@@ -97,9 +97,9 @@ void slow_and_faulty(const Tiny& tiny) {
   CHECK(model->fault().empty());
   // Of three drives, one in seven reads fails: another one gives the expert.
   every = 7;
-  auto thrice = tiny.model(tiny.store(12, call, 3), 1, 60);
+  auto thrice = tiny.model(tiny.store(12, call, 3), 1, 24);
   for (int i = 0; i < 5; i++) {
-    const std::vector<float> got = run(*thrice, ids, 60);
+    const std::vector<float> got = run(*thrice, ids, 24);
     CHECK(!thrice->fault().empty() || same(got, wanted));
   }
 }

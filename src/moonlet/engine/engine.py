@@ -215,11 +215,17 @@ class Engine:
         return True
 
     def set_budget(self, bytes: int) -> None:
-        """Memory for streamed experts from the next step on, for a machine that got busier or freer. EngineError."""
+        """Memory for streamed experts from now on, for a machine that got busier or freer.
+
+        It changes between two steps, soon after. EngineError if it is too little.
+        """
+        store = self._network.experts.native
         try:
-            self._network.experts.native.set_budget(bytes)
+            store.set_budget(bytes)
         except ValueError as error:
             raise EngineError(str(error)) from None
+        if store.streamed and not self._closed:
+            self._inbox.put(store.adopt_budget)
 
     def _note_reads(self, batch: Batch) -> None:
         reads = self._network.reads
