@@ -58,7 +58,7 @@ class Shelf:
         """Writes the pages to disk, as far as they are not there."""
         if len(keys) < LEAST:
             return
-        if self._writing + len(keys) > self._cache.pages // 2:  # the disk is slower than the replies
+        if self._writing and self._writing + len(keys) > self._cache.pages // 2:  # the disk is slower than the replies
             self.spill.lost += len(keys) - self.spill.covers(keys)
             return
         held = list(pages[: len(keys)])
