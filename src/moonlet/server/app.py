@@ -172,9 +172,27 @@ async def _json(request: Request) -> Any:
         if len(body) > MAX_BODY:
             raise ApiError(f"the body is larger than {MAX_BODY >> 20} MiB", status=413)
     try:
-        return json.loads(body)
+        value = json.loads(body, parse_float=_finite, parse_constant=_finite)
+        return _whole_characters(value) if b"\\ud" in body or b"\\uD" in body else value
     except (ValueError, RecursionError) as error:
         raise ApiError(f"the body is not JSON: {error}") from None
+
+
+def _finite(text: str) -> float:
+    """Python would read NaN, Infinity and 1e999; what follows could not be written as JSON again."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} is no number that can be held")
+    return value
+
+
+def _whole_characters(value: Any) -> Any:
+    """The same without halves of surrogate pairs, which JSON can spell and UTF-8 cannot."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_whole_characters(key): _whole_characters(inner) for key, inner in value.items()}
+    return [_whole_characters(inner) for inner in value] if isinstance(value, list) else value
 
 
 async def _failed(request: Request, error: Exception) -> Response:
