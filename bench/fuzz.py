@@ -19,12 +19,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 import httpx
+
+import moonlet
 import speaking
 from malformed import malformed
 from serving import serving
 from test_malformed import Brief
-
-import moonlet
 
 
 def main(count: int) -> int:

@@ -132,16 +132,18 @@ def malformed(count: int, model: str, seed: int = 0) -> Iterator[tuple[str, byte
             for name in ("tool_choice", "response_format", "text", "output_config"):
                 body.pop(name, None)
         for _ in range(rng.randint(1, 3)):
-            body = _changed(rng, body)
+            body = _changed(rng, body, root=rng.random() < 0.97)
         text = json.dumps(body).replace("MODEL", model).encode()
         yield path, _broken(rng, text) if rng.random() < 0.15 else text
 
 
-def _changed(rng: random.Random, value: Any) -> Any:
-    """One place of a value in another form; places near the leaves are likelier."""
+def _changed(rng: random.Random, value: Any, root: bool = False) -> Any:
+    """One place of a value in another form; the root itself stays."""
     inner = [*value] if isinstance(value, dict) else [*range(len(value))] if isinstance(value, list) else []
-    if not inner or rng.random() < 0.15:
+    if not root and (not inner or rng.random() < 0.15):
         return copy.deepcopy(rng.choice(_JUNK))
+    if not inner:
+        return value
     key = rng.choice(inner)
     if rng.random() < 0.2:
         if isinstance(value, list):

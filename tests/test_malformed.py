@@ -44,13 +44,13 @@ def brief(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brief]:
 def test_malformed_bodies_are_answered_and_never_by_a_fault_of_ours(brief: Brief) -> None:
     statuses: dict[int, int] = {}
     with serving(brief) as url, httpx.Client(base_url=url.removesuffix("/v1"), timeout=20) as client:
-        for path, body in malformed(250, brief.name):
+        for path, body in malformed(120, brief.name):
             answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
             assert answer.status_code < 500, (path, body[:3000], answer.text[:500])
             assert '"server_error"' not in answer.text and '"api_error"' not in answer.text, (path, body, answer.text)
             statuses[answer.status_code] = statuses.get(answer.status_code, 0) + 1
         assert client.get("/health").json() == {"status": "ok"}
-    assert statuses.get(400, 0) > 50 and statuses.get(200, 0) > 40, statuses
+    assert statuses.get(400, 0) > 20 and statuses.get(200, 0) > 8, statuses
 
 
 @pytest.mark.parametrize("path", BASES)

@@ -17,7 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 from moonlet.chat.messages import Message
 from moonlet.ledger.books import Books
 from moonlet.llm import LLM, LLMError
-from moonlet.server import anthropic, completions, openai, responses
+from moonlet.server import anthropic, completions, document, openai, responses
 from moonlet.server.accounts import Accounts, books_families
 from moonlet.server.errors import ApiError, api_error
 from moonlet.server.kept import Kept, KeptResponses
@@ -56,7 +56,8 @@ def _add_models(app: FastAPI, replies: Replies) -> None:
     card = {"id": name, "object": "model", "created": int(began.timestamp()), "owned_by": "moonlet"}
     theirs = anthropic.model_card(name, began.isoformat(timespec="seconds"))
 
-    @app.api_route("/", methods=["GET", "HEAD"])
+    @app.head("/", include_in_schema=False)
+    @app.get("/")
     async def root() -> dict[str, str]:
         return {"server": "moonlet", "model": name}
 
@@ -80,14 +81,14 @@ def _add_models(app: FastAPI, replies: Replies) -> None:
 def _add_openai(app: FastAPI, replies: Replies) -> None:
     name = replies.model.name
 
-    @app.post("/v1/chat/completions")
+    @app.post("/v1/chat/completions", openapi_extra=document.of_model(document.CHAT, name))
     async def chat_completions(request: Request) -> Response:
         wanted = openai.read(await _json(request))
         reply = await replies.begin(request, wanted.asked)
         wire = openai.Chunks(name, wanted.include_usage or not wanted.stream, wanted.asked.count)
         return await answer(request, reply, wire, wanted.stream)
 
-    @app.post("/v1/completions")
+    @app.post("/v1/completions", openapi_extra=document.of_model(document.COMPLETIONS, name))
     async def text_completions(request: Request) -> Response:
         wanted = completions.read(await _json(request))
         reply = await replies.begin(request, wanted.asked)
@@ -97,7 +98,7 @@ def _add_openai(app: FastAPI, replies: Replies) -> None:
 
 
 def _add_responses(app: FastAPI, replies: Replies, kept: KeptResponses) -> None:
-    @app.post("/v1/responses")
+    @app.post("/v1/responses", openapi_extra=document.of_model(document.RESPONSES, replies.model.name))
     async def new_response(request: Request) -> Response:
         wanted = responses.read(await _json(request))
         owner, own = _owner(request), wanted.asked.messages
@@ -142,13 +143,13 @@ def _kept(kept: KeptResponses, owner: str, id: str) -> Kept:
 
 
 def _add_anthropic(app: FastAPI, replies: Replies) -> None:
-    @app.post("/v1/messages")
+    @app.post("/v1/messages", openapi_extra=document.of_model(document.MESSAGES, replies.model.name))
     async def messages(request: Request) -> Response:
         wanted = anthropic.read(await _json(request))
         reply = await replies.begin(request, wanted.asked)
         return await answer(request, reply, anthropic.Stream(replies.model.name, wanted.thoughts), wanted.stream)
 
-    @app.post("/v1/messages/count_tokens")
+    @app.post("/v1/messages/count_tokens", openapi_extra=document.of_model(document.COUNT_TOKENS, replies.model.name))
     async def count_tokens(request: Request) -> dict[str, int]:
         asked = anthropic.read(await _json(request), counting=True).asked
         replies.check_name(asked.model)
