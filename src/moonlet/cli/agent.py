@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.text import Text as Line
 
 from moonlet.agent import Agent, CallResult, CallStarted, Ended, Event, Limits, Notice, Price, Ruling
-from moonlet.agent.approval import Approvals
+from moonlet.agent.approval import Approvals, Mode
 from moonlet.agent.record import Past, Record
 from moonlet.agent.results import TRUST_NOTE
 from moonlet.chat.messages import Message, to_openai
@@ -59,9 +59,7 @@ def main(asked: argparse.Namespace) -> int:
         built = _built_in(asked, folder)
         if asked.list:
             return _list(host, built)
-        approvals = Approvals(
-            asked.mode, [*(asked.allow or ()), *host.allowed()], terminal.approve if terminal else None
-        )
+        approvals = Approvals(asked.mode, [*(asked.allow or ()), *host.allowed()], terminal.approve if terminal else None)
         agent = Agent(
             model,
             _Tools(built, host),
@@ -176,9 +174,7 @@ def system_text(folder: Path, with_servers: bool) -> str:
     now = datetime.now().astimezone()
     told = f"You do tasks with tools. Today is {now:%A, %d %B %Y}. Files are in the folder {folder.resolve().name}."
     told += " Call tools until the task is done, then say briefly what you did and found."
-    told += " If a call is refused, respect that." + (
-        " Tools named NAME__TOOL belong to server NAME." if with_servers else ""
-    )
+    told += " If a call is refused, respect that." + (" Tools named NAME__TOOL belong to server NAME." if with_servers else "")
     return f"{told} {TRUST_NOTE}"
 
 
@@ -266,3 +262,4 @@ def _summary(ended: Ended | None, path: Path, price: Price | None) -> str:
         if ended.reason != "stop":
             told += f'; ended by {ended.reason}: moonlet agent --resume {path} "go on" continues'
     return told
+
