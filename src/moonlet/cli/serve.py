@@ -135,7 +135,20 @@ def _say(asked: argparse.Namespace, access: Access, model: str, port: int, datab
     console = Console(highlight=False)
     console.print(f"[bold]{model}[/bold] answers at [bold]{url}[/bold]   (Ctrl-C stops)", soft_wrap=True)
     key = "KEY" if access.keys_needed else "anything"
-    console.print(f"  OpenAI clients: base_url={url} model={model} api_key={key}", soft_wrap=True)
+    root = url.removesuffix("/v1")
+    codex = f'model_providers.m={{name="m",base_url="{url}",env_key="MOONLET_API_KEY",wire_api="responses"}}'
+    for client, how in (
+        ("OpenAI clients", f"base_url={url} model={model} api_key={key}"),
+        ("Anthropic clients", f"base_url={root} model={model} api_key={key}"),
+        (
+            "Claude Code",
+            f"ANTHROPIC_BASE_URL={root} ANTHROPIC_AUTH_TOKEN={key} ANTHROPIC_MODEL={model} "
+            f"ANTHROPIC_DEFAULT_HAIKU_MODEL={model} claude",
+        ),
+        ("Codex", f"MOONLET_API_KEY={key} codex -c model_provider=m -m {model} -c '{codex}'"),
+    ):
+        console.print(f"  {client}: {how}", soft_wrap=True, markup=False)
+    console.print("  OpenCode, kimi-code, Open WebUI: docs/clients.md", soft_wrap=True)
     console.print(f"  ledger: {database.name}", soft_wrap=True)
     if asked.keep_prompts:
         console.print("  [yellow]what is asked is kept, word for word, in the ledger[/yellow]", soft_wrap=True)
