@@ -37,6 +37,27 @@ class Tool:
     spec: ToolSpec
     run: Callable[[Mapping[str, Any]], Any]
     changes: bool = False
+    sends: bool = False  # what it is given leaves this machine, or reaches a program of somebody else
+    outside: bool = False  # others write its results: data, never instructions
+    timeout_s: float | None = None  # of one call; None: the host's limit
+    hints: str = ""  # what the server that offers it says of it: shown to the user, decides nothing
+    covers: Callable[[Mapping[str, Any]], str] | None = None  # what a lasting yes is for; None: every call of it
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The text for the model, and whether the call failed."""
+
+    text: str
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A call that can be run."""
+
+    tool: Tool
+    arguments: Mapping[str, Any]
 
 
 def parameters(required: Mapping[str, Any] | None = None, optional: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -48,22 +69,37 @@ def parameters(required: Mapping[str, Any] | None = None, optional: Mapping[str,
 
 def call(tools: Iterable[Tool], wanted: ToolCall) -> str:
     """Run the wanted call and return the text for the model; every mistake comes back as {"error": ...}."""
+    checked = checked_call(tools, wanted)
+    return (run(checked) if isinstance(checked, Checked) else checked).text
+
+
+def checked_call(tools: Iterable[Tool], wanted: ToolCall) -> Checked | Outcome:
+    """The tool and the arguments that are meant, or what is wrong with the call."""
     by_name = {tool.spec.name: tool for tool in tools}
     tool = by_name.get(wanted.name)
     if tool is None:
-        return error(f"there is no tool {wanted.name!r}; the tools are: {', '.join(by_name) or 'none'}")
+        return failure(f"there is no tool {wanted.name!r}; the tools are: {', '.join(by_name) or 'none'}")
     try:
         arguments = json.loads(wanted.arguments or "{}")
     except (ValueError, RecursionError) as mistake:
-        return error(f"the arguments of {wanted.name} are not valid JSON: {mistake}")
+        return failure(f"the arguments of {wanted.name} are not valid JSON: {mistake}")
     wrong = check(arguments, {"type": "object", **tool.spec.parameters}, "arguments")
-    if wrong:
-        return error(f"{wanted.name}: {wrong}")
+    return failure(f"{wanted.name}: {wrong}") if wrong else Checked(tool, arguments)
+
+
+def run(checked: Checked) -> Outcome:
+    """Run a checked call. A failure that the tool reports is an outcome; a tool that breaks raises what it raises."""
     try:
-        result = tool.run(arguments)
-    except ToolError as failure:
-        return error(str(failure))
-    return result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+        result = checked.tool.run(checked.arguments)
+    except ToolError as reported:
+        return failure(str(reported))
+    text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+    return Outcome(text, text.startswith('{"error": '))
+
+
+def failure(message: str) -> Outcome:
+    """The outcome of a call that failed."""
+    return Outcome(error(message), failed=True)
 
 
 def error(message: str) -> str:

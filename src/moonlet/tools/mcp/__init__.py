@@ -1,0 +1,1 @@
+"""Servers of the Model Context Protocol, used as tools: `host.Host` is the way in."""

@@ -1,0 +1,144 @@
+"""Which servers there are: the `mcp.json` of desktop clients, a URL, or a command line.
+
+Both familiar forms are read: `mcpServers` and `servers`; with `command`, `args`, `env`, `cwd`, or `url` and `headers`.
+`${NAME}`, `${env:NAME}` and `${NAME:-default}` stand for environment variables: the way to name a secret that a server
+needs. A server is given no other variables than these and the few that every program needs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+_VARIABLE = re.compile(r"\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+
+
+class ConfigError(Exception):
+    """The description of a server cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class OAuth:
+    """What is known beforehand to a server that asks for authorization; all of it is optional."""
+
+    client_id: str | None = None
+    client_secret: str | None = None
+    metadata_url: str | None = None  # https, where the client's own description lies
+    port: int = 0  # on loopback, that the browser is sent back to; 0 takes a free one
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """One server: a command that speaks over its standard input and output, or a URL."""
+
+    name: str
+    command: str = ""
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cwd: str | None = None
+    url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    old_stream: bool = False  # the transport of 2024-11-05: server-sent events and a second address
+    oauth: OAuth = field(default_factory=OAuth, repr=False)
+    allowed: tuple[str, ...] = ()  # tools that the user wrote down as needing no question
+
+
+def read_servers(source: str) -> list[ServerConfig]:
+    """The servers that a file, a URL or a command line means. Raises ConfigError."""
+    if source.startswith(("http://", "https://")):
+        return [ServerConfig(_name_of(source), url=source)]
+    path = Path(source).expanduser()
+    if path.suffix == ".json" or os.path.isfile(path):
+        return _read_file(path)
+    try:
+        command, *args = shlex.split(source)
+    except ValueError as error:
+        raise ConfigError(f"{source!r}: not a command line ({error})") from None
+    # `npx -y @scope/server-name FOLDER` is best called after its package.
+    last = next((word for word in (command, *args) if "server" in word or "mcp" in word), command)
+    return [ServerConfig(_name_of(last), command=command, args=tuple(args))]
+
+
+def _read_file(path: Path) -> list[ServerConfig]:
+    try:
+        whole = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: not JSON ({error})") from None
+    servers = (whole.get("mcpServers") or whole.get("servers")) if isinstance(whole, dict) else None
+    if not isinstance(servers, dict):
+        raise ConfigError(f"{path}: holds no mcpServers")
+    given = [(name, raw) for name, raw in servers.items() if not (isinstance(raw, dict) and raw.get("disabled"))]
+    return [_server(name, raw, f"{path}: {name}") for name, raw in given]
+
+
+def _server(name: str, raw: Any, place: str) -> ServerConfig:
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{place}: must be an object")
+    command, url = _text(raw, "command", place), _text(raw, "url", place) or _text(raw, "serverUrl", place)
+    if bool(command) == bool(url):
+        raise ConfigError(f"{place}: needs either a command or a url")
+    if url and urlsplit(url).scheme not in ("http", "https"):
+        raise ConfigError(f"{place}: the url must begin with http:// or https://")
+    args = raw.get("args") or []
+    if not isinstance(args, list) or not all(isinstance(one, str | int | float) for one in args):
+        raise ConfigError(f"{place}: args must be a list of strings")
+    oauth = raw.get("oauth") or {}
+    if not isinstance(oauth, dict):
+        raise ConfigError(f"{place}: oauth must be an object")
+    allowed = raw.get("alwaysAllow") or raw.get("autoApprove") or []
+    return ServerConfig(
+        name,
+        command=command,
+        args=tuple(_filled(str(one), place) for one in args),
+        env=_texts(raw, "env", place),
+        cwd=_text(raw, "cwd", place) or None,
+        url=url,
+        headers=_texts(raw, "headers", place),
+        old_stream=raw.get("type") == "sse" or raw.get("transport") == "sse",
+        oauth=OAuth(
+            _text(oauth, "clientId", place) or None,
+            _text(oauth, "clientSecret", place) or None,
+            _text(oauth, "clientMetadataUrl", place) or None,
+            int(oauth.get("callbackPort") or 0),
+        ),
+        allowed=tuple(str(one) for one in allowed) if isinstance(allowed, list) else (),
+    )
+
+
+def _text(raw: Mapping[str, Any], key: str, place: str) -> str:
+    value = raw.get(key) or ""
+    if not isinstance(value, str):
+        raise ConfigError(f"{place}: {key} must be a string")
+    return _filled(value, place)
+
+
+def _texts(raw: Mapping[str, Any], key: str, place: str) -> dict[str, str]:
+    value = raw.get(key) or {}
+    if not isinstance(value, dict) or not all(isinstance(one, str | int | float) for one in value.values()):
+        raise ConfigError(f"{place}: {key} must be an object of strings")
+    return {name: _filled(str(one), place) for name, one in value.items()}
+
+
+def _filled(text: str, place: str) -> str:
+    def value(match: re.Match[str]) -> str:
+        found = os.environ.get(match[1], match[2])
+        if found is None:
+            raise ConfigError(f"{place}: the environment variable {match[1]} is not set")
+        return found
+
+    return _VARIABLE.sub(value, text)
+
+
+def _name_of(source: str) -> str:
+    """A short name for a server that was given without one."""
+    host = urlsplit(source).hostname if "://" in source else None
+    return host or re.sub(r"^(mcp-)?(server-)?|(-mcp)?(-server)?(@.*)?$", "", source.split("/")[-1]) or "server"

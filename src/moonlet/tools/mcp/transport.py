@@ -1,0 +1,195 @@
+"""How messages travel, with bounds: a server may not fill our memory, and it is stopped with all it has started."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import anyio
+import httpx2
+from mcp.client.sse import sse_client
+from mcp.client.stdio import get_default_environment
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.message import SessionMessage
+from mcp_types import jsonrpc_message_adapter
+
+from moonlet.tools.mcp.config import ServerConfig
+
+MAX_MESSAGE = 16 << 20  # bytes
+FLOOD, PER_S = 2_000, 50  # messages that may come at once, and in each second besides
+EXIT_S = 2.0  # for a server to leave when its input is closed, and again when it is asked to
+_LAST_WORDS = 2000  # bytes of standard error that are kept
+
+Streams = tuple[anyio.abc.ObjectReceiveStream[SessionMessage | Exception], anyio.abc.ObjectSendStream[SessionMessage]]
+
+
+@asynccontextmanager
+async def stdio(config: ServerConfig, ended: Callable[[str], None]) -> AsyncIterator[Streams]:
+    """A server as a process of its own group. `ended` is told why, once, if it ends or is stopped by itself. Raises
+    OSError if it cannot be started."""
+    process = await asyncio.create_subprocess_exec(
+        config.command,
+        *config.args,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**get_default_environment(), **config.env},
+        cwd=config.cwd,
+        start_new_session=True,
+        limit=MAX_MESSAGE,
+    )
+    assert process.stdin and process.stdout and process.stderr
+    heard, receive = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    send, said = anyio.create_memory_object_stream[SessionMessage](0)
+    last = bytearray()
+    leaving = False
+
+    async def read() -> None:
+        told = ""
+        pace = _Pace()
+        async with heard:
+            try:
+                while line := await process.stdout.readline():  # type: ignore[union-attr]
+                    pace.count()
+                    if line.strip():
+                        await heard.send(_parsed(line))
+            except ValueError:
+                told = f"it sent a message of more than {MAX_MESSAGE >> 20} MiB and was stopped"
+            except _FloodError:
+                told = f"it flooded us: {FLOOD} messages more than {PER_S} a second, and was stopped"
+            except (anyio.ClosedResourceError, anyio.BrokenResourceError, ConnectionError):
+                pass
+        if not leaving:
+            if told:
+                _signal(process, signal.SIGKILL)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), EXIT_S)
+            words = " ".join(last.decode(errors="replace").split())[-300:]
+            code = "" if process.returncode is None else f" (exit code {process.returncode})"
+            ended(told or f"it ended{code}" + (f": {words}" if words else ""))
+
+    async def listen() -> None:
+        while piece := await process.stderr.read(4096):  # type: ignore[union-attr]
+            last.extend(piece)
+            del last[:-_LAST_WORDS]
+
+    async def write() -> None:
+        async with said:
+            async for message in said:
+                text = message.message.model_dump_json(by_alias=True, exclude_unset=True)
+                with suppress(ConnectionError):
+                    process.stdin.write(text.encode() + b"\n")  # type: ignore[union-attr]
+                    await process.stdin.drain()  # type: ignore[union-attr]
+
+    try:
+        async with anyio.create_task_group() as group:
+            for task in (read, listen, write):
+                group.start_soon(task)
+            try:
+                yield receive, send
+            finally:
+                leaving = True
+                with anyio.CancelScope(shield=True):
+                    receive.close()
+                    send.close()
+                    await _stop(process)
+                group.cancel_scope.cancel()
+    finally:
+        _signal(process, signal.SIGKILL)  # what it started and left behind
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    """As the protocol says: close its input, wait, then end it and all that it started."""
+    assert process.stdin
+    with suppress(OSError):
+        process.stdin.close()
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), EXIT_S)
+            return
+        _signal(process, number)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(process.wait(), EXIT_S)
+
+
+def _signal(process: asyncio.subprocess.Process, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def _parsed(line: bytes) -> SessionMessage | Exception:
+    try:
+        return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
+    except ValueError as error:
+        return error
+
+
+class _FloodError(Exception):
+    pass
+
+
+class _Pace:
+    """Counts messages. Raises _FloodError when too many come."""
+
+    def __init__(self) -> None:
+        self._count, self._last = 0.0, time.monotonic()
+
+    def count(self) -> None:
+        now = time.monotonic()
+        self._count = max(self._count - (now - self._last) * PER_S, 0.0) + 1
+        self._last = now
+        if self._count > FLOOD:
+            raise _FloodError
+
+
+@asynccontextmanager
+async def http(config: ServerConfig, auth: httpx2.Auth | None) -> AsyncIterator[Streams]:
+    """A server behind a URL. Its headers go to its own origin alone; redirects elsewhere are not followed."""
+    timeout = httpx2.Timeout(30.0, read=300.0)
+    if config.old_stream:
+        async with sse_client(config.url, headers=dict(config.headers), auth=auth) as old:
+            yield old
+        return
+    bounded = _Bounded(httpx2.AsyncHTTPTransport())
+    async with (
+        httpx2.AsyncClient(headers=dict(config.headers), auth=auth, timeout=timeout, transport=bounded) as client,
+        streamable_http_client(config.url, http_client=client) as streams,
+    ):
+        yield streams  # type: ignore[misc]
+
+
+class _Bounded(httpx2.AsyncBaseTransport):
+    """Bodies that are one message are bounded; streams of events are bounded event by event where they are read."""
+
+    def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = await self._inner.handle_async_request(request)
+        if not response.headers.get("content-type", "").startswith("text/event-stream"):
+            assert isinstance(response.stream, httpx2.AsyncByteStream)
+            response.stream = _Counted(response.stream)
+        return response
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _Counted(httpx2.AsyncByteStream):
+    def __init__(self, inner: httpx2.AsyncByteStream) -> None:
+        self._inner = inner
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for piece in self._inner:
+            size += len(piece)
+            if size > MAX_MESSAGE:
+                raise httpx2.ReadError(f"a message of more than {MAX_MESSAGE >> 20} MiB")
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()

@@ -1,0 +1,241 @@
+"""Servers used as tools: real processes, of which some crash, hang, flood or change."""
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moonlet.chat.messages import Message, ToolCall
+from moonlet.tools.mcp.config import ConfigError, ServerConfig, read_servers
+from moonlet.tools.mcp.host import Host, HostError
+from moonlet.tools.running import Running, entered
+from moonlet.tools.tool import Tool, call
+
+ODD = str(Path(__file__).parent / "mcp_servers" / "odd.py")
+
+
+def odd(name: str = "odd", *args: str, **facts: Any) -> ServerConfig:
+    return ServerConfig(name, command=sys.executable, args=(ODD, *args), **facts)
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """One well-behaved server for the tests that do it no harm."""
+    place = tmp_path_factory.mktemp("state")
+    with Host([odd()], place, Yes(), lambda messages, limit: ("42", "small"), [place]) as host:
+        assert host.notices() == []
+        yield host
+
+
+class Yes:
+    """A person who agrees to everything."""
+
+    def __init__(self) -> None:
+        self.lent: list[Sequence[Message]] = []
+
+    def fill(self, server: str, message: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        assert message == "What do you want?"
+        return {"size": "large"}
+
+    def visit(self, server: str, message: str, url: str) -> bool:
+        return True
+
+    def lend_model(self, server: str, messages: Sequence[Message]) -> bool:
+        self.lent.append(messages)
+        return True
+
+
+class No(Yes):
+    def fill(self, server: str, message: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        return None
+
+    def lend_model(self, server: str, messages: Sequence[Message]) -> bool:
+        return False
+
+
+def said(host: Host, name: str, **arguments: Any) -> str:
+    return call(host.tools(), ToolCall("c", name, json.dumps(arguments)))
+
+
+def tool(host: Host, name: str) -> Tool:
+    return next(tool for tool in host.tools() if tool.spec.name == name)
+
+
+def soon(condition: Any, seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to be"
+        time.sleep(0.05)
+
+
+def test_tools_resources_and_prompts(host: Host) -> None:
+    assert said(host, "odd__echo", text="hé") == "odd: hé"
+    assert said(host, "odd__long", size=9) == "yyyyyyyyy"
+    assert "the shop is closed" in json.loads(said(host, "odd__fail"))["error"]
+    assert "'text' is missing" in json.loads(said(host, "odd__echo"))["error"]
+    listed = json.loads(said(host, "odd__list_resources"))
+    assert {"note://today"} <= {one.get("uri") for one in listed} and any("uri_template" in one for one in listed)
+    assert said(host, "odd__read_resource", uri="note://today") == "Dentist at three."
+    assert said(host, "odd__read_resource", uri="note://friday") == "Nothing on friday."
+    assert "error" in said(host, "odd__read_resource", uri="nothing://x")
+    assert host.prompt("odd", "greet", {"who": "Ada"}) == [Message("user", "Say hello to Ada.")]
+    with pytest.raises(HostError, match="there is no server other"):
+        host.prompt("other", "greet", {})
+    with pytest.raises(HostError):
+        host.prompt("odd", "nothing", {})
+
+
+def test_a_tool_is_known_by_what_it_may_do(host: Host) -> None:
+    echo, crash = tool(host, "odd__echo"), tool(host, "odd__crash")
+    assert (echo.changes, echo.sends, echo.outside) == (False, True, True)
+    assert (crash.changes, crash.sends, crash.outside) == (True, True, True)
+    assert "reads only" in echo.hints and not crash.hints
+    assert tool(host, "odd__echo") is echo  # an unchanged tool stays itself
+
+
+def test_what_a_server_may_ask(host: Host, tmp_path: Path) -> None:
+    assert said(host, "odd__order") == "accept {'size': 'large', 'count': 1}"
+    assert said(host, "odd__think") == "the model said 42"
+    assert said(host, "odd__folders").startswith("file:///")
+
+
+def test_a_person_may_say_no(tmp_path: Path) -> None:
+    with Host([odd()], tmp_path, No(), lambda messages, limit: ("42", "small")) as host:
+        assert said(host, "odd__order") == "decline"
+        assert "User rejected" in said(host, "odd__think")
+    with Host([odd()], tmp_path) as host:  # nobody sits there: the server is told so before it asks
+        assert "error" in said(host, "odd__order") and "error" in said(host, "odd__think")
+
+
+def test_secrets_of_the_environment_stay_with_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTHER_API_KEY", "s3cret")
+    monkeypatch.setenv("WANTED_KEY", "for-it")
+    file = tmp_path / "mcp.json"
+    entry = {"command": sys.executable, "args": [ODD], "env": {"ITS_KEY": "${WANTED_KEY}", "PLAIN": "1"}}
+    file.write_text(json.dumps({"mcpServers": {"odd": entry, "off": {"command": "nothing", "disabled": True}}}))
+    (config,) = read_servers(str(file))
+    assert config.env == {"ITS_KEY": "for-it", "PLAIN": "1"} and "for-it" not in repr(config)
+    with Host([config], tmp_path) as host:
+        seen = said(host, "odd__secrets").split()
+    assert "ITS_KEY" in seen and "PATH" in seen
+    assert not {"OTHER_API_KEY", "WANTED_KEY", "MOONLET_API_KEY"} & set(seen)
+
+
+def test_progress_is_passed_on(host: Host) -> None:
+    told: list[str] = []
+    with entered(Running(tell=told.append)):
+        assert said(host, "odd__work") == "worked"
+    assert told == ["1 of 2 step 1", "2 of 2 step 2"]
+
+
+def test_a_call_that_is_stopped_is_cancelled_at_the_server(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with Host([odd(env={"ODD_LOG": str(log)})], tmp_path) as host:
+        running, texts = Running(), []
+
+        def work() -> None:
+            with entered(running):
+                texts.append(said(host, "odd__hang"))
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        soon(log.exists)
+        running.stop()
+        thread.join(10)
+        assert "stopped" in texts[0]
+        soon(lambda: "cancelled" in log.read_text())
+        assert said(host, "odd__echo", text="still here") == "odd: still here"
+
+
+def test_a_server_that_crashes_is_reported_and_started_again(tmp_path: Path) -> None:
+    with Host([odd(), odd("other", "other")], tmp_path) as host:
+        assert "it ended (exit code 7): it hurts" in said(host, "odd__crash")
+        assert said(host, "other__echo", text="fine") == "other: fine"
+        assert said(host, "odd__echo", text="back") == "odd: back"
+        assert host.notices() == ["server odd: it ended (exit code 7): it hurts"]
+
+
+@pytest.mark.parametrize(("tool", "told"), [("line", "more than 16 MiB"), ("messages", "it flooded us")])
+def test_a_server_that_floods_is_stopped(tmp_path: Path, tool: str, told: str) -> None:
+    flood = ServerConfig("flood", command=sys.executable, args=(ODD.replace("odd.py", "flood.py"),))
+    with Host([flood], tmp_path) as host:
+        assert told in said(host, f"flood__{tool}")
+        assert said(host, "flood__echo") == "here"
+
+
+def test_servers_that_do_not_come_up_leave_the_others_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("moonlet.tools.mcp.connection.CONNECT_S", 8.0)
+    missing = ServerConfig("missing", command="no-such-command-anywhere")
+    refused = ServerConfig("refused", url="http://127.0.0.1:9/mcp")
+    begun = time.monotonic()
+    with Host([odd("mute", "mute"), odd("dead", "dead"), missing, refused, odd()], tmp_path) as host:
+        notices = "\n".join(sorted(host.notices()))
+        assert "server dead: it ended (exit code 3): no such database" in notices
+        assert "server missing: there is no command no-such-command-anywhere" in notices
+        assert "server mute: it did not answer in time" in notices
+        assert "server refused: " in notices
+        assert said(host, "odd__echo", text="here") == "odd: here"
+    assert time.monotonic() - begun < 60
+
+
+def test_a_server_that_changes_its_tools_is_reported(tmp_path: Path) -> None:
+    with Host([odd()], tmp_path) as host:
+        before = tool(host, "odd__echo")
+        assert said(host, "odd__change") == "changed"
+        soon(lambda: any(one.spec.name == "odd__later" for one in host.tools()))
+        assert host.notices() == ["server odd: it changed its tools: added later; removed fail"]
+        assert said(host, "odd__later") == "later"
+        assert "there is no tool 'odd__fail'" in said(host, "odd__fail")
+        assert tool(host, "odd__echo") is before
+
+
+def test_servers_of_one_name_are_kept_apart(tmp_path: Path) -> None:
+    with Host([odd("a b", "one"), odd("a_b", "two"), odd("a__b", "three")], tmp_path) as host:
+        names = [tool.spec.name for tool in host.tools()]
+        assert len(names) == len(set(names))
+        told = {said(host, name, text="x") for name in names if name.endswith("__echo")}
+        assert told == {"one: x", "two: x", "three: x"}
+        assert all(name.count("__") == 1 and len(name) <= 64 for name in names)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "not JSON"),
+        ("[]", "holds no mcpServers"),
+        ('{"mcpServers": {"x": {}}}', "x: needs either a command or a url"),
+        ('{"mcpServers": {"x": {"command": "a", "url": "http://b"}}}', "either"),
+        ('{"mcpServers": {"x": {"url": "ftp://b"}}}', "must begin with http"),
+        ('{"mcpServers": {"x": {"command": "a", "args": "b"}}}', "args must be a list"),
+        ('{"mcpServers": {"x": {"command": "a", "env": {"K": "${NO_SUCH_VARIABLE_X}"}}}}', "NO_SUCH_VARIABLE_X is not"),
+    ],
+)
+def test_a_configuration_that_cannot_be_used_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "mcp.json"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=told):
+        read_servers(str(file))
+
+
+def test_every_familiar_way_to_name_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "t0ken")
+    file = tmp_path / "mcp.json"
+    server = {"type": "http", "url": "https://x.test/mcp", "headers": {"Authorization": "Bearer ${env:TOKEN}"}}
+    oauth = {"clientId": "me", "clientSecret": "${NONE:-s}", "callbackPort": 4321}
+    file.write_text(json.dumps({"servers": {"far": {**server, "oauth": oauth, "alwaysAllow": ["look"]}}}))
+    (far,) = read_servers(str(file))
+    assert far.headers == {"Authorization": "Bearer t0ken"} and far.allowed == ("look",)
+    assert (far.oauth.client_id, far.oauth.client_secret, far.oauth.port) == ("me", "s", 4321)
+    assert "t0ken" not in repr(far)
+    (url,) = read_servers("http://127.0.0.1:1/mcp")
+    assert (url.name, url.url) == ("127.0.0.1", "http://127.0.0.1:1/mcp")
+    (line,) = read_servers("npx -y @modelcontextprotocol/server-filesystem '/tmp/my folder'")
+    assert (line.name, line.command, line.args[-1]) == ("filesystem", "npx", "/tmp/my folder")
+    assert read_servers("mcp-server-time")[0].name == "time"
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_servers(str(tmp_path / "nothing.json"))
