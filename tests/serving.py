@@ -8,15 +8,19 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from moonlet.ledger.books import Books
 from moonlet.llm import LLM
 from moonlet.server.app import create_app
+from moonlet.server.keys import Access
 
 
 @contextmanager
-def serving(model: LLM) -> Iterator[str]:
+def serving(model: LLM, books: Books | None = None, access: Access = Access()) -> Iterator[str]:
     """The URL of a server that answers with `model`, up to and with /v1."""
     bound = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(model), log_level="warning", timeout_graceful_shutdown=1))
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(model, books, access), log_level="warning", timeout_graceful_shutdown=1)
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
     thread.start()
     while not server.started:

@@ -94,7 +94,11 @@ def test_every_verb_and_flag_is_documented() -> None:
         assert f"moonlet {verb}" in readme, f"README.md does not name moonlet {verb}"
         start = docs.index(f"## moonlet {verb}\n")
         section = docs[start : docs.find("\n## ", start + 3)]
-        for action in parser._actions:
+        nested = [action.choices for action in parser._actions if isinstance(action.choices, dict)]
+        actions = [
+            action for one in (parser, *(p for choices in nested for p in choices.values())) for action in one._actions
+        ]
+        for action in actions:
             for flag in [option for option in action.option_strings if option not in ("-h", "--help")]:
                 assert f"`{flag}" in section, f"docs/cli.md does not tell of moonlet {verb} {flag}"
     for verb in re.findall(r"^## moonlet (\w+)", docs, re.MULTILINE):
@@ -125,7 +129,7 @@ def test_help_names_every_verb() -> None:
         (["run", "http://127.0.0.1:9/v1", "hi"], "cannot connect"),
         (["run", "http://127.0.0.1:9/v1", "hi", "--exact"], "--exact"),
         (["run", "http://127.0.0.1:9/v1"], "the prompt is empty"),
-        (["serve", "--host", "0.0.0.0"], "no keys yet"),
+        (["serve", "--host", "0.0.0.0"], "at least one key"),
         (["serve", "--port", "99999"], "from 0 to 65535"),
         (["serve", "nobody/nothing"], "neither a folder nor a pulled model"),
         (["serve", "http://127.0.0.1:9/v1"], "is an endpoint already"),
@@ -134,6 +138,29 @@ def test_help_names_every_verb() -> None:
         (["info"], "MODEL"),
         (["pull", "not a name"], "neither a folder nor the name of a repository"),
         (["pull", "docs"], "docs"),
+        (["keys", "add"], "NAME"),
+        (["keys", "add", "a b"], "a key's name is"),
+        (["keys", "add", "ann", "--scopes", "chat,root"], "root is none of chat, models, admin"),
+        (["keys", "add", "ann", "--expires", "soon"], "no day like"),
+        (["keys", "add", "ann", "--expires", "2020-01-01"], "is past"),
+        (["keys", "add", "ann", "--tokens-per-day", "0"], "no count like"),
+        (["keys", "add", "ann", "--usd-per-month", "-3"], "--usd-per-month"),
+        (["keys", "add", "ann", "--weight", "0"], "weight must be between"),
+        (["keys", "revoke", "ann"], "no key 'ann'"),
+        (["keys", "limit", "ann"], "name at least one limit"),
+        (["keys", "list", "--ledger", "mysql://ann:geheim@host/x"], "a postgresql:// URL"),
+        (["ledger", "--since", "yesterday"], "no day like"),
+        (["ledger", "--json", "--csv"], "not both"),
+        (["ledger", "--ledger", "README.md"], "not a database"),
+        (["serve", "--require-key"], "at least one key"),
+        (["serve", "--allow-host", "ai.example.org"], "at least one key"),
+        (["serve", "--cors", "*"], "name the origin"),
+        (["serve", "--cors", "example.org"], "an origin is like"),
+        (["serve", "--price", "3"], "PROMPT/CACHED/OUTPUT"),
+        (["serve", "--watts", "-1"], "between 0 and"),
+        (["serve", "--cert", "README.md"], "both --cert and --key-file"),
+        (["serve", "--cert", "README.md", "--key-file", "README.md"], "--cert README.md"),
+        (["serve", "--cert", "no.pem", "--key-file", "no.pem"], "No such file"),
         (["doctor", "nobody/nothing"], "neither a folder nor a pulled model"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",

@@ -252,11 +252,13 @@ class Local:
         )
 
     def _events(self, running: Reply, parser: Parser, options: ReplyOptions) -> Generator[Event]:
-        stop = StopText(options.stop)
+        stop, thought = StopText(options.stop), 0
 
         def parsed() -> Iterator[Event]:
+            nonlocal thought
             for token in running:
                 speaking = parser.speaking
+                thought += parser.thinking
                 events = parser.feed([token.id])
                 # A token that the grammar forced was not drawn, so it was certain.
                 if options.logprobs and speaking and parser.speaking and not self.tokenizer.is_special(token.id):
@@ -281,13 +283,13 @@ class Local:
         finish: Finish = "stop" if stop.hit else running.finish
         if message.calls and finish == "stop":
             finish = "tool_calls"
-        yield Done(message, finish, self._usage(running.stats), stop.found)
+        yield Done(message, finish, self._usage(running.stats, thought), stop.found)
 
     def _scored(self, token: Token) -> ScoredToken:
         top = tuple((self.tokenizer.piece(id), logprob) for id, logprob in token.top)
         return ScoredToken(self.tokenizer.piece(token.id), token.logprob or 0.0, top)
 
-    def _usage(self, stats: Stats) -> Usage:
+    def _usage(self, stats: Stats, thinking_tokens: int) -> Usage:
         seen = stats.experts_seen
         bits = int.from_bytes(np.packbits(seen).tobytes(), "big")
         use = ExpertUse(self.config.experts_per_token, self.config.experts, self.config.sparse_layers, bits)
@@ -299,6 +301,8 @@ class Local:
             decode_s=stats.decode_s,
             decode_tokens=max(stats.output_tokens - 1, 0),
             experts=use if seen.size else None,
+            queue_s=stats.queue_s,
+            thinking_tokens=thinking_tokens,
         )
 
 

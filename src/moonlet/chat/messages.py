@@ -116,10 +116,7 @@ def call_to_openai(call: ToolCall) -> dict[str, Any]:
 def tools_from_openai(tools: Sequence[Mapping[str, Any]]) -> tuple[ToolSpec, ...]:
     """Tools of a chat-completions request. Raises MessageError naming the place."""
     _expect(isinstance(tools, Sequence) and not isinstance(tools, str), "tools must be a list")
-    specs = tuple(_tool(raw, f"tools[{i}]") for i, raw in enumerate(tools))
-    for i, spec in enumerate(specs):
-        _expect(all(spec.name != other.name for other in specs[:i]), f"tools[{i}]: a second tool named {spec.name!r}")
-    return specs
+    return distinct([_tool(raw, f"tools[{i}]") for i, raw in enumerate(tools)])
 
 
 def tool_to_openai(spec: ToolSpec) -> dict[str, Any]:
@@ -170,9 +167,9 @@ def _content(raw: Any, place: str) -> str:
     for i, part in enumerate(raw):
         _expect(isinstance(part, Mapping), f"{place}[{i}] must be an object")
         kind = part.get("type", "text")
-        _expect(kind == "text", f"{place}[{i}]: a part of type {kind!r} is not supported, only text")
-        _expect(isinstance(part.get("text"), str), f"{place}[{i}].text must be a string")
-        texts.append(part["text"])
+        _expect(kind in ("text", "refusal"), f"{place}[{i}]: a part of type {kind!r} is not supported, only text")
+        _expect(isinstance(part.get(kind), str), f"{place}[{i}].{kind} must be a string")
+        texts.append(part[kind])
     return "".join(texts)
 
 
@@ -193,18 +190,28 @@ def _tool(raw: Any, place: str) -> ToolSpec:
     _expect(raw.get("type", "function") == "function", f"{place}.type {raw.get('type')!r} is not supported")
     function = raw.get("function")
     _expect(isinstance(function, Mapping), f"{place}.function must be an object")
-    name, parameters = function.get("name"), function.get("parameters")
+    return make_tool(
+        function.get("name"), function.get("description"), function.get("parameters"), f"{place}.function", "parameters"
+    )
+
+
+def make_tool(name: Any, description: Any, parameters: Any, place: str, schema_key: str) -> ToolSpec:
+    """A tool of any protocol's parts, whatever they are. Raises MessageError naming the place."""
     _expect(
         isinstance(name, str) and _TOOL_NAME.fullmatch(name) is not None,
-        f"{place}.function.name {name!r} must be 1 to 128 characters without spaces or any of < | >",
+        f"{place}.name {name!r} must be 1 to 128 characters without spaces or any of < | >",
     )
-    _expect(parameters is None or isinstance(parameters, Mapping), f"{place}.function.parameters must be an object")
-    _expect(_depth(parameters) <= _MAX_DEPTH, f"{place}.function.parameters is nested deeper than {_MAX_DEPTH}")
-    return ToolSpec(
-        name=name,
-        description=_text(function, "description", f"{place}.function") or "",
-        parameters=dict(parameters or {}),
-    )
+    _expect(description is None or isinstance(description, str), f"{place}.description must be a string")
+    _expect(parameters is None or isinstance(parameters, Mapping), f"{place}.{schema_key} must be an object")
+    _expect(_depth(parameters) <= _MAX_DEPTH, f"{place}.{schema_key} is nested deeper than {_MAX_DEPTH}")
+    return ToolSpec(name, description or "", dict(parameters or {}))
+
+
+def distinct(specs: Sequence[ToolSpec]) -> tuple[ToolSpec, ...]:
+    """The tools themselves. Raises MessageError if two have one name."""
+    for i, spec in enumerate(specs):
+        _expect(all(spec.name != other.name for other in specs[:i]), f"tools[{i}]: a second tool named {spec.name!r}")
+    return tuple(specs)
 
 
 def _depth(value: Any) -> int:

@@ -163,6 +163,11 @@ class Parser:
         """Whether what comes now is text that is shown: no thought, no call."""
         return not self._thinking and self._state is _State.PLAIN
 
+    @property
+    def thinking(self) -> bool:
+        """Whether what comes now belongs to a thought."""
+        return self._thinking
+
     def _take(self) -> list[Event]:
         events, self._events = self._events, []
         return events

@@ -6,7 +6,7 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 NUMBER_FORMATS = ("bf16", "int8", "int4")
@@ -61,10 +61,20 @@ def make_parser() -> argparse.ArgumentParser:
     run.add_argument("--seed", type=int, metavar="N", help="makes the sampling repeatable")
     _add_engine(run)
 
-    serve = verbs.add_parser("serve", help="answer OpenAI-style clients on this machine")
+    serve = verbs.add_parser("serve", help="answer OpenAI-style clients on this machine, or with keys those of others")
     serve.add_argument("model", nargs="?", metavar="MODEL", help="a folder or a pulled model")
-    serve.add_argument("--host", default="127.0.0.1", help="a loopback address")
+    serve.add_argument("--host", default="127.0.0.1", help="another than a loopback address needs keys")
     serve.add_argument("--port", type=_port, default=8000, help="0 takes a free one")
+    serve.add_argument("--require-key", action="store_true", help="ask for keys on a loopback address too")
+    serve.add_argument("--cert", metavar="FILE", help="serve https with this certificate chain (PEM)")
+    serve.add_argument("--key-file", metavar="FILE", help="and its private key (PEM)")
+    serve.add_argument("--allow-host", action="append", metavar="NAME", help="a name that requests may be addressed to")
+    serve.add_argument("--cors", action="append", metavar="ORIGIN", help="web pages from there may ask too")
+    serve.add_argument("--price", metavar="P/C/O", help="dollars a million tokens: prompt/cached/output")
+    serve.add_argument("--watts", type=float, help="of the machine at work, where it cannot measure them")
+    serve.add_argument("--keep", type=_positive, metavar="DAYS", help="delete older requests from the ledger daily")
+    serve.add_argument("--keep-prompts", action="store_true", help="keep what is asked, word for word")
+    _add_ledger_place(serve)
     _add_engine(serve)
 
     info = verbs.add_parser("info", help="a model's anatomy: parameters, bytes, cache")
@@ -82,8 +92,74 @@ def make_parser() -> argparse.ArgumentParser:
     doctor.add_argument("model", nargs="?", metavar="MODEL", help="a folder or a pulled model")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
 
+    _add_keys(verbs.add_parser("keys", help="who may ask the server, for what, and how much"))
+    _add_ledger(verbs.add_parser("ledger", help="what was used, by whom, and what it cost"))
+
     verbs.add_parser("version", help="print the version")
     return parser
+
+
+def _add_keys(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=_Parser)
+    add = actions.add_parser("add", help="make a key and show it once")
+    add.add_argument("name", metavar="NAME", help="whose it is, in the books")
+    add.add_argument("--owner", help="a person or team with several keys (default: the name)")
+    add.add_argument("--scopes", default="chat,models", help="of chat, models, admin (default: chat,models)")
+    add.add_argument("--expires", type=_time("future"), metavar="WHEN", help="like 90d or 2027-06-30 (default: never)")
+    add.add_argument("--weight", type=float, default=1.0, help="share of the machine when others wait (default: 1)")
+    add.add_argument(
+        "--priority", choices=("interactive", "batch"), default="interactive", help="batch waits for others"
+    )
+    add.add_argument("--json", action="store_true", help="print one JSON object")
+    listed = actions.add_parser("list", help="show the keys, never their secrets")
+    listed.add_argument("--json", action="store_true", help="print a JSON array")
+    revoke = actions.add_parser("revoke", help="refuse a key from now on")
+    revoke.add_argument("name", metavar="NAME")
+    limit = actions.add_parser("limit", help="change a key's limits; none takes one away")
+    limit.add_argument("name", metavar="NAME")
+    for one in (add, limit):
+        one.add_argument("--tokens-per-minute", type=_limit("count"), metavar="N", help="in any 60 seconds")
+        one.add_argument("--tokens-per-day", type=_limit("count"), metavar="N", help="of a day, UTC")
+        one.add_argument("--tokens-per-month", type=_limit("count"), metavar="N", help="of a month, UTC")
+        one.add_argument("--concurrent", type=_limit("count"), metavar="N", help="requests at once")
+        one.add_argument(
+            "--usd-per-month", dest="nano_usd_per_month", type=_limit("usd"), metavar="USD", help="at the stated price"
+        )
+    for one in (add, listed, revoke, limit):
+        _add_ledger_place(one)
+
+
+def _add_ledger(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--by", choices=("key", "owner", "day", "model", "api"), default="key", help="default: key")
+    parser.add_argument("--since", type=_time("past"), metavar="WHEN", help="like 7d, 12h or 2026-11-01")
+    parser.add_argument("--until", type=_time("past"), metavar="WHEN")
+    parser.add_argument("--rows", action="store_true", help="the requests themselves: JSON lines, or --csv")
+    parser.add_argument("--prompts", action="store_true", help="with --rows: what was asked, where it was kept")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--csv", action="store_true", help="print a table for a spreadsheet")
+    parser.add_argument("--prune", type=_positive, metavar="DAYS", help="delete requests older than so many days")
+    _add_ledger_place(parser)
+
+
+def _add_ledger_place(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--ledger", metavar="PLACE", help="a file or a postgresql:// URL (default: $MOONLET_LEDGER)")
+
+
+def _time(direction: str) -> Callable[[str], float]:
+    """Reads a time; what reads it is imported when there is one."""
+
+    def read(text: str) -> float:
+        return float(getattr(importlib.import_module("moonlet.cli.when"), direction)(text))
+
+    return read
+
+
+def _limit(kind: str) -> Callable[[str], int | str]:
+    def read(text: str) -> int | str:
+        value: int | str = getattr(importlib.import_module("moonlet.cli.keys"), kind)(text)
+        return value
+
+    return read
 
 
 def _add_engine(parser: argparse.ArgumentParser) -> None:

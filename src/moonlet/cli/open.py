@@ -1,8 +1,9 @@
-"""How the verbs open a model."""
+"""How the verbs open a model, and the ledger."""
 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
@@ -10,9 +11,11 @@ from moonlet.chat.template import calls_tools
 from moonlet.cli import UsageError
 from moonlet.cli.progress import bytes_progress
 from moonlet.engine.engine import EngineOptions
+from moonlet.ledger.database import Database, open_database
 from moonlet.llm import LLM
 from moonlet.llm.remote import Remote
 from moonlet.local import NANO, Local, load
+from moonlet.model.folder import default_path
 
 
 def open_local(asked: argparse.Namespace) -> Local:
@@ -39,6 +42,12 @@ def open_any(asked: argparse.Namespace) -> Iterator[tuple[LLM, bool]]:
     else:
         with open_local(asked) as local:
             yield local, calls_tools(local.family)
+
+
+def open_ledger(place: str | None) -> Database:
+    """The ledger that the arguments name; else $MOONLET_LEDGER, where a password is not seen; else our own file."""
+    home = default_path("").parent
+    return open_database(place or os.environ.get("MOONLET_LEDGER") or home / "ledger.sqlite")
 
 
 def is_url(name: str) -> bool:

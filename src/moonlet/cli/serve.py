@@ -1,40 +1,143 @@
-"""`moonlet serve`: one endpoint on this machine for every client that speaks OpenAI's protocol."""
+"""`moonlet serve`: one endpoint for clients that speak OpenAI's protocol, on this machine or, with keys, beyond it."""
 
 from __future__ import annotations
 
 import argparse
 import socket
-from contextlib import suppress
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 
 import uvicorn
 from rich.console import Console
 
 from moonlet.cli import UsageError
-from moonlet.cli.open import open_local
-from moonlet.server.app import LOOPBACK, create_app
+from moonlet.cli.open import open_ledger, open_local
+from moonlet.ledger import keys, report
+from moonlet.ledger.books import Books
+from moonlet.ledger.database import Database, DatabaseError
+from moonlet.ledger.energy import find_meter
+from moonlet.ledger.money import Price
+from moonlet.server.app import create_app
+from moonlet.server.keys import LOOPBACK, Access
+
+_DAY_S = 86400.0
 
 
 def main(asked: argparse.Namespace) -> int:
-    if asked.host not in LOOPBACK:
-        raise UsageError(
-            f"--host {asked.host}: this version serves this machine only ({', '.join(LOOPBACK)}), because it has no "
-            "keys yet; to serve others, put a proxy that asks for keys in front"
-        )
+    access = _access(asked)
+    price = Price.read(asked.price) if asked.price else None
+    if asked.watts is not None and not 0 < asked.watts < 1e6:
+        raise UsageError(f"--watts {asked.watts:g}: the power of a machine is between 0 and 1000000 watts")
+    _check_tls(asked)
+    with closing(open_ledger(asked.ledger)) as database:
+        _check_keys(asked, access, database)
+        with _bound(asked) as bound, open_local(asked) as model:
+            books = Books(database, price, find_meter(asked.watts), keep_prompts=asked.keep_prompts)
+            with closing(books), _pruning(database, asked.keep):
+                _say(asked, access, model.name, bound.getsockname()[1], database)
+                config = uvicorn.Config(
+                    create_app(model, books, access),
+                    log_level="warning",
+                    access_log=False,
+                    timeout_graceful_shutdown=2,
+                    ssl_certfile=asked.cert,
+                    ssl_keyfile=asked.key_file,
+                )
+                with suppress(KeyboardInterrupt):  # uvicorn has shut down in order and passes the signal on
+                    uvicorn.Server(config).run(sockets=[bound])
+    return 0
+
+
+def _access(asked: argparse.Namespace) -> Access:
+    """Beyond this machine, or behind a proxy that speaks for others, nobody comes in without a key."""
+    local = asked.host in LOOPBACK
+    needed = not local or asked.require_key or bool(asked.allow_host)
+    origins = tuple(origin.rstrip("/") for origin in asked.cors or ())
+    if "*" in origins and not needed:
+        raise UsageError("--cors '*' without keys would let every web page use this server; name the origin")
+    for origin in origins:
+        if origin != "*" and not origin.startswith(("http://", "https://")):
+            raise UsageError(f"--cors {origin}: an origin is like https://chat.example.org")
+    # Who holds a key is no web page under a borrowed name, so beyond this machine names matter only if they are given.
+    names = tuple(name.lower() for name in asked.allow_host or ())
+    return Access((*LOOPBACK, *names) if local or names else None, needed, origins)
+
+
+def _check_tls(asked: argparse.Namespace) -> None:
+    if bool(asked.cert) != bool(asked.key_file):
+        raise UsageError("TLS needs both --cert and --key-file")
+    if not asked.cert:
+        return
+
+    def no_passphrase() -> str:
+        raise UsageError(f"--key-file {asked.key_file}: is encrypted; give one without a passphrase")
+
     try:
-        bound = socket.create_server(
-            (asked.host, asked.port), family=socket.AF_INET6 if ":" in asked.host else socket.AF_INET
-        )
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(asked.cert, asked.key_file, no_passphrase)
+    except ssl.SSLError as error:
+        reason = error.reason or "not readable as PEM"
+        raise UsageError(
+            f"--cert {asked.cert}, --key-file {asked.key_file}: {reason.replace('_', ' ').lower()}"
+        ) from None
+    except OSError as error:
+        raise UsageError(f"--cert {asked.cert}, --key-file {asked.key_file}: {error.strerror}") from None
+
+
+def _check_keys(asked: argparse.Namespace, access: Access, database: Database) -> None:
+    usable = [key for key in keys.all_keys(database) if key.usable(time.time())]
+    if access.keys_needed and not usable:
+        where = f"--host {asked.host}" if asked.host not in LOOPBACK else "with this access"
+        raise UsageError(f"{where}: a server for others needs at least one key; `moonlet keys add NAME` makes one")
+    if not asked.price and (dear := [key.name for key in usable if key.limits.nano_usd_per_month is not None]):
+        raise UsageError(f"the key {dear[0]} has a limit of money; state the price with --price PROMPT/CACHED/OUTPUT")
+
+
+def _bound(asked: argparse.Namespace) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in asked.host else socket.AF_INET
+        return socket.create_server((asked.host, asked.port), family=family)
     except OSError as error:
         raise UsageError(
             f"cannot listen on {asked.host} port {asked.port}: {error.strerror}; choose another --port"
         ) from None
-    with bound, open_local(asked) as model:
-        host = f"[{asked.host}]" if ":" in asked.host else asked.host
-        url = f"http://{host}:{bound.getsockname()[1]}/v1"
-        console = Console(highlight=False)
-        console.print(f"[bold]{model.name}[/bold] answers at [bold]{url}[/bold]   (Ctrl-C stops)", soft_wrap=True)
-        console.print(f"  OpenAI clients: base_url={url} model={model.name} api_key=anything", soft_wrap=True)
-        config = uvicorn.Config(create_app(model), log_level="warning", timeout_graceful_shutdown=2)
-        with suppress(KeyboardInterrupt):  # uvicorn has shut down in order and passes the signal on
-            uvicorn.Server(config).run(sockets=[bound])
-    return 0
+
+
+@contextmanager
+def _pruning(database: Database, days: int | None) -> Iterator[None]:
+    """Deletes what is older than so many days: now, and every day as long as the server lives."""
+    over = threading.Event()
+
+    def prune() -> None:
+        while True:
+            with suppress(DatabaseError):  # a full disk: tomorrow again
+                report.prune(database, time.time() - (days or 0) * _DAY_S)
+            if over.wait(_DAY_S):
+                return
+
+    thread = threading.Thread(target=prune, name="moonlet-prune", daemon=True)
+    if days is not None:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        if days is not None:
+            thread.join()
+
+
+def _say(asked: argparse.Namespace, access: Access, model: str, port: int, database: Database) -> None:
+    host = f"[{asked.host}]" if ":" in asked.host else asked.host
+    url = f"{'https' if asked.cert else 'http'}://{host}:{port}/v1"
+    console = Console(highlight=False)
+    console.print(f"[bold]{model}[/bold] answers at [bold]{url}[/bold]   (Ctrl-C stops)", soft_wrap=True)
+    key = "KEY" if access.keys_needed else "anything"
+    console.print(f"  OpenAI clients: base_url={url} model={model} api_key={key}", soft_wrap=True)
+    console.print(f"  ledger: {database.name}", soft_wrap=True)
+    if asked.keep_prompts:
+        console.print("  [yellow]what is asked is kept, word for word, in the ledger[/yellow]", soft_wrap=True)
+    if asked.host not in LOOPBACK and not asked.cert:
+        warning = "without --cert and --key-file keys and conversations travel unencrypted"
+        console.print(f"  [yellow]{warning}[/yellow]", soft_wrap=True)

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.markdown import Markdown
 from rich.padding import Padding
 from rich.spinner import Spinner
+from rich.table import Table
 from rich.text import Text as Line
 
 from moonlet.agent import CallResult, Ended, Event
@@ -63,6 +64,12 @@ def compact(text: str, limit: int = _RESULT_CHARS) -> str:
 
 def _inner(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def show(table: Table) -> None:
+    """A table on the terminal; into a file or a pipe as wide as it is."""
+    console = Console()
+    console.print(table) if console.is_terminal else Console(width=200).print(table)
 
 
 def status(usage: Usage) -> str:

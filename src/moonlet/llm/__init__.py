@@ -69,6 +69,9 @@ class ReplyOptions:
     logprobs: bool = False  # Scored events beside the text
     top_logprobs: int = 0  # and so many likeliest tokens at each place
     parallel_calls: bool = True  # whether one reply may make several calls
+    owner: str = ""  # who waits, where several share the machine; none share with nobody
+    weight: float = 1.0  # the owner's share of it
+    priority: Literal["interactive", "batch"] = "interactive"  # batch takes what interactive replies leave
     answer_schema: Mapping[str, Any] | None = None  # JSON schema that the text must satisfy, where the reply has one
 
     def __post_init__(self) -> None:
@@ -118,6 +121,11 @@ class Usage:
     decode_s: float = 0.0
     decode_tokens: int = 0  # of the output, those that decode_s was taken for: all but the first
     experts: ExpertUse | None = None
+    thinking_tokens: int = 0  # of the output
+    queue_s: float = 0.0
+    expert_hits: int | None = None  # experts that were in memory when they were needed
+    expert_reads: int | None = None  # experts that had to be read
+    bytes_read: int | None = None  # for those
 
     @property
     def tokens_per_s(self) -> float | None:
@@ -135,7 +143,16 @@ class Usage:
             self.decode_s + other.decode_s,
             self.decode_tokens + other.decode_tokens,
             replace(mine, seen=mine.seen | more.seen) if mine and more else mine or more,
+            self.thinking_tokens + other.thinking_tokens,
+            self.queue_s + other.queue_s,
+            _sum(self.expert_hits, other.expert_hits),
+            _sum(self.expert_reads, other.expert_reads),
+            _sum(self.bytes_read, other.bytes_read),
         )
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else one + other
 
 
 @dataclass(frozen=True, slots=True)

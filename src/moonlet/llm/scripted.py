@@ -64,16 +64,17 @@ class Scripted:
         return sum(len(self._cut(message.content)) for message in messages)
 
     def _stream(self, message: Message, options: ReplyOptions, prompt_tokens: int) -> Iterator[Event]:
-        begun, output, assembly, length = time.perf_counter(), 0, Assembly(), False
+        begun, output, thought, assembly, length = time.perf_counter(), 0, 0, Assembly(), False
         stop = StopText(options.stop)
 
         def counted() -> Iterator[Event]:
-            nonlocal output, length
+            nonlocal output, thought, length
             for event in self._events(message):
                 if output == options.max_tokens:
                     length = True
                     return
                 output += isinstance(event, Text | Thinking | CallArguments)
+                thought += isinstance(event, Thinking)
                 yield event
 
         try:
@@ -88,7 +89,8 @@ class Scripted:
             self.closed += 1
             raise
         whole = assembly.message()
-        usage = Usage(prompt_tokens, 0, output, decode_s=time.perf_counter() - begun, decode_tokens=output)
+        decode_s = time.perf_counter() - begun
+        usage = Usage(prompt_tokens, 0, output, decode_s=decode_s, decode_tokens=output, thinking_tokens=thought)
         finish: Finish = "length" if length else "tool_calls" if whole.calls and not stop.hit else "stop"
         yield Done(whole, finish, usage, stop.found)
 

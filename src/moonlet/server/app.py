@@ -2,80 +2,163 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
 import math
-import time
+from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.middleware.cors import CORSMiddleware
 
+from moonlet.chat.messages import Message
+from moonlet.ledger.books import Books
 from moonlet.llm import LLM, LLMError
-from moonlet.server import openai
+from moonlet.server import anthropic, completions, openai, responses
+from moonlet.server.accounts import Accounts, books_families
 from moonlet.server.errors import ApiError, api_error
+from moonlet.server.kept import Kept, KeptResponses
+from moonlet.server.keys import Access, HostCheck, KeyCheck
+from moonlet.server.metrics import CONTENT_TYPE, Metrics
 from moonlet.server.replies import Replies
+from moonlet.server.response_stream import ResponseStream
 from moonlet.server.stream import answer
 
 MAX_BODY = 32 << 20  # bytes of a request
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-def create_app(model: LLM) -> FastAPI:
-    """The application that answers with `model`."""
+def create_app(model: LLM, books: Books | None = None, access: Access = Access()) -> FastAPI:
+    """The application that answers with `model`, keeps `books`, and is open to whom `access` says."""
     app = FastAPI(title="moonlet", docs_url=None, redoc_url=None)
-    replies = Replies(model)
-    began = int(time.time())
-    card = {"id": model.name, "object": "model", "created": began, "owned_by": "moonlet"}
+    metrics = Metrics(model.name)
+    replies, kept = Replies(model, Accounts(model, metrics, books)), KeptResponses()
+    _add_models(app, replies)
+    _add_openai(app, replies)
+    _add_responses(app, replies, kept)
+    _add_anthropic(app, replies)
+    _add_metrics(app, metrics, books)
+    if books is not None:
+        app.add_middleware(KeyCheck, books.database, access, metrics, _failed)
+    app.add_middleware(HostCheck, access, _failed)
+    if access.origins:
+        app.add_middleware(CORSMiddleware, allow_origins=access.origins, allow_methods=["*"], allow_headers=["*"])
+    for kind in (ApiError, LLMError, HTTPException, Exception):
+        app.add_exception_handler(kind, _failed)
+    return app
+
+
+def _add_models(app: FastAPI, replies: Replies) -> None:
+    began = datetime.now(UTC)
+    name = replies.model.name
+    card = {"id": name, "object": "model", "created": int(began.timestamp()), "owned_by": "moonlet"}
+    theirs = anthropic.model_card(name, began.isoformat(timespec="seconds"))
+
+    @app.api_route("/", methods=["GET", "HEAD"])
+    async def root() -> dict[str, str]:
+        return {"server": "moonlet", "model": name}
 
     @app.get("/health")
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
     @app.get("/v1/models")
-    async def models() -> dict[str, Any]:
+    async def models(request: Request) -> dict[str, Any]:
+        if "anthropic-version" in request.headers:
+            return {"data": [theirs], "has_more": False, "first_id": name, "last_id": name}
         return {"object": "list", "data": [card]}
 
-    @app.get("/v1/models/{name:path}")
-    async def one_model(name: str) -> dict[str, Any]:
-        replies.check_name(name)
-        return card
+    @app.get("/v1/models/{wanted:path}")
+    async def one_model(request: Request, wanted: str) -> dict[str, Any]:
+        replies.check_name(wanted)
+        return theirs if "anthropic-version" in request.headers else card
+
+
+def _add_openai(app: FastAPI, replies: Replies) -> None:
+    name = replies.model.name
 
     @app.post("/v1/chat/completions")
     async def chat_completions(request: Request) -> Response:
         wanted = openai.read(await _json(request))
         reply = await replies.begin(request, wanted.asked)
-        wire = openai.Chunks(model.name, wanted.include_usage or not wanted.stream)
+        wire = openai.Chunks(name, wanted.include_usage or not wanted.stream, wanted.asked.count)
         return await answer(request, reply, wire, wanted.stream)
 
-    app.add_middleware(_LoopbackNames)
-    for kind in (ApiError, LLMError, HTTPException, Exception):
-        app.add_exception_handler(kind, _failed)
-    return app
+    @app.post("/v1/completions")
+    async def text_completions(request: Request) -> Response:
+        wanted = completions.read(await _json(request))
+        reply = await replies.begin(request, wanted.asked)
+        prompts, count = wanted.asked.prompts, wanted.asked.count
+        wire = completions.Pieces(name, prompts, wanted.include_usage or not wanted.stream, count, wanted.echo)
+        return await answer(request, reply, wire, wanted.stream)
 
 
-class _LoopbackNames:
-    """Refuses requests addressed to another name: a web page whose name was pointed at this machine sends those."""
+def _add_responses(app: FastAPI, replies: Replies, kept: KeptResponses) -> None:
+    @app.post("/v1/responses")
+    async def new_response(request: Request) -> Response:
+        wanted = responses.read(await _json(request))
+        owner, own = _owner(request), wanted.asked.messages
+        before = () if wanted.previous is None else _kept(kept, owner, wanted.previous).messages
+        wanted = wanted.continuing(before)
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+        def keep(response: dict[str, Any], message: Message) -> None:
+            if wanted.store:
+                kept.keep(owner, response, (*before, *own, message), wanted.items)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and _host(Headers(scope=scope).get("host", "")) not in LOOPBACK:
-            refused = ApiError(f"this server answers to {', '.join(LOOPBACK)} only", status=403)
-            refusal = JSONResponse(openai.error_body(refused), 403)
-            return await refusal(scope, receive, send)
-        await self._app(scope, receive, send)
+        reply = await replies.begin(request, wanted.asked)
+        return await answer(request, reply, ResponseStream(replies.model.name, wanted, keep), wanted.stream)
+
+    @app.get("/v1/responses/{id}")
+    async def old_response(request: Request, id: str) -> dict[str, Any]:
+        return _kept(kept, _owner(request), id).response
+
+    @app.get("/v1/responses/{id}/input_items")
+    async def input_items(request: Request, id: str) -> dict[str, Any]:
+        items = _kept(kept, _owner(request), id).items
+        return {"object": "list", "data": items, "has_more": False, "first_id": None, "last_id": None}
+
+    @app.delete("/v1/responses/{id}")
+    async def forget_response(request: Request, id: str) -> dict[str, Any]:
+        _kept(kept, _owner(request), id)
+        kept.drop(_owner(request), id)
+        return {"id": id, "object": "response", "deleted": True}
 
 
-def _host(header: str) -> str | None:
-    try:
-        return urlsplit("//" + header).hostname
-    except ValueError:
-        return None
+def _owner(request: Request) -> str:
+    """Whose responses these are: what one key made, no other finds."""
+    key = request.headers.get("authorization") or request.headers.get("x-api-key") or ""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _kept(kept: KeptResponses, owner: str, id: str) -> Kept:
+    found = kept.find(owner, id)
+    if found is None:
+        told = f"there is no response {id[:80]!r}: responses are kept for a day, until the server stops"
+        raise ApiError(told, "previous_response_id", code="previous_response_not_found", status=404)
+    return found
+
+
+def _add_anthropic(app: FastAPI, replies: Replies) -> None:
+    @app.post("/v1/messages")
+    async def messages(request: Request) -> Response:
+        wanted = anthropic.read(await _json(request))
+        reply = await replies.begin(request, wanted.asked)
+        return await answer(request, reply, anthropic.Stream(replies.model.name, wanted.thoughts), wanted.stream)
+
+    @app.post("/v1/messages/count_tokens")
+    async def count_tokens(request: Request) -> dict[str, int]:
+        asked = anthropic.read(await _json(request), counting=True).asked
+        replies.check_name(asked.model)
+        count = replies.plain().count
+        return {"input_tokens": await asyncio.to_thread(count, asked.messages, asked.tools, asked.options)}
+
+
+def _add_metrics(app: FastAPI, metrics: Metrics, books: Books | None) -> None:
+    @app.get("/metrics")
+    async def prometheus() -> Response:
+        return Response(metrics.text(books_families(books)), media_type=CONTENT_TYPE)
 
 
 async def _json(request: Request) -> Any:
@@ -102,4 +185,11 @@ async def _failed(request: Request, error: Exception) -> Response:
     headers = dict(getattr(error, "headers", None) or {})
     if problem.retry_s is not None:
         headers["Retry-After"] = str(math.ceil(problem.retry_s))
-    return JSONResponse(openai.error_body(problem), problem.status, headers)
+    elif problem.status == 429:
+        headers["x-should-retry"] = "false"  # to the official clients, which would try again all the same
+    return JSONResponse(_error_body(request, problem), problem.status, headers)
+
+
+def _error_body(request: Request, problem: ApiError) -> dict[str, Any]:
+    theirs = request.url.path.startswith("/v1/messages") or "anthropic-version" in request.headers
+    return anthropic.error_body(problem) if theirs else openai.error_body(problem)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from moonlet.llm import LLMError, RefusedError
+from moonlet.llm import BusyError, LLMError, RefusedError, TooLongError
 
 
 class ApiError(Exception):
     """A request that is not answered, or no further.
 
-    `param` names the field at fault, `code` the fault in OpenAI's words, `retry_s` when to try again.
+    `param` names the field at fault, `code` the fault in OpenAI's words, `retry_s` when to try again, `too_long` the
+    tokens of a prompt that does not fit and of the context.
     """
 
     def __init__(
@@ -18,12 +19,14 @@ class ApiError(Exception):
         code: str | None = None,
         status: int = 400,
         retry_s: float | None = None,
+        too_long: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(message)
         self.param = param
         self.code = code
         self.status = status
         self.retry_s = retry_s
+        self.too_long = too_long
 
 
 def api_error(error: Exception) -> ApiError:
@@ -31,6 +34,12 @@ def api_error(error: Exception) -> ApiError:
     match error:
         case ApiError():
             return error
+        case TooLongError():
+            return ApiError(
+                str(error), "messages", code="context_length_exceeded", too_long=(error.prompt, error.context)
+            )
+        case BusyError():
+            return ApiError(str(error), code="rate_limit_exceeded", status=429, retry_s=error.retry_s)
         case RefusedError():
             return ApiError(str(error))
         case LLMError():

@@ -1,7 +1,7 @@
 """Where every reply of every API begins, where its events pass, and where it ends.
 
-Who may ask is decided in `Replies.begin`; what a reply took is known in `Reply._ended`, which is called once for each
-reply that began, whatever became of it.
+Who may ask, and how much, is decided when a request's account is opened; it is closed once for each request that was
+admitted, whatever became of it, with what it took.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 
@@ -19,8 +19,10 @@ from fastapi import Request
 
 from moonlet import llm
 from moonlet.chat.messages import Message, ToolSpec
-from moonlet.llm import LLM, PLAIN, Done, Event, LLMError, ReplyOptions, Usage
+from moonlet.llm import LLM, PLAIN, Done, Event, LLMError, Plain, ReplyOptions, Usage
+from moonlet.server.accounts import Account, Accounts
 from moonlet.server.errors import ApiError
+from moonlet.server.keys import api_of, key_of
 
 _log = logging.getLogger("moonlet.server")
 
@@ -30,23 +32,61 @@ class Asked:
     """What a request of any API asks of the model."""
 
     model: str
-    messages: tuple[Message, ...]
+    messages: tuple[Message, ...] = ()
     tools: tuple[ToolSpec, ...] = ()
     options: ReplyOptions = PLAIN
+    prompts: tuple[str | tuple[int, ...], ...] = ()  # texts or ids to be gone on with, in place of messages
+    count: int = 1  # replies to the messages, or to each prompt
 
 
 class Replies:
     """Begins replies of one model."""
 
-    def __init__(self, model: LLM) -> None:
+    def __init__(self, model: LLM, accounts: Accounts) -> None:
         self.model = model
+        self._accounts = accounts
 
     async def begin(self, request: Request, asked: Asked) -> Reply:
         """A reply on its way. Raises ApiError, LLMError."""
         self.check_name(asked.model)
         # Rendering and queueing take a moment of computing, which must not stop the streams of others.
-        events = await asyncio.to_thread(self.model.reply, asked.messages, asked.tools, asked.options)
-        return Reply(asked, [events])
+        return await asyncio.to_thread(self._begin, request, asked, asyncio.get_running_loop())
+
+    def _begin(self, request: Request, asked: Asked, loop: asyncio.AbstractEventLoop) -> Reply:
+        account = self._accounts.open(key_of(request), api_of(request), asked)
+        asked = replace(asked, options=account.options)
+        try:
+            replies = self._replies(asked)
+        except Exception as error:
+            account.close(None, error)
+            raise
+        return Reply(asked, replies, account, loop)
+
+    def _replies(self, asked: Asked) -> list[Iterator[Event]]:
+        begun: list[Iterator[Event]] = []
+        try:
+            for prompt in asked.prompts or (None,):
+                for number in range(asked.count):
+                    begun.append(self._reply(asked, prompt, number))
+        except Exception:
+            for events in begun:
+                llm.close(events)
+            raise
+        return begun
+
+    def _reply(self, asked: Asked, prompt: str | tuple[int, ...] | None, number: int) -> Iterator[Event]:
+        options = asked.options
+        if options.seed is not None:  # the replies to one prompt must differ
+            options = replace(options, seed=options.seed + number)
+        if prompt is None:
+            return self.model.reply(asked.messages, asked.tools, options)
+        return self.plain().complete(prompt, options)
+
+    def plain(self) -> Plain:
+        """The model, if it takes plain prompts. Raises ApiError."""
+        if not isinstance(self.model, Plain):
+            raise ApiError(f"{self.model.name} answers conversations only")
+        return self.model
 
     def check_name(self, name: str) -> None:
         """Raises ApiError unless that is the model that is served."""
@@ -61,11 +101,14 @@ class Reply:
     Each is read by a thread of its own; the event loop only passes on.
     """
 
-    def __init__(self, asked: Asked, replies: Sequence[Iterator[Event]]) -> None:
-        """To be made in the running event loop."""
+    def __init__(
+        self, asked: Asked, replies: Sequence[Iterator[Event]], account: Account, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        """`loop` is where `events` will be listened to."""
         self.asked = asked
         self._replies = replies
-        self._loop = asyncio.get_running_loop()
+        self._account = account
+        self._loop = loop
         self._heard: asyncio.Queue[tuple[int, Event] | Exception | None] = asyncio.Queue()
         self._left = threading.Event()  # nobody listens any more
         self._lock = threading.Lock()
@@ -96,6 +139,7 @@ class Reply:
     def _read(self, number: int, events: Iterator[Event]) -> None:
         try:
             for event in events:
+                self._account.see(event)
                 if isinstance(event, Done):
                     self._usages.append(event.usage)
                 if self._left.is_set():
@@ -113,12 +157,10 @@ class Reply:
                 self._reading -= 1
                 last = self._reading == 0
             if last:
-                self._ended(reduce(add, self._usages, Usage()), self._error)
+                usage = reduce(add, self._usages) if self._usages else None
+                self._account.close(usage, self._error, self._left.is_set())
             self._tell(None)
 
     def _tell(self, item: tuple[int, Event] | Exception | None) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody listens any more
             self._loop.call_soon_threadsafe(self._heard.put_nowait, item)
-
-    def _ended(self, usage: Usage, error: Exception | None) -> None:
-        """All replies are over; called once, in a thread that may wait. `usage` is what they took together."""

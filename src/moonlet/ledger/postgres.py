@@ -1,0 +1,90 @@
+"""PostgreSQL behind the same layer, through psycopg: `pip install moonlet[postgres]`."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+import psycopg
+
+from .database import WAIT_S, Connection, DatabaseError, Row, Value, migrate, without_password
+
+_MIGRATING = 0x6D6F6F6E  # the lock while tables are made; any constant does
+# A server that lost its power is noticed in about a minute, not after PostgreSQL's two hours.
+_SETTINGS = (
+    f"-c lock_timeout={int(WAIT_S * 1000)} -c statement_timeout={int(WAIT_S * 3000)} "
+    "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
+)
+
+
+class _PostgresConnection:
+    lock_rows = " FOR UPDATE"
+
+    def __init__(self, inner: psycopg.Connection[Row]) -> None:
+        self._inner = inner
+
+    def run(self, sql: str, values: Sequence[Value] = ()) -> list[Row]:
+        # A statement of ours is a constant; its ? stand for values alone.
+        cursor = self._inner.execute(sql.replace("?", "%s").encode(), tuple(values))
+        return cursor.fetchall() if cursor.description else []
+
+
+class Postgres:
+    """A database by URL. A lost connection is made anew at the next transaction."""
+
+    def __init__(self, url: str) -> None:
+        self.name = without_password(url)
+        self.server = secrets.randbits(62)
+        self._url = url
+        self._lock = threading.Lock()
+        self._inner: psycopg.Connection[Row] | None = None
+        self._holds = False
+        with self.transaction() as connection:
+            connection.run("SELECT pg_advisory_xact_lock(?)", (_MIGRATING,))
+            migrate(connection, self.name)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        with self._lock:
+            try:
+                inner = self._connected()
+                with inner.transaction():
+                    yield _PostgresConnection(inner)
+            except psycopg.Error as error:
+                raise DatabaseError(f"{self.name}: {_line(error)}") from None
+
+    reading = transaction
+
+    def _connected(self) -> psycopg.Connection[Row]:
+        if self._inner is not None:
+            with suppress(psycopg.OperationalError):  # the server was started anew, or the line was cut
+                self._inner.execute("SELECT 1")
+        if self._inner is None or self._inner.closed:
+            self._inner = psycopg.connect(
+                self._url, autocommit=True, connect_timeout=int(WAIT_S), options=_SETTINGS, application_name="moonlet"
+            )
+            if self._holds:
+                self._inner.execute("SELECT pg_advisory_lock(%s)", (self.server,))
+        return self._inner
+
+    def hold(self) -> None:
+        self._holds = True
+        with self.transaction() as connection:
+            connection.run("SELECT pg_advisory_lock(?)", (self.server,))
+
+    def is_dead(self, server: int) -> bool:
+        if server == self.server:
+            return False
+        with self.transaction() as connection:
+            return bool(connection.run("SELECT pg_try_advisory_xact_lock(?)", (server,))[0][0])
+
+    def close(self) -> None:
+        with self._lock, suppress(psycopg.Error):
+            if self._inner is not None:
+                self._inner.close()
+
+
+def _line(error: psycopg.Error) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,127 @@
+"""What each request is allowed and what it took: in the books, and in the metrics."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from moonlet.chat.messages import CallArguments, CallStart, Message, Text, Thinking, to_openai
+from moonlet.ledger.books import Books, Entry, OverLimitError, State, Took
+from moonlet.ledger.keys import Key, Limits
+from moonlet.ledger.quota import most_output
+from moonlet.llm import LLM, Done, Event, Plain, ReplyOptions, Usage
+from moonlet.local import MAX_TOKENS
+from moonlet.server.errors import ApiError
+from moonlet.server.metrics import Family, Metrics, counter, gauge
+
+if TYPE_CHECKING:
+    from moonlet.server.replies import Asked
+
+
+class Accounts:
+    """Opens an account for each request."""
+
+    def __init__(self, model: LLM, metrics: Metrics, books: Books | None) -> None:
+        self._model, self._metrics, self._books = model, metrics, books
+
+    def open(self, key: Key | None, api: str, asked: Asked) -> Account:
+        """Raises ApiError 429 if the key's limits do not allow it, LLMError if its prompt cannot be counted."""
+        books, options = self._books, asked.options
+        if key is not None:
+            options = replace(options, owner=key.id, weight=key.weight, priority=key.priority)
+        if books is None:
+            return Account(None, options, self._metrics, None)
+        replies, prompt_tokens = max(len(asked.prompts), 1) * asked.count, 0
+        if key is not None and key.limits != Limits():
+            prompt_tokens = self._count(asked) * asked.count
+            if options.max_tokens is None:  # the reply's limit is ours to choose: one that can be had
+                most = most_output(key.limits, books.price, prompt_tokens, replies * MAX_TOKENS)
+                options = replace(options, max_tokens=max(most // replies, 1))
+        output_tokens = replies * (options.max_tokens or MAX_TOKENS)
+        words = _words(asked) if books.keep_prompts else None
+        try:
+            entry = books.admit(key, api, self._model.name, prompt_tokens, output_tokens, words)
+        except OverLimitError as error:
+            self._metrics.refused(error.refusal.limit)
+            retry_s = error.refusal.retry_after_s
+            raise ApiError(str(error), code="rate_limit_exceeded", status=429, retry_s=retry_s) from None
+        return Account(entry, options, self._metrics, books)
+
+    def _count(self, asked: Asked) -> int:
+        """Tokens of all prompts together, each once."""
+        model = self._model
+        if not isinstance(model, Plain):
+            # A model elsewhere counts for itself; what it counted is charged when the reply is over.
+            return len(_words(asked)) // 4
+        if not asked.prompts:
+            return model.count(asked.messages, asked.tools, asked.options)
+        # As a message a text takes a few tokens more than alone.
+        return sum(len(p) if isinstance(p, tuple) else model.count([Message("user", p)]) for p in asked.prompts)
+
+
+class Account:
+    """One request, from its admission to its end."""
+
+    def __init__(self, entry: Entry | None, options: ReplyOptions, metrics: Metrics, books: Books | None) -> None:
+        self.options = options  # as they are allowed
+        self._entry, self._metrics, self._books = entry, metrics, books
+        self._lock = threading.Lock()
+        self._began = time.perf_counter()
+        self._pieces = 0  # events of a reply that may never say how many tokens it had
+        self._finishes: list[str] = []
+        metrics.waits()
+
+    def see(self, event: Event) -> None:
+        """An event of the reply passes."""
+        if isinstance(event, Done):
+            self._finishes.append(event.finish)
+        elif isinstance(event, Text | Thinking | CallStart | CallArguments):
+            with self._lock:
+                self._pieces += 1
+                first = self._pieces == 1
+            if first:
+                self._metrics.first_token(time.perf_counter() - self._began)
+
+    def close(self, usage: Usage | None, error: Exception | None = None, left: bool = False) -> None:
+        """The request is over. `usage`: None if the reply never came to say it; `left`: its client was gone."""
+        state: State = "error" if error else "cancelled" if left or "cancelled" in self._finishes else "done"
+        known = usage or Usage(output_tokens=self._pieces)
+        seconds = time.perf_counter() - self._began
+        self._metrics.ended(state, self._pieces > 0, seconds, known, self._finishes)
+        if self._books and self._entry:
+            closed = self._books.settle(self._entry, state, _took(known), str(error) if error else None)
+            self._metrics.energy(closed.joules, closed.joules_from)
+
+
+def _took(usage: Usage) -> Took:
+    return Took(
+        prompt_tokens=usage.prompt_tokens,
+        cached_tokens=usage.cached_tokens,
+        output_tokens=usage.output_tokens,
+        thinking_tokens=usage.thinking_tokens,
+        queue_s=usage.queue_s,
+        prefill_s=usage.prefill_s,
+        decode_s=usage.decode_s,
+        expert_hits=usage.expert_hits,
+        expert_reads=usage.expert_reads,
+        bytes_read=usage.bytes_read,
+    )
+
+
+def books_families(books: Books | None) -> list[Family]:
+    """How the ledger itself is."""
+    if books is None:
+        return []
+    return [
+        gauge("ledger_rows_waiting", "Rows kept in memory because the ledger cannot be written.", books.waiting),
+        counter("ledger_failures", "Attempts to write the ledger that failed.", {(): books.failures}),
+        counter("ledger_rows_given_up", "Rows that could not be kept at all.", {(): books.given_up}),
+    ]
+
+
+def _words(asked: Asked) -> str:
+    prompts = [list(prompt) if isinstance(prompt, tuple) else prompt for prompt in asked.prompts]
+    return json.dumps(prompts or [to_openai(message) for message in asked.messages], ensure_ascii=False)

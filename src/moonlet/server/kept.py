@@ -1,0 +1,69 @@
+"""Responses that later requests may go on from: in memory alone, for a day, and not more than a fixed amount."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from moonlet.chat.messages import Message
+
+KEPT_S = 24 * 3600
+KEPT_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One response with the conversation up to and with it."""
+
+    response: dict[str, Any]
+    messages: tuple[Message, ...]  # without instructions, which belong to one request
+    items: list[Any]  # the input of its own request
+    owner: str
+    size: int
+    born_s: float
+
+
+class KeptResponses:
+    """By id, each for its owner only. The oldest make room for new ones."""
+
+    def __init__(self, kept_bytes: int = KEPT_BYTES, clock: Callable[[], float] = time.monotonic) -> None:
+        self._bytes = kept_bytes
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._used = 0
+
+    def keep(self, owner: str, response: dict[str, Any], messages: tuple[Message, ...], items: list[Any]) -> None:
+        """One that is larger than the whole amount is not kept."""
+        size = len(json.dumps([response, items])) + sum(
+            len(m.content) + len(m.thinking) + sum(len(call.arguments) for call in m.calls) for m in messages
+        )
+        with self._lock:
+            self._kept[response["id"]] = Kept(response, messages, items, owner, size, self._clock())
+            self._used += size
+            while self._kept and (self._used > self._bytes or self._old(next(iter(self._kept.values())))):
+                self._used -= self._kept.popitem(last=False)[1].size
+
+    def find(self, owner: str, id: str) -> Kept | None:
+        """None if there is none, or not for this owner."""
+        with self._lock:
+            kept = self._kept.get(id)
+        return kept if kept and kept.owner == owner and not self._old(kept) else None
+
+    def drop(self, owner: str, id: str) -> bool:
+        """Whether there was one to forget."""
+        with self._lock:
+            kept = self._kept.get(id)
+            if kept is None or kept.owner != owner:
+                return False
+            del self._kept[id]
+            self._used -= kept.size
+            return True
+
+    def _old(self, kept: Kept) -> bool:
+        return self._clock() - kept.born_s > KEPT_S

@@ -1,0 +1,134 @@
+"""Who may come in: names of the host, keys and their scopes. A refusal is told in each API's own shape."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from fastapi import Request, Response
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from moonlet.ledger import keys
+from moonlet.ledger.database import Database, DatabaseError
+from moonlet.ledger.keys import MARK, Key
+from moonlet.server.errors import ApiError
+from moonlet.server.metrics import Metrics
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+Failed = Callable[[Request, Exception], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who a server is open to; as it stands, to this machine alone, without a key."""
+
+    hosts: tuple[str, ...] | None = LOOPBACK  # names that a request may be addressed to; None: any
+    keys_needed: bool = False
+    origins: tuple[str, ...] = ()  # web pages from there may ask, too
+
+
+class HostCheck:
+    """Refuses requests addressed to another name: a web page whose name was pointed at this machine sends those."""
+
+    def __init__(self, app: ASGIApp, access: Access, failed: Failed) -> None:
+        self._app, self._hosts, self._failed = app, access.hosts, failed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        hosts = self._hosts
+        if hosts is not None and scope["type"] == "http" and _host(Headers(scope=scope).get("host", "")) not in hosts:
+            refused = ApiError(f"this server answers to {', '.join(hosts)} only", status=403)
+            return await (await self._failed(Request(scope), refused))(scope, receive, send)
+        await self._app(scope, receive, send)
+
+
+class KeyCheck:
+    """Finds a request's key, and refuses it without one where one is needed, or with one that is wrong.
+
+    Where none is needed, a client may send anything that it calls a key as long as there are no keys here: the official
+    clients cannot be had without.
+    """
+
+    def __init__(self, app: ASGIApp, database: Database, access: Access, metrics: Metrics, failed: Failed) -> None:
+        self._app, self._database, self._access = app, database, access
+        self._metrics, self._failed = metrics, failed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Clients look whether somebody is there before they say who they are.
+        if scope["type"] != "http" or (scope["method"], scope["path"]) in (("GET", "/health"), ("HEAD", "/")):
+            return await self._app(scope, receive, send)
+        try:
+            key = await asyncio.to_thread(self._check, scope["path"], list(_secrets(Headers(scope=scope))))
+        except (ApiError, DatabaseError) as error:
+            response = await self._failed(Request(scope), _told(error))
+            if response.status_code == 401:
+                response.headers["WWW-Authenticate"] = "Bearer"
+            return await response(scope, receive, send)
+        scope.setdefault("state", {})["key"] = key
+        await self._app(scope, receive, send)
+
+    def _check(self, path: str, given: list[str]) -> Key | None:
+        now = time.time()
+        found = [key for secret in given if (key := keys.of_secret(self._database, secret))]
+        key = next((key for key in found if key.usable(now)), None)
+        if key is None:
+            self._check_none(found, given)
+        elif _scope(path) not in key.scopes:
+            self._metrics.refused("scope")
+            raise ApiError(f"the key {key.name} may not do this: it lacks the scope {_scope(path)}", status=403)
+        return key
+
+    def _check_none(self, found: list[Key], given: list[str]) -> None:
+        if found:
+            why = f"the key {found[0].name} {'was revoked' if found[0].revoked else 'has expired'}"
+        elif not given:
+            why = "a key is needed: send it as `Authorization: Bearer KEY` or `x-api-key: KEY`"
+        else:
+            why = "this key is not known here"
+        wrong = found or any(secret.startswith(MARK) for secret in given) or (given and keys.all_keys(self._database))
+        if self._access.keys_needed or wrong:
+            self._metrics.refused("key")
+            raise ApiError(why, code="invalid_api_key", status=401)
+
+
+def key_of(request: Request) -> Key | None:
+    """The key with which a request came in."""
+    key = getattr(request.state, "key", None)
+    assert key is None or isinstance(key, Key)
+    return key
+
+
+def api_of(request: Request) -> str:
+    """Which API a request speaks, for the books: chat.completions, messages, responses..."""
+    return request.url.path.removeprefix("/v1/").strip("/").replace("/", ".")
+
+
+def _scope(path: str) -> keys.Scope:
+    if path == "/metrics":
+        return "admin"
+    return "models" if path == "/v1/models" or path.startswith("/v1/models/") else "chat"
+
+
+def _secrets(headers: Headers) -> Iterator[str]:
+    scheme, _, secret = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and secret.strip():
+        yield secret.strip()
+    if secret := headers.get("x-api-key", "").strip():
+        yield secret
+
+
+def _told(error: Exception) -> Exception:
+    if isinstance(error, DatabaseError):
+        return ApiError("the keys cannot be read at the moment", status=503, retry_s=5)
+    return error
+
+
+def _host(header: str) -> str | None:
+    try:
+        return urlsplit("//" + header).hostname
+    except ValueError:
+        return None
