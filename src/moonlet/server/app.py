@@ -34,7 +34,8 @@ def create_app(model: LLM, books: Books | None = None, access: Access = Access()
     """The application that answers with `model`, keeps `books`, and is open to whom `access` says."""
     app = FastAPI(title="moonlet", docs_url=None, redoc_url=None)
     metrics = Metrics(model.name)
-    replies, kept = Replies(model, Accounts(model, metrics, books)), KeptResponses()
+    app.state.accounts = Accounts(model, metrics, books)  # also of what is mounted beside the APIs
+    replies, kept = Replies(model, app.state.accounts), KeptResponses()
     _add_models(app, replies)
     _add_openai(app, replies)
     _add_responses(app, replies, kept)

@@ -20,6 +20,10 @@ from moonlet.server.metrics import Metrics
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
+# What anybody may read: that the server lives, and an agent's card, from which callers learn that a key is needed.
+_CARDS = [base + "/.well-known/agent-card.json" for base in ("", "/a2a")] + ["/.well-known/jwks.json"]
+OPEN = {("HEAD", "/"), ("GET", "/health"), *(("GET", path + slash) for path in _CARDS for slash in ("", "/"))}
+
 Failed = Callable[[Request, Exception], Awaitable[Response]]
 
 
@@ -59,7 +63,7 @@ class KeyCheck:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Clients look whether somebody is there before they say who they are.
-        if scope["type"] != "http" or (scope["method"], scope["path"]) in (("GET", "/health"), ("HEAD", "/")):
+        if scope["type"] != "http" or (scope["method"], scope["path"]) in OPEN:
             return await self._app(scope, receive, send)
         try:
             key = await asyncio.to_thread(self._check, scope["path"], list(_secrets(Headers(scope=scope))))
