@@ -122,7 +122,7 @@ def test_help_names_every_verb() -> None:
         (["run", "--threads", "0", "hi there"], "at least 1"),
         (["run", "--max-tokens", "many", "hi there"], "many"),
         (["run", "--temperature", "9", "hi there"], "temperature must be between 0 and 2"),
-        (["serve", "docs", "--cache-tokens", "3"], "cache_tokens must be at least"),
+        (["serve", "nano", "--cache-tokens", "3"], "cache_tokens must be at least"),
         (["run", "/no/such/folder", "hi"], "/no/such/folder: neither a folder nor a pulled model"),
         (["run", "x" * 3000, "hi"], "neither a folder nor a pulled model"),
         (["run", "."], "holds no model"),
