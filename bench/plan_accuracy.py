@@ -25,6 +25,7 @@ from moonlet.model.layout import Formats
 from moonlet.planner import measure, prove
 from moonlet.planner.fit import Wish, fit
 from moonlet.planner.prove import Row, Test
+from moonlet.planner.routing import zipf
 from moonlet.planner.speed import speed
 from moonlet.planner.subject import subject
 
@@ -65,7 +66,11 @@ def judge(it: Judged, place: Path, machine: measure.Measured, runs: int) -> list
     size = sum(file.stat().st_size for file in folder.path.iterdir())
     memory = int(size * it.memory_share) if it.memory_share < 1 else 0
     test = Test(512, 24, BATCHES, runs)
-    working = speed(fit(subject(str(folder.path)), machine.machine, Wish(sequences=max(BATCHES), memory_bytes=memory)))
+    placed = fit(subject(str(folder.path)), machine.machine, Wish(sequences=max(BATCHES), memory_bytes=memory))
+    config = folder.config
+    # Routers of random weights choose evenly; the small model's is trained, and a plan's usual assumption is judged.
+    even = zipf(config.experts, config.experts_per_token, 0.0) if it.shape else None
+    working = speed(placed, even)
     rows = prove.prove(folder, working, test, prove.options(test, memory_bytes=memory), lambda what: None)
     if it.shape:
         shutil.rmtree(folder.path)

@@ -302,7 +302,21 @@ def test_assumptions_say_what_was_not_measured() -> None:
 
 def _rates(scale: float = 1.0) -> MeasuredRates:
     points = tuple((float(n), scale * 1e-10 * max(1.0, n / 4)) for n in (1, 4, 64, 256))
-    return MeasuredRates({"bf16": points, "int8": points, "int4": points}, 1e-11, 1e-6, 1e-7, 1e-5, 1e-6, 1e-10)
+    return MeasuredRates({"bf16": points, "int8": points, "int4": points}, 1e-11, 1e-11, 1e-6, 1e-7, 1e-5, 1e-6, 1e-10)
+
+
+@given(st.floats(1e3, 1e9), st.floats(1, 1e9))
+def test_a_model_that_stays_in_the_processors_cache_is_faster(stored: float, more: float) -> None:
+    far = _rates()
+    near = {name: tuple((n, s / 3) for n, s in curve) for name, curve in far.weight_s.items()}
+    rates = replace(far, near_s=near, near_bytes=32e6)
+
+    def seconds(size: float) -> float:
+        return rates.for_model(size).seconds(1e6, 1.0625, 1)
+
+    assert seconds(stored) <= seconds(stored + more) + 1e-15
+    assert seconds(1e6) == pytest.approx(far.seconds(1e6, 1.0625, 1) / 3)
+    assert seconds(64e6) == far.seconds(1e6, 1.0625, 1)
 
 
 @given(st.floats(1, 1000), st.floats(1, 1000), st.sampled_from([4.0, 2.0, 1.0625, 0.5625, 0.3]))
@@ -333,12 +347,15 @@ def test_a_measured_machine_is_kept_and_corrected(tmp_path: Path, monkeypatch: p
     assert measure.kept() is None
 
 
-def test_this_machine_can_be_measured(tmp_path: Path) -> None:
+def test_this_machine_can_be_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small and once: that it runs and gives sound numbers; how exact they are is for a quiet machine to show."""
+    monkeypatch.setattr(probe, "COUNTS", (1, 4))
+    monkeypatch.setattr(probe, "_TINY_LAYERS", 2)
     rates = probe.measure_rates(tmp_path, 1 << 16, 8 << 20, 0.0, lambda what: None)
     assert set(rates.weight_s) == {"bf16", "int8", "int4"}
     for points in rates.weight_s.values():
         assert [count for count, _ in points] == list(map(float, probe.COUNTS)) and min(s for _, s in points) > 0
+    assert rates.near_s.keys() == rates.weight_s.keys()
     assert rates.attend_s > 0 and min(rates.layer_s, rates.token_layer_s, rates.step_s, rates.token_s) >= 0
     assert MeasuredRates.from_json(json.loads(json.dumps(rates.to_json()))) == rates
 

@@ -295,6 +295,13 @@ def test_a_box_that_is_too_slow_saturates_and_more_boxes_help() -> None:
     assert farm.first_token_s[1] < alone.first_token_s[1]
 
 
+def test_thousands_on_many_boxes_wait_as_long_as_few_on_one() -> None:
+    it = speed(fit(subject("kimi-k2-thinking"), find_machine("8x-h200"), Wish(sequences=16)))
+    few, many = Simulation(it, Team(20)).run(), Simulation(it, Team(20 * 400), boxes=400).run()
+    assert many.turns == pytest.approx(few.turns * 400, rel=0.25) and not many.saturated
+    assert many.first_token_s[0] == pytest.approx(few.first_token_s[0], rel=0.25)
+
+
 def test_a_day_that_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="turns must be at least 1"):
         Day(turns=0)

@@ -314,6 +314,7 @@ class Local:
         seen = stats.experts_seen
         bits = int.from_bytes(np.packbits(seen).tobytes(), "big")
         use = ExpertUse(self.config.experts_per_token, self.config.experts, self.config.sparse_layers, bits)
+        reads = stats.reads if self.engine.memory.streamed else None
         return Usage(
             prompt_tokens=stats.prompt_tokens,
             cached_tokens=stats.cached_tokens,
@@ -324,6 +325,10 @@ class Local:
             experts=use if seen.size else None,
             queue_s=stats.queue_s,
             thinking_tokens=thinking_tokens,
+            expert_hits=round(reads.hits) if reads else None,
+            expert_reads=round(reads.misses) if reads else None,
+            bytes_read=round(reads.read_bytes) if reads else None,
+            read_wait_s=stats.reads.wait_s,
         )
 
 

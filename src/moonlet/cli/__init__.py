@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
@@ -238,6 +239,15 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--exact", action="store_true", help="compute with float32 activations: slower, for comparing")
     parser.add_argument("--threads", type=_positive, metavar="N", help="default: one for each core")
     parser.add_argument("--cache-tokens", type=_positive, metavar="N", help="kept of all replies together")
+    parser.add_argument(
+        "--memory",
+        type=_bytes,
+        metavar="SIZE",
+        help="like 12G; experts that do not fit are streamed",
+    )
+    parser.add_argument(
+        "--also", action="append", metavar="FOLDER", help="a copy on another drive, to stream from too; repeatable"
+    )
 
 
 def _positive(text: str) -> int:
@@ -245,6 +255,19 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return value
+
+
+def _bytes(text: str) -> int:
+    """12G, 800M, 1.5T, also as GB or GiB: thousands without the i, as drives are sold; a plain number is bytes."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)?", text.strip(), re.IGNORECASE)
+    if not found:
+        raise argparse.ArgumentTypeError(f"must be a size like 12G or 800M, not {text!r}")
+    number, unit, binary = found.groups()
+    step = 1024 if binary else 1000
+    value = float(number) * step ** (" kmgt".index(unit.lower()) if unit else 0)
+    if not 1 <= value < 1 << 60:
+        raise argparse.ArgumentTypeError("must be at least one byte, and less than the world holds")
+    return round(value)
 
 
 def _port(text: str) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
 
 from moonlet.chat.template import calls_tools
 from moonlet.cli import UsageError
@@ -21,8 +23,10 @@ def open_local(asked: argparse.Namespace) -> Local:
     name = asked.model or NANO
     if is_url(name):
         raise UsageError(f"{name} is an endpoint already; name a model on this machine")
-    given = {"threads": asked.threads, "cache_tokens": asked.cache_tokens}
-    settings = {field: value for field, value in given.items() if value is not None}
+    given = {"threads": asked.threads, "cache_tokens": asked.cache_tokens, "memory_bytes": asked.memory}
+    settings: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
+    if asked.also:
+        settings["also"] = tuple(Path(folder).expanduser() for folder in asked.also)
     try:
         EngineOptions(**settings)
     except ValueError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -101,6 +101,31 @@ class PromptLookup:
     def _in_prompt(self, triple: int) -> int:
         place = int(self._triples.searchsorted(triple, side="right")) - 1
         return int(self._ends[place]) if place >= 0 and self._triples[place] == triple else 0
+
+
+@runtime_checkable
+class Likely(Protocol):
+    """A grammar that knows what mostly comes next where it allows more: a sampler's Constraint may have this."""
+
+    def likely(self) -> list[int]:
+        """Ids that the grammar allows, in order; empty: no idea."""
+
+
+class FromGrammar:
+    """Guesses what a grammar holds likely."""
+
+    def __init__(self, grammar: Likely) -> None:
+        self._grammar = grammar
+
+    def draft(self, ids: Sequence[int], limit: int) -> Draft:
+        guess = self._grammar.likely()[:limit]
+        return Draft(guess, 0.95) if guess else _NONE
+
+
+def drafters(prompt: Sequence[int], grammar: object, drafting: Sequence[Drafting]) -> list[Drafter]:
+    """All that can guess for a reply to this prompt under this grammar, the first to be asked first."""
+    known: list[Drafter] = [FromGrammar(grammar)] if isinstance(grammar, Likely) else []
+    return known + [make(prompt) for make in drafting]
 
 
 class _Record:

@@ -21,12 +21,13 @@ from moonlet.model.layout import DENSE_FILE
 
 from .batch import Batch, Work
 from .cache import PageCache
-from .drafter import LONGEST, Drafting, Guesser, PromptLookup
+from .drafter import LONGEST, Drafting, Guesser, PromptLookup, drafters
+from .memory import share_out
 from .network import Network
 from .pace import Pace, bytes_read
 from .sampler import Constraint, Sampling
 from .scheduler import Scheduler
-from .sequence import DeadlineError, EngineError, Finish, QueueFullError, Reply, Sequence, Terms
+from .sequence import DeadlineError, EngineError, Finish, QueueFullError, Reads, Reply, Sequence, Terms
 from .shelf import Shelf
 from .spill import open_spill
 
@@ -36,21 +37,24 @@ __all__ = ["DeadlineError", "Engine", "EngineError", "EngineOptions", "QueueFull
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
     cache_tokens: int = 32_768  # latent cache, shared by all sequences
-    step_tokens: int = 512  # at most so many tokens are computed at once
+    step_tokens: int = 0  # at most so many tokens are computed at once; 0: 512, and more where experts are streamed
     max_sequences: int = 16  # replies under way at the same time
     max_waiting: int = 256  # replies that wait for a place; of one owner half as many
     stall_ms: float = 250.0  # how long a step may take when it reads a prompt beside replies under way
     threads: int = 0  # 0: one for each core
     exact: bool = False  # activations and cache in f32
     isa: str = ""  # instruction set; empty: the best there is
+    memory_bytes: int = 0  # for weights, cache and workspace; 0: what is free. Experts that do not fit are streamed
+    expert_bytes: int = 0  # of it for experts; 0: what the rest leaves
+    also: tuple[Path, ...] = ()  # folders on other drives with copies of the experts: streaming reads from all
     spill_bytes: int = 0  # of disk for beginnings of conversations, found again after a restart; 0: none
     spill_path: Path | None = None  # where; None: beside the pulled models
 
     def __post_init__(self) -> None:
-        for name, least in [("cache_tokens", PAGE), ("step_tokens", 1), ("max_sequences", 1), ("max_waiting", 1)]:
+        for name, least in [("cache_tokens", PAGE), ("max_sequences", 1), ("max_waiting", 1)]:
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        for name in ("threads", "spill_bytes", "stall_ms"):
+        for name in ("step_tokens", "threads", "memory_bytes", "expert_bytes", "spill_bytes", "stall_ms"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if self.isa and self.isa not in kernels.isas():
@@ -81,7 +85,18 @@ class Engine:
         self.context = min(config.max_positions, pages * PAGE)
         self.steps = 0
         self._drafting = drafting
-        tokens, slots = options.step_tokens, options.max_sequences
+        slots = options.max_sequences
+        self.reads = Reads()  # of all steps
+        self.memory = share_out(
+            folder,
+            pages,
+            slots + 2 * LONGEST,
+            options.exact,
+            options.step_tokens,
+            options.memory_bytes,
+            options.expert_bytes,
+        )
+        tokens = self.memory.step_tokens
         rows = min(slots + 2 * LONGEST, max(tokens, slots))
         self._network = Network(
             folder,
@@ -91,6 +106,8 @@ class Engine:
             threads=options.threads,
             exact=options.exact,
             isa=options.isa,
+            expert_bytes=self.memory.experts if self.memory.streamed else None,
+            also=options.also,
         )
         self._cache = PageCache(pages)
         longest = -(-self.context // PAGE)
@@ -127,7 +144,7 @@ class Engine:
         if sampling.max_tokens > room:
             sampling = replace(sampling, max_tokens=room)
         self._check_queue(terms.owner)
-        guesser = Guesser([make(prompt) for make in self._drafting]) if self._drafting else None
+        guesser = Guesser(drafters(prompt, constraint, self._drafting)) if self._drafting else None
         sequence = Sequence(prompt, sampling, constraint, self.config.vocab, guesser, terms)
         self._send(sequence)
         return sequence.reply
@@ -167,6 +184,8 @@ class Engine:
         rows, chosen = self._network.step(batch)
         took = time.perf_counter() - began
         self.steps += 1
+        if self.memory.streamed:
+            self._note_reads(batch)
         at = replies = 0
         load = 0.0
         for work in batch.works:
@@ -175,17 +194,35 @@ class Engine:
                 load += self._pace.load(start, work.count)
             else:
                 replies += work.tokens
-            if work.completes:
-                sequence.advance(rows[at : at + work.tokens - work.count + 1])
-                at += work.tokens - work.count + 1
+            sound = self._network.sound(work)
+            if sound < work.count:
+                sequence.end("error", self._network.fault)
+            elif work.completes:
+                sequence.advance(rows[at : at + sound - work.count + 1])
             else:
                 sequence.computed += work.count
+            if work.completes:
+                at += work.tokens - work.count + 1
             if sequence.computed > sequence.prompt_length:
                 _note_experts(work, start, chosen, self.config.experts)
             sequence.announce()
             self._scheduler.settle(work)
         self._pace.note(replies, load, took)
         return True
+
+    def set_budget(self, bytes: int) -> None:
+        """Memory for streamed experts from the next step on, for a machine that got busier or freer. EngineError."""
+        try:
+            self._network.experts.native.set_budget(bytes)
+        except ValueError as error:
+            raise EngineError(str(error)) from None
+
+    def _note_reads(self, batch: Batch) -> None:
+        reads = self._network.reads
+        self.reads += reads
+        for work in batch.works:
+            part = reads.part(work.tokens / batch.tokens)
+            work.sequence.reply.stats.reads += replace(part, wait_s=reads.wait_s)
 
     def close(self) -> None:
         """Ends what is under way."""
@@ -215,6 +252,7 @@ class Engine:
             except Exception as error:  # the loop outlives it: every reply under way fails and says why
                 self._end_all("error", f"{type(error).__name__}: {error}")
         self._end_all("cancelled")
+        self._network.close()
         if self.shelf:
             self.shelf.close()
 

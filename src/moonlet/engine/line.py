@@ -9,6 +9,8 @@ from .sequence import Sequence
 
 TURN = 2048  # tokens of a prompt that are read before the owner's next prompt has its turn
 
+_CLAIM = 512  # tokens that a sequence with a place is taken to have had already, until it really has
+
 
 class Owner:
     """Served tokens are those computed for it, over its weight; the least served goes first.
@@ -68,7 +70,7 @@ class Line:
         """All that wait, in the order in which they should be let in."""
         for priority in ("interactive", "batch"):
             owners = [owner for owner in self.owners.values() if owner.waiting]
-            for owner in sorted(owners, key=lambda owner: (owner.share(), owner.served)):
+            for owner in sorted(owners, key=lambda owner: owner.served + owner.share() * _CLAIM):
                 yield from [s for s in owner.waiting if s.terms.priority == priority]
 
     def readers(self) -> Iterator[Sequence]:

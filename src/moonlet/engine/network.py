@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence as Ids
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from moonlet import _native
-from moonlet.model.config import ModelConfig
 from moonlet.model.folder import ModelFolder
 
-from .batch import Batch
+from .batch import Batch, Work
+from .experts import Experts
+from .sequence import EngineError, Reads
+from .shape import shape_of
 
 
 class Network:
-    """Weights are used where they lie in the folder's files; buffers are made once."""
+    """Weights are used where they lie in the folder's files, or experts streamed from them; buffers are made once."""
 
     def __init__(
         self,
@@ -26,20 +29,24 @@ class Network:
         threads: int = 0,
         exact: bool = False,
         isa: str = "",
+        expert_bytes: int | None = None,
+        also: Ids[Path] = (),
     ) -> None:
+        """`expert_bytes`: for streamed experts, None if all are in memory; `also`: folders with copies of them."""
         config = folder.config
         self.config = config
         self.tokens, self.rows = tokens, rows
-        store = _native.ExpertStore()
-        for layer in range(config.dense_layers, config.layers):
-            path, offset, experts, row_bytes = folder.experts_file(layer)
-            store.add_layer(str(path), offset, experts, row_bytes)
+        self.experts = Experts(folder, expert_bytes, also)
+        self.reads = Reads()  # of the last step
+        self.fault = ""  # why tokens of the last step failed; see sound()
+        self._all_reads = self.experts.reads()
+        self._failed = np.zeros(tokens, np.uint8)
         self._native = _native.load(
             shape_of(config),
             folder.dense(),
             folder.formats.dense,
             folder.formats.experts,
-            store,
+            self.experts.native,
             tokens,
             rows,
             pages,
@@ -68,11 +75,26 @@ class Network:
         """
         count, chosen = batch.tokens, batch.chosen()
         ids, positions, sequences = batch.ids[:count], batch.positions[:count], batch.sequences[:count]
-        self._native.step(ids, positions, sequences, batch.pages, batch.want[: batch.rows], self._logits, chosen)
+        want = batch.want[: batch.rows]
+        self.fault = self._native.step(ids, positions, sequences, batch.pages, want, self._logits, chosen, self._failed)
+        if self.experts.streamed:
+            before, self._all_reads = self._all_reads, self.experts.reads()
+            self.reads = self._all_reads - before
         return self._logits[: batch.rows, : self.config.vocab], chosen
 
+    def sound(self, work: Work) -> int:
+        """Tokens of a work of the last step before the first one that needed an expert which could not be read."""
+        if self.fault:
+            failed = np.flatnonzero(self._failed[work.start : work.start + work.tokens])
+            if failed.size:
+                return int(failed[0])
+        return work.tokens
+
     def all_logits(self, ids: Ids[int], pages: list[int]) -> NDArray[np.float32]:
-        """Logits (T, V) of every position; `pages` must hold them all and are overwritten."""
+        """Logits (T, V) of every position; `pages` must hold them all and are overwritten.
+
+        EngineError if an expert cannot be read.
+        """
         out = np.empty((len(ids), self.config.vocab), np.float32)
         table = np.asarray([pages], np.int32)
         size = min(self.tokens, self.rows)
@@ -81,24 +103,13 @@ class Network:
             count = len(part)
             positions = np.arange(start, start + count, dtype=np.int32)
             want = np.arange(count, dtype=np.int32)
-            self._native.step(part, positions, np.zeros(count, np.int32), table, want, self._logits)
+            try:
+                self._native.step(part, positions, np.zeros(count, np.int32), table, want, self._logits)
+            except OSError as error:
+                raise EngineError(str(error)) from None
             out[start : start + count] = self._logits[:count, : self.config.vocab]
         return out
 
-
-def shape_of(config: ModelConfig) -> _native.Shape:
-    """The sizes as the native side names them."""
-    shape = _native.Shape()
-    shape.V, shape.D, shape.layers, shape.H = config.vocab, config.width, config.layers, config.heads
-    shape.q_rank, shape.L, shape.N, shape.R = config.q_rank or 0, config.latent, config.nope, config.rope
-    shape.value = config.value
-    shape.dense_width, shape.dense_layers = config.dense_width, config.dense_layers
-    shape.E, shape.K, shape.F = config.experts, config.experts_per_token, config.expert_width
-    shape.shared_width = config.shared_width
-    shape.router = int(config.router == "softmax")
-    shape.groups, shape.groups_kept = config.groups, config.groups_kept
-    shape.normalise, shape.routed_scale = config.normalise, config.routed_scale
-    shape.eps, shape.score_scale = config.eps, config.score_scale
-    shape.rotation_scale = config.rotation_scale
-    shape.inverse_frequencies = config.inverse_frequencies()
-    return shape
+    def close(self) -> None:
+        """No more steps: what was learned about the experts is kept."""
+        self.experts.keep_heat()

@@ -12,18 +12,21 @@ _AHEAD = 4  # rows over which the price of one more is looked at
 
 
 class Curve:
-    """Seconds against a size: a running mean for each half octave."""
+    """Seconds against a size: running means of both for each half octave."""
 
     def __init__(self) -> None:
+        self._sizes = [0.0] * 64
         self._seconds = [0.0] * 64
         self._count = [0] * 64
 
     def add(self, size: float, seconds: float) -> None:
         at = _bucket(size)
-        seen, mean = self._count[at], self._seconds[at]
+        seen = self._count[at]
+        share = max(0.2, 1 / (seen + 1))
         if seen > 3:
-            seconds = min(seconds, 4 * mean)  # the machine was busy elsewhere
-        self._seconds[at] = mean + (seconds - mean) * max(0.2, 1 / (seen + 1))
+            seconds = min(seconds, 4 * self._seconds[at])  # the machine was busy elsewhere
+        self._sizes[at] += (size - self._sizes[at]) * share
+        self._seconds[at] += (seconds - self._seconds[at]) * share
         self._count[at] = seen + 1
 
     def at(self, size: float) -> float:
@@ -31,30 +34,25 @@ class Curve:
         wanted = _bucket(size)
         for at in range(wanted, -1, -1):
             if self._count[at]:
-                return self._seconds[at] * (size / _size(at) if at < wanted else 1.0)
+                return self._seconds[at] * (size / self._sizes[at] if at < wanted else 1.0)
         return next((self._seconds[at] for at in range(wanted, 64) if self._count[at]), 0.0)
 
     def knows(self, size: float) -> bool:
         return self._count[_bucket(size)] > 3
 
     def largest(self, seconds: float) -> float:
-        """The largest size that is known to take no more, or half an octave or two beyond; 0 if nothing is known."""
+        """The largest size that is known to take no more, or up to twice that in proportion; 0 if nothing is known."""
         known = [at for at in range(64) if self._count[at]]
         fitting = [at for at in known if self._seconds[at] <= seconds]
         if not fitting:
-            return _size(known[0]) * seconds / self._seconds[known[0]] if known else 0.0
-        size = _size(fitting[-1])
-        above = [_size(at) for at in known if at > fitting[-1]]
-        return min([size * min(2.0, seconds / max(self._seconds[fitting[-1]], 1e-9)), *above])
+            return self._sizes[known[0]] * seconds / self._seconds[known[0]] if known else 0.0
+        best = fitting[-1]
+        size = self._sizes[best] * min(2.0, seconds / max(self._seconds[best], 1e-9))
+        return min([size, *(self._sizes[at] for at in known if at > best)])
 
 
 def _bucket(size: float) -> int:
     return min(int(2 * math.log2(size)), 63) if size > 1 else 0
-
-
-def _size(bucket: int) -> float:
-    """The middle of a bucket; the first ones hold one whole number."""
-    return (1.0, 1.0, 2.0, 3.0)[bucket] if bucket < 4 else 2 ** (bucket / 2 + 0.25)
 
 
 class Pace:

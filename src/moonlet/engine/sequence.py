@@ -6,7 +6,7 @@ import queue
 import time
 from collections.abc import Iterator
 from collections.abc import Sequence as Ids
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 import numpy as np
@@ -38,6 +38,38 @@ class Terms:
             raise ValueError(f"deadline_s must be above 0, got {self.deadline_s}")
 
 
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What streaming experts from disk came to; all zero where every expert is in memory.
+
+    An expert counts once for each layer of a step that asked for it, however many tokens chose it. A reply's part of a
+    step that it shared goes by tokens, and is then fractional.
+    """
+
+    hits: float = 0  # experts that were in memory when a layer asked for them
+    misses: float = 0
+    pinned_hits: float = 0  # of the hits, those read at the start for having been used in earlier runs
+    read_bytes: float = 0
+    wait_s: float = 0  # in which nothing could be computed for want of an expert
+    guesses_right: float = 0  # read ahead and then asked for
+    guesses_wrong: float = 0
+    faults: float = 0  # experts that could not be read
+
+    @property
+    def hit_rate(self) -> float | None:
+        asked = self.hits + self.misses
+        return self.hits / asked if asked else None
+
+    def __add__(self, other: Reads) -> Reads:
+        return Reads(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def __sub__(self, other: Reads) -> Reads:
+        return self + other.part(-1)
+
+    def part(self, share: float) -> Reads:
+        return Reads(*(getattr(self, f.name) * share for f in fields(self)))
+
+
 @dataclass(slots=True)
 class Stats:
     """What a reply took. Times in seconds."""
@@ -55,6 +87,8 @@ class Stats:
     prefill_s: float = 0.0  # from the first step to the first token
     decode_s: float = 0.0  # from the first token to the last
     experts_seen: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 0), bool))  # (sparse layers, E)
+
+    reads: Reads = Reads()  # its part of those of the steps it took part in
 
     @property
     def decode_tokens_per_s(self) -> float:

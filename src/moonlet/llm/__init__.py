@@ -130,11 +130,10 @@ class Usage:
     experts: ExpertUse | None = None
     thinking_tokens: int = 0  # of the output
     queue_s: float = 0.0
-    # Of experts that are streamed from disk, this reply's part where others shared a step; zero if all are in memory.
-    expert_hits: float = 0.0  # were in memory when a layer asked for them
-    expert_misses: float = 0.0
-    read_bytes: int = 0
-    read_wait_s: float = 0.0  # of the times above, those in which nothing could be computed for want of an expert
+    expert_hits: int | None = None  # experts that were in memory when they were needed
+    expert_reads: int | None = None  # experts that had to be read
+    bytes_read: int | None = None  # for those
+    read_wait_s: float = 0.0  # of the times above, in which nothing could be computed for want of an expert
 
     @property
     def tokens_per_s(self) -> float | None:
@@ -154,9 +153,9 @@ class Usage:
             replace(mine, seen=mine.seen | more.seen) if mine and more else mine or more,
             self.thinking_tokens + other.thinking_tokens,
             self.queue_s + other.queue_s,
-            self.expert_hits + other.expert_hits,
-            self.expert_misses + other.expert_misses,
-            self.read_bytes + other.read_bytes,
+            _sum(self.expert_hits, other.expert_hits),
+            _sum(self.expert_reads, other.expert_reads),
+            _sum(self.bytes_read, other.bytes_read),
             self.read_wait_s + other.read_wait_s,
         )
 

@@ -82,6 +82,18 @@ class Fit:
         return self.share("disk") > 0
 
     @property
+    def cache_room(self) -> int:
+        """Tokens of all conversations, resting ones too, whose cache there is room for in cards and memory.
+
+        Engines for cards move the cache of a resting conversation to memory, ours keeps it there.
+        """
+        copies = self.machine.cards.count if self.tensor_parallel and self.machine.cards else 1
+        cached = sum(home.bytes for home in self.homes if home.part == "cache")
+        room = cached + self.free.get(self.dense_place, 0)
+        beside = self.free.get("memory", 0) if self.dense_place == "cards" else 0
+        return int((room / copies + beside) // self.subject.cache_bytes_per_token)
+
+    @property
     def tensor_parallel(self) -> bool:
         """All in several cards: they share each layer. Otherwise layers lie in one card each."""
         cards = self.machine.cards

@@ -19,6 +19,7 @@ from .team import Team
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 TEAMS = (1, 2, 3, 5, 10, 20, 50, 100)
 USUAL_API, USUAL_SEAT = "moonshotai/kimi-k2.6", "claude-max-20x"  # compared with when nothing is named
+PROMPT, PATIENCE_S = 8192, 30.0  # what a coding agent begins with, and how long one likes to wait for it
 PEAK = 2.0  # the busiest hour over the mean
 LEAST_PACE = 8.0  # tokens a second for one person: slower than a reader, agents then wait more than they work
 
@@ -278,9 +279,20 @@ class Plan:
         if difference.amount <= 0:
             again = self.developers_needed
             until = f" Owning pays from {again} developers on." if again else " No team size changes that."
-            return f"Renting is cheaper for {people}, by {difference * -1} a year ({way}).{until} {fast}{boxes}."
-        slow = "" if self.usable else " It is slow, though: agents will wait."
-        return f"Owning is cheaper for {people}, by {difference} a year against {way}. {fast}{boxes}.{slow}"
+            rent = f"Renting is cheaper for {people}, by {difference * -1} a year ({way}).{until}"
+            return f"{rent} {fast}{boxes}.{self._slow}"
+        return f"Owning is cheaper for {people}, by {difference} a year against {way}. {fast}{boxes}.{self._slow}"
+
+    @property
+    def _slow(self) -> str:
+        """A warning for who would wait: prices do not say that it is no fun."""
+        assert self.speed
+        first = self.speed.first_token(PROMPT).value
+        if not self.usable:
+            return " It writes slowly: agents will wait."
+        if first > PATIENCE_S:
+            return f" It reads slowly: the first {PROMPT:,} tokens of a conversation take {first:.0f} s."
+        return ""
 
     @property
     def _instead(self) -> str:

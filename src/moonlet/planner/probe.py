@@ -26,7 +26,7 @@ from moonlet.model.config import ModelConfig, parse_config
 from moonlet.model.folder import ModelFolder, open_folder, write_meta
 from moonlet.model.layout import DENSE_FILE, FORMAT, Formats, Slot, expert_matrices, file_layouts, slots
 
-from .rates import MeasuredRates
+from .rates import Curves, MeasuredRates
 
 TIMED: tuple[Format, ...] = ("bf16", "int8", "int4")
 COUNTS = (1, 2, 4, 8, 16, 64, 256)  # tokens: our kernels change their way at 4 and at 64
@@ -52,18 +52,25 @@ def measure_rates(
     """
     weights = min(max(3 * last_cache_bytes / 0.5625, 100e6), most_bytes / 2)
     inner = max(int(weights / (3 * _WIDTH * _LAYERS)) // 32 * 32, 1024)
-    curves: dict[str, tuple[tuple[float, float], ...]] = {}
+    curves: Curves = {}
+    near: Curves = {}
+    inside = max(int(last_cache_bytes / 8 / (3 * _WIDTH * _LAYERS)) // 32 * 32, 32)  # bf16 fills a quarter of it
     for format in TIMED:
         tick(f"{format} weights times tokens")
         folder = write_dense(place / format, format, inner)
         curves[format] = _curve(Network(folder, max(COUNTS), 32, 8), 3 * _WIDTH * inner * _LAYERS, deadline)
+        small = write_dense(place / f"{format}-near", format, inside)
+        near[format] = _curve(Network(small, max(COUNTS), 32, 8), 3 * _WIDTH * inside * _LAYERS, deadline)
         for file in folder.path.iterdir():
             file.unlink()
     tick("attention, layers, sampling")
     tiny = write_tiny(place / "tiny")
-    attend_s, layer_s, token_layer_s = _layers(tiny, deadline)
+    attend_s, attend_many_s, layer_s, token_layer_s = _layers(tiny, deadline)
     step_s, token_s = _engine(tiny, layer_s, token_layer_s, deadline)
-    return MeasuredRates(curves, attend_s, layer_s, token_layer_s, step_s, token_s, _logit_s(deadline))
+    return MeasuredRates(
+        curves, attend_s, attend_many_s, layer_s, token_layer_s, step_s, token_s, _logit_s(deadline),
+        near_bytes=last_cache_bytes, near_s=near,
+    )  # fmt: skip
 
 
 def write_dense(path: Path, format: Format, inner: int) -> ModelFolder:
@@ -166,9 +173,9 @@ def _curve(network: Network, weights: int, deadline: float) -> tuple[tuple[float
     return tuple(points)
 
 
-def _layers(folder: ModelFolder, deadline: float) -> tuple[float, float, float]:
-    """Seconds for a number of the cache, for a layer of a step, for a token in a layer."""
-    near, far = 16, 4096
+def _layers(folder: ModelFolder, deadline: float) -> tuple[float, float, float, float]:
+    """Seconds for a number of the cache (one token, many tokens), for a layer of a step, for a token in a layer."""
+    near, far, many = 16, 2048, 32
     network = Network(folder, 64, 32, far // PAGE + 4)
     config = network.config
 
@@ -176,10 +183,11 @@ def _layers(folder: ModelFolder, deadline: float) -> tuple[float, float, float]:
         batch = _works(config, 1, count, computed)
         return _time(lambda: network.step(batch), deadline, 0.1)
 
-    short, long, many = step(1, near), step(1, far), step(32, 0)
-    attend_s = max(long - short, 1e-9) / ((far - near) * config.heads * (config.latent + config.rope) * config.layers)
-    token_layer_s = max(many - short, 0.0) / 31 / config.layers
-    return attend_s, max(short / config.layers - token_layer_s, 0.0), token_layer_s
+    short, long, wide, wide_long = step(1, near), step(1, far), step(many, near), step(many, far)
+    numbers = (far - near) * config.heads * (config.latent + config.rope) * config.layers
+    attend_s, attend_many_s = max(long - short, 1e-9) / numbers, max(wide_long - wide, 1e-9) / (many * numbers)
+    token_layer_s = max(wide - short, 0.0) / (many - 1) / config.layers
+    return attend_s, attend_many_s, max(short / config.layers - token_layer_s, 0.0), token_layer_s
 
 
 def _engine(folder: ModelFolder, layer_s: float, token_layer_s: float, deadline: float) -> tuple[float, float]:

@@ -34,7 +34,8 @@ svg .grid{stroke:var(--rule);stroke-width:1}svg .axis{stroke:var(--soft);stroke-
 svg .zero{stroke:var(--ink);stroke-width:1.5;stroke-dasharray:4 3}svg .line{fill:none;stroke-width:2.2}
 svg .band{opacity:.16;stroke:none}svg .room{fill:none;stroke:var(--soft);stroke-width:1.2;stroke-dasharray:4 3}
 .legend{display:flex;flex-wrap:wrap;gap:4px 16px;margin-top:6px}.legend i{display:inline-block;width:12px;height:12px;
-border-radius:2px;margin-right:6px;vertical-align:-1px}ul{padding-left:20px;margin:0}li{margin:3px 0}
+border-radius:2px;margin-right:6px;vertical-align:-1px}ul{padding-left:20px;margin:0 0 14px}
+.sources th:last-child,.sources td:last-child{text-align:left}li{margin:3px 0}
 """ + "".join(
     f"svg .line.c{i}{{stroke:var(--c{i})}}svg .dot.c{i},svg .fill.c{i},svg .band.c{i}{{fill:var(--c{i})}}"
     f".legend .c{i}{{background:var(--c{i})}}"
@@ -50,9 +51,10 @@ def html(plan: Plan, others: Sequence[Plan] = (), day: Result | None = None) -> 
         parts += [_speed(plan), _cost(plan), _payback(plan, others), _per_million(plan), _sensitivity(plan)]
     if day:
         parts.append(_day(plan, day))
+    parts.append(_envelope())
     if others:
         parts.append(_compared([plan, *others]))
-    parts += [_envelope(), _notes(plan)]
+    parts.append(_notes(plan))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -70,13 +72,13 @@ def _section(title: str, body: str, wide: bool = False) -> str:
     return f"<section{style}><h2>{escape(title)}</h2>{body}</section>"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], sum_last: bool = False) -> str:
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], sum_last: bool = False, kind: str = "") -> str:
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     body = ""
     for i, row in enumerate(rows):
-        kind = ' class="sum"' if sum_last and i == len(rows) - 1 else ""
-        body += f"<tr{kind}>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
-    return f'<div class="wide"><table><tr>{top}</tr>{body}</table></div>'
+        summed = ' class="sum"' if sum_last and i == len(rows) - 1 else ""
+        body += f"<tr{summed}>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
+    return f'<div class="wide {kind}"><table><tr>{top}</tr>{body}</table></div>'
 
 
 def _fit(plan: Plan) -> str:
@@ -249,5 +251,5 @@ def _notes(plan: Plan) -> str:
         [key, f"{figure.value:g}", "estimate" if figure.estimate else "", str(figure.date or ""), figure.source]
         for key, figure in plan.fit.machine.figures.items()
     ]
-    table = _table(["figure", "value", "", "date", "source"], figures) if figures else ""
+    table = _table(["figure", "value", "", "date", "source"], figures, kind="sources") if figures else ""
     return _section("Assumptions and sources", f"<ul>{items}</ul>{table}", wide=True)

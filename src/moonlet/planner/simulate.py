@@ -2,7 +2,8 @@
 
 Each turn sends the conversation so far and a little more; what the box still has in its cache is not read again. A box
 reads prompts one after the other and writes to all its sequences at the speed that `speed` predicts for so many.
-Boxes are chosen by session, because a conversation's cache lies in one. Time is simulated, nothing sleeps.
+Boxes are chosen by session, because a conversation's cache lies in one; of more than sixteen, sixteen are played and
+stand for all. Time is simulated, nothing sleeps.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from dataclasses import dataclass, field
 
 from .speed import Load, Speed
 from .team import Team
+
+
+PLAYED = 16  # boxes at most; more are alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +94,11 @@ class Simulation:
             raise ValueError(f"boxes and sequences must be at least 1, got {boxes} and {most_sequences}")
         self.team, self.day = team, day
         self.dice = random.Random(day.seed)
-        self.boxes = [_Box() for _ in range(boxes)]
+        # Boxes are alike and do not meet: of many, some are played and stand for all.
+        self.scale = boxes / min(boxes, PLAYED)
+        self.boxes = [_Box() for _ in range(min(boxes, PLAYED))]
         self.most = most_sequences
-        self.cache_tokens = max(speed.fit.largest_context, speed.fit.context) * max(speed.fit.wish.sequences, 1)
+        self.cache_tokens = speed.fit.cache_room
         self.context = max(speed.fit.largest_context, speed.fit.context)
         self.rate = _memo_rate(speed, self.context)
         self.reading = _memo_reading(speed, self.context)
@@ -114,14 +120,14 @@ class Simulation:
         busy_s = sum(box.busy_s for box in self.boxes)
         done = len(self.whole)
         return Result(
-            turns=self.arrived,
-            finished=done,
+            turns=round(self.arrived * self.scale),
+            finished=round(done * self.scale),
             first_token_s=_quantiles(self.first),
             turn_s=_quantiles(self.whole),
             busy=min(busy, 1.0),
             reused=1 - self.fresh / self.sent if self.sent else 0.0,
             sequences=sum(box.sequence_s for box in self.boxes) / busy_s if busy_s else 0.0,
-            output_tokens=self.written,
+            output_tokens=round(self.written * self.scale),
             saturated=done < 0.95 * self.arrived,
         )
 
@@ -134,7 +140,7 @@ class Simulation:
         team, day = self.team, self.day
         output = team.tokens_per_day * float(team.output_share)
         each = output / max(self._output_tokens() * day.turns, 1)  # sessions of a developer, so that tokens agree
-        for session in range(max(round(each * team.developers), 1)):
+        for session in range(max(round(each * team.developers / self.scale), 1)):
             while True:  # a triangle on top of an even day
                 at = self.dice.random()
                 height = 1 + (day.peak - 1) * max(0.0, 1 - abs(at - 0.5) * 8)

@@ -207,7 +207,7 @@ def _step(fit: Fit, popularity: Popularity, tokens: int, load: Load, mood: int) 
         parts["experts"] = seconds
     numbers = tokens * load.context * layers * config.heads * (config.latent + config.rope)
     cache_bytes = (tokens if decoding else 1) * load.context * subject.cache_bytes_per_token
-    parts["attention over the cache"] = _cache_seconds(fit, dense, numbers, cache_bytes)
+    parts["attention over the cache"] = _cache_seconds(fit, dense, numbers, 1 if decoding else tokens, cache_bytes)
     read[fit.dense_place] += cache_bytes
     parts["overhead"] = _overhead(fit, tokens, drawn, mood)
     return Step(parts, read, distinct, hit_rate)
@@ -252,8 +252,8 @@ def _disk_share(fit: Fit, mood: int) -> float:
     return (Share(0.85, 1.0, 1.1) if fit.machine.rates else SHARES["disk"]).at(mood)
 
 
-def _cache_seconds(fit: Fit, rates: Rates, numbers: float, cache_bytes: float) -> float:
-    computing = rates.attend(numbers)
+def _cache_seconds(fit: Fit, rates: Rates, numbers: float, together: int, cache_bytes: float) -> float:
+    computing = rates.attend(numbers, together)
     if isinstance(rates, Roofline):
         # The latent cache is read whole by every card that shares a layer: it cannot be split by heads.
         alone = rates.read_bytes_s / (fit.machine.cards.count if fit.tensor_parallel and fit.machine.cards else 1)
@@ -286,15 +286,15 @@ class _Spread:
     def seconds(self, weights: float, bytes_per_weight: float, tokens: float) -> float:
         return self.factor * self.rates.seconds(weights, bytes_per_weight, tokens)
 
-    def attend(self, numbers: float) -> float:
-        return self.factor * self.rates.attend(numbers)
+    def attend(self, numbers: float, tokens: float) -> float:
+        return self.factor * self.rates.attend(numbers, tokens)
 
 
 def _rates(fit: Fit, place: str, mood: int) -> Rates:
     machine = fit.machine
     if place == "memory":
         if machine.rates:
-            return _Spread(machine.rates, MEASURED_SPREAD.at(mood))
+            return _Spread(machine.rates.for_model(fit.subject.stored_bytes), MEASURED_SPREAD.at(mood))
         kind = "unified" if machine.unified else "processor"
         return Roofline(
             machine.read_bytes_s * SHARES[f"{kind}, bandwidth"].at(mood),

@@ -97,7 +97,6 @@ class Account:
 
 
 def _took(usage: Usage) -> Took:
-    streamed = bool(usage.expert_hits or usage.expert_misses)
     return Took(
         prompt_tokens=usage.prompt_tokens,
         cached_tokens=usage.cached_tokens,
@@ -106,9 +105,9 @@ def _took(usage: Usage) -> Took:
         queue_s=usage.queue_s,
         prefill_s=usage.prefill_s,
         decode_s=usage.decode_s,
-        expert_hits=round(usage.expert_hits) if streamed else None,
-        expert_reads=round(usage.expert_misses) if streamed else None,
-        bytes_read=usage.read_bytes if streamed else None,
+        expert_hits=usage.expert_hits,
+        expert_reads=usage.expert_reads,
+        bytes_read=usage.bytes_read,
     )
 
 

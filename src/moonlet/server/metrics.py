@@ -137,9 +137,9 @@ class Metrics:
             ("generation_tokens", usage.output_tokens),
             ("prefix_cache_queries", usage.prompt_tokens),
             ("prefix_cache_hits", usage.cached_tokens),
-            ("expert_hits", usage.expert_hits),
-            ("expert_reads", usage.expert_misses),
-            ("bytes_read", usage.read_bytes),
+            ("expert_hits", usage.expert_hits or 0),
+            ("expert_reads", usage.expert_reads or 0),
+            ("bytes_read", usage.bytes_read or 0),
         ):
             self._counts[name] = self._counts.get(name, 0) + count
 
