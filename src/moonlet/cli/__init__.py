@@ -264,7 +264,7 @@ def _bytes(text: str) -> int:
         raise argparse.ArgumentTypeError(f"must be a size like 12G or 800M, not {text!r}")
     number, unit, binary = found.groups()
     step = 1024 if binary else 1000
-    value = float(number) * step ** (" kmgt".index(unit.lower()) if unit else 0)
+    value: float = float(number) * step ** (" kmgt".index(unit.lower()) if unit else 0)
     if not 1 <= value < 1 << 60:
         raise argparse.ArgumentTypeError("must be at least one byte, and less than the world holds")
     return round(value)

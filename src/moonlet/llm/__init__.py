@@ -160,6 +160,10 @@ class Usage:
         )
 
 
+def _sum(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else one + other
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """The last event of every reply."""
