@@ -122,7 +122,7 @@ def test_help_names_every_verb() -> None:
         (["run", "--threads", "0", "hi there"], "at least 1"),
         (["run", "--max-tokens", "many", "hi there"], "many"),
         (["run", "--temperature", "9", "hi there"], "temperature must be between 0 and 2"),
-        (["serve", "docs", "--cache-tokens", "3"], "cache_tokens must be at least"),
+        (["serve", "nano", "--cache-tokens", "3"], "cache_tokens must be at least"),
         (["run", "nano", "hello", "--memory", "1000"], "needs at least"),
         (["run", "nano", "hello", "--memory", "much"], "must be a size like 12G"),
         (["run", "http://127.0.0.1:1/v1", "hello", "--memory", "1G"], "--memory and --also are for models on this"),

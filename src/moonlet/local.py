@@ -122,13 +122,25 @@ def converted(source: Path, progress: Callable[[int, int], None] | None = None) 
     return target
 
 
+def name_of(model: str | Path) -> str:
+    """The name under which a model answers, before it is loaded. Raises ModelNotFoundError, FolderError."""
+    path = find(model)
+    if model == NANO:
+        return NANO
+    return _name(open_folder(path)) if (path / "moonlet.json").exists() else path.name
+
+
+def _name(folder: ModelFolder) -> str:
+    return str(folder.meta.get("source", {}).get("name") or folder.path.name)
+
+
 class Local:
     """A model on this machine. Use as a context manager, or close() it."""
 
     def __init__(self, folder: ModelFolder, options: EngineOptions, name: str | None = None) -> None:
         self.folder = folder
         self.config = folder.config
-        self.name = name or str(folder.meta.get("source", {}).get("name") or folder.path.name)
+        self.name = name or _name(folder)
         self.engine = Engine(folder, options)
 
     def close(self) -> None:

@@ -13,8 +13,9 @@ from moonlet.cli import UsageError
 from moonlet.cli.progress import bytes_progress
 from moonlet.engine.engine import EngineOptions
 from moonlet.llm import LLM
+from moonlet.llm.loading import Loading
 from moonlet.llm.remote import Remote
-from moonlet.local import NANO, Local, load
+from moonlet.local import NANO, Local, load, name_of
 
 
 def open_local(asked: argparse.Namespace) -> Local:
@@ -32,6 +33,12 @@ def open_local(asked: argparse.Namespace) -> Local:
         raise UsageError(str(error)) from None
     with bytes_progress(f"converting {name}") as progress:
         return load(name, exact=asked.exact, progress=progress, **settings)
+
+
+def open_later(asked: argparse.Namespace) -> Loading:
+    """The same, loaded in a thread of its own: what is wrong with it is told by `wait`."""
+    name = asked.model or NANO
+    return Loading(name if is_url(name) else name_of(name), lambda: open_local(asked))
 
 
 @contextmanager
