@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from .speed import Load, Speed
 from .team import Team
 
-
 PLAYED = 16  # boxes at most; more are alike
 
 
