@@ -59,9 +59,7 @@ def main(asked: argparse.Namespace) -> int:
         built = _built_in(asked, folder)
         if asked.list:
             return _list(host, built)
-        approvals = Approvals(
-            asked.mode, [*(asked.allow or ()), *host.allowed()], terminal.approve if terminal else None
-        )
+        approvals = Approvals(asked.mode, [*(asked.allow or ()), *host.allowed()], terminal.approve if terminal else None)
         agent = Agent(
             model,
             _Tools(built, host),
@@ -176,9 +174,7 @@ def system_text(folder: Path, with_servers: bool) -> str:
     now = datetime.now().astimezone()
     told = f"You do tasks with tools. Today is {now:%A, %d %B %Y}. Files are in the folder {folder.resolve().name}."
     told += " Call tools until the task is done, then say briefly what you did and found."
-    told += " If a call is refused, respect that." + (
-        " Tools named NAME__TOOL belong to server NAME." if with_servers else ""
-    )
+    told += " If a call is refused, respect that." + (" Tools named NAME__TOOL belong to server NAME." if with_servers else "")
     return f"{told} {TRUST_NOTE}"
 
 
@@ -266,3 +262,4 @@ def _summary(ended: Ended | None, path: Path, price: Price | None) -> str:
         if ended.reason != "stop":
             told += f'; ended by {ended.reason}: moonlet agent --resume {path} "go on" continues'
     return told
+
