@@ -45,7 +45,7 @@ def main(asked: argparse.Namespace) -> int:
             dense=asked.dense,
             experts=asked.experts,
             stream=not asked.no_stream,
-            memory_bytes=int(asked.memory * 1e9) if asked.memory else 0,
+            memory_bytes=asked.memory or 0,
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
