@@ -24,6 +24,7 @@ MEMORY_RESERVE_LEAST = 1.5 * GB
 CARD_RESERVE = 0.10
 LEAST_CONTEXT = 2048  # less is no use to an agent
 USUAL_CONTEXT = 32_768  # what is set aside when nothing is asked for: a coding agent's conversation
+STREAM_BUFFERS = 1 / 8  # of the memory left to streamed experts, for steps that read each expert once for many tokens
 LEAST_SLOTS = 1.0  # streaming needs room for what one token chooses, in every layer
 
 
@@ -180,6 +181,10 @@ def _arrangements(
             short = (room["memory"] if place == "cards" else left) < slots or room["disk"] < experts
             if there == "disk" and rest and short:
                 break  # no room for the experts of a single token, or for all of them on disk
+            if there == "memory" and amount < rest:  # the engine's buffers for long steps, when experts are streamed
+                buffers = int(amount * STREAM_BUFFERS)
+                homes.append(Home("buffers", "memory", buffers))
+                amount -= buffers
             if amount:
                 homes.append(Home("experts", there, amount))
             rest -= amount
