@@ -10,7 +10,9 @@ import uvicorn
 from rich.console import Console
 
 from moonlet.cli import UsageError
+from moonlet.cli.mcp import offered
 from moonlet.cli.open import open_local
+from moonlet.server import mcp
 from moonlet.server.app import LOOPBACK, create_app
 
 
@@ -34,7 +36,9 @@ def main(asked: argparse.Namespace) -> int:
         console = Console(highlight=False)
         console.print(f"[bold]{model.name}[/bold] answers at [bold]{url}[/bold]   (Ctrl-C stops)", soft_wrap=True)
         console.print(f"  OpenAI clients: base_url={url} model={model.name} api_key=anything", soft_wrap=True)
-        config = uvicorn.Config(create_app(model), log_level="warning", timeout_graceful_shutdown=2)
+        app = create_app(model)
+        mcp.mount(app, mcp.make_server(offered(model)))
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
         with suppress(KeyboardInterrupt):  # uvicorn has shut down in order and passes the signal on
             uvicorn.Server(config).run(sockets=[bound])
     return 0

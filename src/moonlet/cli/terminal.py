@@ -64,7 +64,9 @@ class Terminal:
             for name, field in (schema.get("properties") or {}).items():
                 hint = field.get("enum") or field.get("description") or field.get("type", "")
                 default = f" [{field['default']}]" if "default" in field else "" if name in required else " [leave out]"
-                typed = input(f"    {plain(str(field.get('title') or name))} ({plain(str(hint))}){plain(default)}: ").strip()
+                typed = input(
+                    f"    {plain(str(field.get('title') or name))} ({plain(str(hint))}){plain(default)}: "
+                ).strip()
                 if typed:
                     values[name] = _value(typed, field)
                 elif "default" in field:
@@ -74,7 +76,9 @@ class Terminal:
     def visit(self, server: str, message: str, url: str) -> bool:
         """Shows an address; the user opens it."""
         with self._paused():
-            self._say(f"\n  Server {plain(server)}: {plain(message)}. It wants you to open:\n    {plain(url)}", "bold yellow")
+            self._say(
+                f"\n  Server {plain(server)}: {plain(message)}. It wants you to open:\n    {plain(url)}", "bold yellow"
+            )
             return self._read("  Open it in your browser and type y, or n: [n] ") in ("y", "yes")
 
     def lend_model(self, server: str, messages: Sequence[Message]) -> bool:
@@ -82,7 +86,9 @@ class Terminal:
         with self._paused():
             self._say(f"\n  Server {plain(server)} wants your model to answer:", "bold yellow")
             for message in messages:
-                self._say("\n".join(f"    {line}" for line in f"{message.role}: {plain(message.content)}".split("\n")), "")
+                self._say(
+                    "\n".join(f"    {line}" for line in f"{message.role}: {plain(message.content)}".split("\n")), ""
+                )
             return self._read("  Let it? The answer goes to that server. [y/N] ") in ("y", "yes")
 
     def _say(self, text: str, style: str) -> None:
