@@ -80,7 +80,7 @@ def plan(folder: Path, url: str) -> list[tuple[str, dict[str, Any], str]]:
         ("git__git_status", {"repo_path": str(folder)}, "note.txt"),
         ("git__git_add", {"repo_path": str(folder), "files": ["note.txt"]}, "staged"),
         ("git__git_diff_staged", {"repo_path": str(folder)}, "from the agent"),
-        ("fetch__fetch", {"url": f"{url}/page.html"}, "A page of our own"),
+        ("fetch__fetch", {"url": f"{url}/page.html"}, "for the fetch server"),
     ]
 
 
