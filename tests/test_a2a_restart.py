@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from moonlet.tools.a2a import Remote, connect
 from a2a_servers import SLOW_S
+from moonlet.tools.a2a import Remote, connect
 
 SERVERS = Path(__file__).with_name("a2a_servers.py")
 

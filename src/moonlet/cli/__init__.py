@@ -63,6 +63,11 @@ def make_parser() -> argparse.ArgumentParser:
     run.add_argument("--seed", type=int, metavar="N", help="makes the sampling repeatable")
     _add_engine(run)
 
+    _add_agent(verbs.add_parser("agent", help="do a task with tools: files, shell, pages, MCP servers"))
+    mcp = verbs.add_parser("mcp", help="offer a model to MCP clients, over standard input and output")
+    mcp.add_argument("model", nargs="?", metavar="MODEL", help="a folder, a pulled model or an endpoint's URL")
+    _add_engine(mcp)
+
     serve = verbs.add_parser("serve", help="answer OpenAI-style clients on this machine, or with keys those of others")
     serve.add_argument("model", nargs="?", metavar="MODEL", help="a folder or a pulled model")
     serve.add_argument("--host", default="127.0.0.1", help="another than a loopback address needs keys")
@@ -233,6 +238,39 @@ def _decimal(text: str) -> Decimal:
     if not value.is_finite() or value < 0:
         raise argparse.ArgumentTypeError(f"must not be negative, got {text}")
     return value
+
+
+def _add_agent(agent: argparse.ArgumentParser) -> None:
+    agent.add_argument("task", nargs="?", metavar="TASK", help="what to do; - or nothing: from standard input")
+    agent.add_argument("--model", metavar="MODEL", help="a folder, a pulled model or an endpoint's URL")
+    agent.add_argument("--mcp", action="append", metavar="SOURCE", help="an mcp.json, a URL or a command; repeatable")
+    agent.add_argument("--tools", default="calculate,time,files", metavar="LIST", help="also shell, fetch; or none")
+    agent.add_argument("--folder", default=".", metavar="FOLDER", help="where files and the shell work")
+    agent.add_argument("--limits", metavar="LIST", help="steps=50,tokens=...,seconds=...,usd=...,call_s=...")
+    agent.add_argument("--price", metavar="IN/OUT", help="dollars for a million tokens, for the limit in usd")
+    mode = agent.add_mutually_exclusive_group()
+    for name, told in (
+        ("ask", "ask before anything that changes or sends something (default)"),
+        ("yes", "allow everything"),
+        ("read-only", "refuse what can change something"),
+    ):
+        mode.add_argument(f"--{name}", dest="mode", action="store_const", const=name, help=told)
+    agent.set_defaults(mode="ask")
+    agent.add_argument("--allow", action="append", metavar="PATTERN", help="tools that need no question; repeatable")
+    agent.add_argument("--fetch-allow", action="append", metavar="HOST", help="a host or network that is not public")
+    agent.add_argument("--shell-unconfined", action="store_true", help="a shell without a sandbox, as you")
+    agent.add_argument(
+        "--prompt", nargs="+", metavar="SERVER:NAME", help="begin with a server's prompt, NAME=VALUE after it"
+    )
+    agent.add_argument("--system", metavar="TEXT", help="instead of our own instructions")
+    agent.add_argument("--record", metavar="FILE", help="where the run is recorded (default: under the cache)")
+    agent.add_argument("--resume", metavar="FILE", help="go on with a recorded run")
+    agent.add_argument("--list", action="store_true", help="only list tools, prompts and resources")
+    agent.add_argument("--json", action="store_true", help="one JSON object a line, as things happen")
+    agent.add_argument("--temperature", type=float, metavar="T", help="0 always takes the likeliest token")
+    agent.add_argument("--max-tokens", type=_positive, metavar="N", help="of each reply")
+    agent.add_argument("--seed", type=int, metavar="N", help="makes the sampling repeatable")
+    _add_engine(agent)
 
 
 def _add_engine(parser: argparse.ArgumentParser) -> None:

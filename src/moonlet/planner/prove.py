@@ -17,7 +17,6 @@ from moonlet.engine.sequence import Reads
 from moonlet.kernels import PAGE
 from moonlet.model.folder import ModelFolder
 
-from .probe import batch_of
 from .speed import Correction, Load, Speed
 
 RUNS = 3
