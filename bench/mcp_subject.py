@@ -1,4 +1,4 @@
-"""The agent's MCP host, put before the client scenarios of the official conformance kit: python -m bench.mcp_subject URL.
+"""The agent's MCP host before the client scenarios of the official conformance kit: python -m bench.mcp_subject URL.
 
 It does what the agent does: connects, lists, calls every tool that it is offered, reads, and answers what it is asked.
 The kit names the scenario in MCP_CONFORMANCE_SCENARIO and gives what the scenario needs in MCP_CONFORMANCE_CONTEXT.

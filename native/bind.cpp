@@ -5,8 +5,11 @@
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cerrno>
 #include <optional>
 #include <string>
 
@@ -212,6 +215,60 @@ Fresh<float, 2> attend_array(const Array<const float, 2>& q, const Array<const f
   return result;
 }
 
+// ---- the expert store -----------------------------------------------------------------------------------------------
+
+// A store whose reading tests can disturb.
+struct Faults {
+  std::atomic<int> errors{0}, ends{0};  // so many of the next reads fail, or find the end of the file
+  std::atomic<int> delay_us{0};         // of every read
+};
+
+struct Store {
+  std::shared_ptr<Faults> faults = std::make_shared<Faults>();
+  std::shared_ptr<ExpertStore> store;
+  explicit Store(int64_t budget) : store(std::make_shared<ExpertStore>(budget, reading(faults))) {}
+
+  static ReadCall reading(std::shared_ptr<Faults> faults) {
+    return [faults](int fd, void* to, size_t bytes, off_t at) -> ssize_t {
+      if (const int delay = faults->delay_us) usleep((useconds_t)delay);
+      if (taken(faults->errors)) return errno = EIO, -1;
+      if (taken(faults->ends)) return 0;
+      return pread(fd, to, bytes, at);
+    };
+  }
+  static bool taken(std::atomic<int>& left) {
+    int now = left;
+    while (now > 0 && !left.compare_exchange_weak(now, now - 1)) {
+    }
+    return now > 0;
+  }
+};
+
+nb::dict counters_of(const Store& self) {
+  const StoreCounters c = self.store->counters();
+  nb::dict told;
+  told["hits"] = c.hits, told["misses"] = c.misses, told["pinned_hits"] = c.pinned_hits;
+  told["read_bytes"] = c.read_bytes, told["wait_ns"] = c.wait_ns;
+  told["guesses_right"] = c.guesses_right, told["guesses_wrong"] = c.guesses_wrong, told["faults"] = c.faults;
+  return told;
+}
+
+void open_store(Store& self, std::optional<Array<const float, 2>> heat, double tokens) {
+  ExpertStore& store = *self.store;
+  if (heat)
+    require(store.layers() && (int)heat->shape(0) == store.layers() && (int64_t)heat->shape(1) == store.experts(0),
+            "heat is of another shape");
+  store.open(heat ? heat->data() : nullptr, tokens);
+}
+
+nb::tuple heat_of(const Store& self) {
+  const ExpertStore& store = *self.store;
+  const size_t layers = store.streamed() ? store.layers() : 0;
+  auto out = fresh<float, 2>({layers, layers ? (size_t)store.experts(0) : 0});
+  const double tokens = layers ? store.heat(out.data()) : 0;
+  return nb::make_tuple(out, tokens);
+}
+
 // ---- the model ------------------------------------------------------------------------------------------------------
 
 // Looks tensors of a model folder up by name and checks their sizes.
@@ -305,8 +362,7 @@ void check_shape(const Shape& s) {
 }
 
 Loaded* load(const Shape& shape, nb::dict arrays, const std::string& dense, const std::string& experts,
-             std::shared_ptr<ExpertStore> store, int tokens, int rows, int pages, int threads, bool exact,
-             const std::string& isa) {
+             const Store& from, int tokens, int rows, int pages, int threads, bool exact, const std::string& isa) {
   check_shape(shape);
   require(tokens >= 1 && rows >= 1 && pages >= 1 && threads >= 0, "limits must be positive");
   const Tensors tensors(arrays, format_of(dense));
@@ -316,6 +372,7 @@ Loaded* load(const Shape& shape, nb::dict arrays, const std::string& dense, cons
   w.head = tensors.matrix("head", shape.V, shape.D);
   w.experts = format_of(experts);
   for (int i = 0; i < shape.layers; i++) w.layers.push_back(layer_weights(shape, tensors, i));
+  std::shared_ptr<ExpertStore> store = from.store;
   require(store->layers() == shape.layers - shape.dense_layers, "the expert store has another number of layers");
   const int64_t row = 2 * packed_bytes(w.experts, shape.F, shape.D) + packed_bytes(w.experts, shape.D, shape.F);
   for (int i = 0; i < store->layers(); i++)
@@ -325,10 +382,21 @@ Loaded* load(const Shape& shape, nb::dict arrays, const std::string& dense, cons
   return new Loaded{std::move(model), std::move(arrays)};
 }
 
-// logits (rows, round_up(V, 32)) and chosen (sparse layers, T, K), written in place; see Batch.
-void step(Loaded& self, const Array<const int32_t, 1>& ids, const Array<const int32_t, 1>& positions,
-          const Array<const int32_t, 1>& sequences, const Array<const int32_t, 2>& pages,
-          const Array<const int32_t, 1>& want, const Array<float, 2>& logits, std::optional<Array<int32_t, 3>> chosen) {
+// Bytes of a model's workspace and of its cache.
+nb::tuple buffer_bytes(const Shape& shape, int tokens, int pages, bool exact) {
+  check_shape(shape);
+  require(tokens >= 1 && pages >= 1, "limits must be positive");
+  // It takes address space for them, but no memory.
+  const Model model(shape, Weights{}, nullptr, ops_plain, Limits{tokens, 1, pages, 1, exact});
+  return nb::make_tuple(model.workspace_bytes(), model.cache_bytes());
+}
+
+// logits (rows, round_up(V, 32)), chosen (sparse layers, T, K) and failed (T), written in place; see Batch. Returns why
+// tokens have failed, or nothing; raises it where `failed` was not asked for.
+std::string step(Loaded& self, const Array<const int32_t, 1>& ids, const Array<const int32_t, 1>& positions,
+                 const Array<const int32_t, 1>& sequences, const Array<const int32_t, 2>& pages,
+                 const Array<const int32_t, 1>& want, const Array<float, 2>& logits,
+                 std::optional<Array<int32_t, 3>> chosen, std::optional<Array<uint8_t, 1>> failed) {
   Model& model = *self.model;
   const Shape& s = model.shape();
   const int T = (int)ids.shape(0), rows = (int)want.shape(0);
@@ -352,9 +420,27 @@ void step(Loaded& self, const Array<const int32_t, 1>& ids, const Array<const in
             "chosen experts have another shape");
   const Batch batch{T,    ids.data(), positions.data(), sequences.data(), pages.data(), (int)pages.shape(1),
                     rows, want.data()};
+  if (failed) require((int)failed->shape(0) >= T, "failed tokens have another shape");
   int32_t* trace = chosen ? chosen->data() : nullptr;
+  uint8_t* told = failed ? failed->data() : nullptr;
   nb::gil_scoped_release free;
   model.step(batch, logits.data(), trace);
+  if (told) std::copy_n(model.failed(), T, told);
+  if (!told && !model.fault().empty()) throw FileError(model.fault());
+  return model.fault();
+}
+
+// Pages of the cache out of it, or into it: bytes (pages, page_bytes).
+void copy_pages(Loaded& self, const Array<const int32_t, 1>& pages, const Array<uint8_t, 2>& bytes, bool into) {
+  Model& model = *self.model;
+  require(bytes.shape(0) >= pages.shape(0) && (int64_t)bytes.shape(1) == model.page_bytes(), "pages have another size");
+  for (size_t i = 0; i < pages.shape(0); i++)
+    require(pages.data()[i] >= 0 && pages.data()[i] < model.limits().pages, "a page is outside the cache");
+  nb::gil_scoped_release free;
+  for (size_t i = 0; i < pages.shape(0); i++) {
+    uint8_t* at = bytes.data() + (int64_t)i * model.page_bytes();
+    into ? model.import_page(pages.data()[i], at) : model.export_page(pages.data()[i], at);
+  }
 }
 
 }  // namespace
@@ -369,7 +455,7 @@ NB_MODULE(_native, m) {
   m.def("isa", [] { return best_ops().name; });
   m.def("isas", [] {
     nb::list all;
-    for (const char* name : {"avx512", "avx2", "plain"})
+    for (const char* name : {"avx512bf16", "avx512", "avx2", "plain"})
       if (find_ops(name)) all.append(name);
     return all;
   });
@@ -402,9 +488,32 @@ NB_MODULE(_native, m) {
       },
       "path"_a);
 
-  nb::class_<ExpertStore>(m, "ExpertStore")
-      .def(nb::init<>())
-      .def("add_layer", &ExpertStore::add_layer, "path"_a, "offset"_a, "experts"_a, "row_bytes"_a);
+  nb::class_<Store>(m, "ExpertStore")
+      .def(nb::init<int64_t>(), "budget"_a = -1)
+      .def(
+          "add_layer",
+          [](Store& self, const std::vector<std::string>& paths, int64_t offset, int64_t experts, int64_t row_bytes) {
+            require(!paths.empty() && paths.size() <= 16, "an expert file has 1 to 16 copies");
+            require(offset % DISK_BLOCK == 0 && row_bytes % DISK_BLOCK == 0, "experts are not aligned to 4096 bytes");
+            self.store->add_layer(paths, offset, experts, row_bytes);
+          },
+          "paths"_a, "offset"_a, "experts"_a, "row_bytes"_a)
+      .def("open", &open_store, "heat"_a = nb::none(), "tokens"_a = 0.0)
+      .def(
+          "set_budget", [](Store& self, int64_t budget) { self.store->set_budget(budget); }, "budget"_a)
+      .def(
+          "adopt_budget", [](Store& self) { self.store->adopt_budget(); }, nb::call_guard<nb::gil_scoped_release>())
+      .def("counters", &counters_of)
+      .def("heat", &heat_of)
+      .def_prop_ro("streamed", [](const Store& self) { return self.store->streamed(); })
+      .def_prop_ro("slots", [](const Store& self) { return self.store->slots(); })
+      .def_prop_ro("used_bytes", [](const Store& self) { return self.store->used_bytes(); })
+      .def(
+          "disturb",
+          [](Store& self, int errors, int ends, int delay_us) {
+            self.faults->errors = errors, self.faults->ends = ends, self.faults->delay_us = delay_us;
+          },
+          "errors"_a = 0, "ends"_a = 0, "delay_us"_a = 0);
 
   nb::class_<Shape>(m, "Shape")
       .def(nb::init<>())
@@ -435,10 +544,13 @@ NB_MODULE(_native, m) {
 
   nb::class_<Loaded>(m, "Model")
       .def("step", &step, "ids"_a, "positions"_a, "sequences"_a, "pages"_a, "want"_a, "logits"_a,
-           "chosen"_a = nb::none())
+           "chosen"_a = nb::none(), "failed"_a = nb::none())
+      .def("copy_pages", &copy_pages, "pages"_a, "bytes"_a, "into"_a)
+      .def_prop_ro("page_bytes", [](const Loaded& self) { return self.model->page_bytes(); })
       .def_prop_ro("threads", [](const Loaded& self) { return self.model->threads(); })
       .def_prop_ro("cache_bytes", [](const Loaded& self) { return self.model->cache_bytes(); })
       .def_prop_ro("workspace_bytes", [](const Loaded& self) { return self.model->workspace_bytes(); });
+  m.def("buffer_bytes", &buffer_bytes, "shape"_a, "tokens"_a, "pages"_a, "exact"_a);
   m.def("load", &load, "shape"_a, "arrays"_a, "dense"_a, "experts"_a, "store"_a, "tokens"_a, "rows"_a, "pages"_a,
         "threads"_a, "exact"_a, "isa"_a, nb::rv_policy::take_ownership);
 }

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cmath>
 #include <cstring>
@@ -53,14 +54,15 @@ Activations part(const Activations& x, int64_t i, int64_t parts) {
 
 // Tokens of a step sorted by expert. `token` and `slot` are parallel: slot = token * K + rank of the expert there.
 struct Model::Experts {
-  std::vector<int32_t> start, token, slot, active;  // start[e]..start[e+1]: the tokens of expert e
+  std::vector<int32_t> start, token, slot;  // start[e]..start[e+1]: the tokens of expert e
+  std::vector<int32_t> active, tokens;      // experts that were chosen, and by how many
 
   void sort(const int32_t* chosen, int T, int K, int E) {
     std::fill(start.begin(), start.end(), 0);
     for (int i = 0; i < T * K; i++) start[chosen[i] + 1]++;
-    active.clear();
+    active.clear(), tokens.clear();
     for (int e = 0; e < E; e++) {
-      if (start[e + 1]) active.push_back(e);
+      if (start[e + 1]) active.push_back(e), tokens.push_back(start[e + 1]);
       start[e + 1] += start[e];
     }
     for (int i = 0; i < T * K; i++) {
@@ -83,12 +85,13 @@ Model::Model(Shape shape, Weights weights, std::shared_ptr<ExpertStore> store, c
   cache_bytes_ = (int64_t)shape_.layers * limits_.pages * PAGE * cache_width_ * (limits_.exact ? 4 : 2);
   cache_ = reserve(cache_bytes_);
   allocate();
+  failed_.resize(limits_.tokens);
   experts_.resize(pool_.size());
   for (Experts& experts : experts_) {
     experts.start.resize(shape_.E + 1);
     experts.token.resize((size_t)limits_.tokens * shape_.K);
     experts.slot.resize((size_t)limits_.tokens * shape_.K);
-    experts.active.reserve(shape_.E);
+    experts.active.reserve(shape_.E), experts.tokens.reserve(shape_.E);
   }
 }
 
@@ -148,9 +151,23 @@ void* Model::cache_row(int layer, int token) const {
   return (uint8_t*)cache_ + row * cache_width_ * (limits_.exact ? 4 : 2);
 }
 
+void Model::export_page(int page, uint8_t* to) const {
+  const int64_t bytes = page_bytes() / shape_.layers;
+  for (int64_t layer = 0; layer < shape_.layers; layer++)
+    memcpy(to + layer * bytes, (const uint8_t*)cache_ + (layer * limits_.pages + page) * bytes, (size_t)bytes);
+}
+
+void Model::import_page(int page, const uint8_t* from) {
+  const int64_t bytes = page_bytes() / shape_.layers;
+  for (int64_t layer = 0; layer < shape_.layers; layer++)
+    memcpy((uint8_t*)cache_ + (layer * limits_.pages + page) * bytes, from + layer * bytes, (size_t)bytes);
+}
+
 void Model::step(const Batch& batch, float* logits, int32_t* chosen) {
   assert(batch.T <= limits_.tokens && batch.rows <= limits_.rows);
   batch_ = batch, logits_ = logits, chosen_out_ = chosen;
+  std::fill_n(failed_.begin(), batch.T, 0);
+  if (store_->streamed()) store_->begin_step();
   auto work = [this](int thread) { body(thread); };
   pool_.run(work);
 }
@@ -328,19 +345,35 @@ void Model::feed_forward(int thread, int layer) {
     return add_and_norm(thread, next);
   }
   sparse(thread, w, layer);
+
+  // Streamed experts of the next layer are guessed by its router from what is known now, before its attention: y_ is
+  // free until then.
+  const bool ahead = store_->streamed() && layer + 1 < shape_.layers;
+  const int T = batch_.T, K = shape_.K, next_sparse = layer + 1 - shape_.dense_layers;
+  const bool sweep = ahead && store_->sweeps(T, K);
+  const bool guess = ahead && !sweep && store_->wants_guess(next_sparse, T, K);
+  if (sweep && thread == 0) store_->guess_all(next_sparse);
+
   const int stride = pad(shape_.D);
-  const Span tokens = share(thread, batch_.T);
+  const Span tokens = share(thread, T);
   for (int t = tokens.begin; t < tokens.end; t++) {
-    ops_.rmsnorm(normed_.f + (int64_t)t * stride, x_ + (int64_t)t * stride, next, shape_.D, stride, shape_.eps);
+    const float* x = x_ + (int64_t)t * stride;
+    ops_.rmsnorm(normed_.f + (int64_t)t * stride, x, next, shape_.D, stride, shape_.eps);
     ops_.quantise(normed_, t, t + 1, 0, stride / GROUP);
+    if (guess)
+      ops_.rmsnorm(y_ + (int64_t)t * stride, x, weights_.layers[layer + 1].mlp_norm, shape_.D, stride, shape_.eps);
   }
   pool_.barrier();
+  if (guess) {
+    choose(thread, weights_.layers[layer + 1], y_);
+    if (thread == 0) store_->guess(next_sparse, chosen_, T, K);
+  }
 }
 
-// x += routed experts + shared experts.
-void Model::sparse(int thread, const LayerWeights& w, int layer) {
+// The experts of each token and their weights, by a layer's router, from rows x [T, D].
+void Model::choose(int thread, const LayerWeights& w, const float* x) {
   const Shape& s = shape_;
-  const int T = batch_.T, D = pad(s.D), sparse_layer = layer - s.dense_layers;
+  const int T = batch_.T, D = pad(s.D);
   const Routing routing{(Router)s.router, s.E, s.K, s.groups, s.groups_kept, s.normalise, s.routed_scale};
 
   constexpr int TOGETHER = 16;  // experts whose logits one task computes
@@ -348,7 +381,7 @@ void Model::sparse(int thread, const LayerWeights& w, int layer) {
   const Span logits = share(thread, (int64_t)T * chunks);
   for (int task = logits.begin; task < logits.end; task++) {
     const int t = task / chunks, e0 = task % chunks * TOGETHER, e1 = e0 + TOGETHER < s.E ? e0 + TOGETHER : s.E;
-    ops_.dots(router_ + (int64_t)t * s.E, w.router.data, w.router.bf16, normed_.f + (int64_t)t * D, s.D, e0, e1);
+    ops_.dots(router_ + (int64_t)t * s.E, w.router.data, w.router.bf16, x + (int64_t)t * D, s.D, e0, e1);
   }
   pool_.barrier();
   const Span tokens = share(thread, T);
@@ -356,63 +389,116 @@ void Model::sparse(int thread, const LayerWeights& w, int layer) {
     ops_.route(routing, router_ + (int64_t)t * s.E, w.router_bias, chosen_ + (int64_t)t * s.K,
                route_weights_ + (int64_t)t * s.K, route_scratch_ + (int64_t)thread * 2 * s.E);
   pool_.barrier();
+}
 
+// x += routed experts + shared experts.
+void Model::sparse(int thread, const LayerWeights& w, int layer) {
+  const Shape& s = shape_;
+  const int T = batch_.T, D = pad(s.D), sparse_layer = layer - s.dense_layers;
+  choose(thread, w, normed_.f);
   Experts& experts = experts_[thread];
   experts.sort(chosen_, T, s.K, s.E);
   if (chosen_out_ && thread == 0)
     memcpy(chosen_out_ + (int64_t)sparse_layer * T * s.K, chosen_, sizeof(int32_t) * T * s.K);
 
-  const Format format = weights_.experts;
-  const int64_t wide = packed_bytes(format, s.F, s.D);
-  const bool codes = wants_codes(format);
-  const int active = (int)experts.active.size();
-
-  // Gate and up of every chosen expert and of the shared ones, as one list of blocks.
-  const int expert_blocks = pad(s.F) / BLOCK, shared_blocks = w.gate.rows ? w.gate.blocks() : 0;
-  Span blocks = share(thread, (int64_t)active * expert_blocks + shared_blocks);
-  while (blocks.begin < blocks.end) {
-    const int i = blocks.begin / expert_blocks;
-    if (i >= active) {
-      const int first = blocks.begin - active * expert_blocks, last = blocks.end - active * expert_blocks;
-      ops_.swiglu(w.gate, w.up, normed_, {}, T, hidden_, first, last, limits_.exact, wants_codes(w.down));
-      break;
-    }
-    const int e = experts.active[i], first = blocks.begin % expert_blocks;
-    const int last = blocks.end < (i + 1) * expert_blocks ? first + blocks.end - blocks.begin : expert_blocks;
-    const uint8_t* row = store_->expert(sparse_layer, e);
-    const int32_t *token = experts.token.data() + experts.start[e], *slot = experts.slot.data() + experts.start[e];
-    ops_.swiglu({row, format, s.F, s.D}, {row + wide, format, s.F, s.D}, normed_, {token, slot},
-                experts.start[e + 1] - experts.start[e], expert_hidden_, first, last, limits_.exact, codes);
-    blocks.begin += last - first;
+  if (store_->streamed()) {
+    stream(thread, w, sparse_layer);
+  } else {
+    gate_up(thread, w, sparse_layer, experts.active, true);
+    pool_.barrier();
+    down(thread, w, sparse_layer, experts.active, true);
+    pool_.barrier();
   }
-  pool_.barrier();
 
+  // Every sum is over a token's experts in their rank, whatever the order in which they were computed.
   const int out_blocks = D / BLOCK;
-  blocks = share(thread, (int64_t)active * out_blocks + (shared_blocks ? out_blocks : 0));
-  while (blocks.begin < blocks.end) {
-    const int i = blocks.begin / out_blocks, first = blocks.begin % out_blocks;
-    const int last = blocks.end < (i + 1) * out_blocks ? first + blocks.end - blocks.begin : out_blocks;
-    if (i >= active) {
-      ops_.matmul(w.down, hidden_, {}, T, y_, D, first, last, limits_.exact);
-    } else {
-      const int e = experts.active[i];
-      const int32_t* slot = experts.slot.data() + experts.start[e];
-      ops_.matmul({store_->expert(sparse_layer, e) + 2 * wide, format, s.D, s.F}, expert_hidden_, {slot, slot},
-                  experts.start[e + 1] - experts.start[e], expert_out_, D, first, last, limits_.exact);
-    }
-    blocks.begin += last - first;
-  }
-  pool_.barrier();
-
   const Span columns = share(thread, (int64_t)T * out_blocks);
   for (int task = columns.begin; task < columns.end; task++) {
     const int t = task / out_blocks, i = task % out_blocks * BLOCK;
     const float* parts[64];
     for (int k = 0; k < s.K; k++) parts[k] = expert_out_ + ((int64_t)t * s.K + k) * D;
     ops_.combine(x_ + (int64_t)t * D, parts, route_weights_ + (int64_t)t * s.K, s.K,
-                 shared_blocks ? y_ + (int64_t)t * D : nullptr, i, i + BLOCK);
+                 w.gate.rows ? y_ + (int64_t)t * D : nullptr, i, i + BLOCK);
   }
   pool_.barrier();
+}
+
+// A layer's experts in waves: first those that are in memory, with the shared ones, then others as they come.
+void Model::stream(int thread, const LayerWeights& w, int layer) {
+  const Experts& experts = experts_[thread];
+  for (bool first = true;; first = false) {
+    if (thread == 0) {
+      if (first)
+        store_->begin(layer, experts.active.data(), experts.tokens.data(), (int)experts.active.size(), batch_.T);
+      more_ = store_->next(!first);
+      for (const int expert : store_->failed()) give_up(experts, expert);
+    }
+    pool_.barrier();
+    if (!more_) return;
+    gate_up(thread, w, layer, store_->wave(), first);
+    pool_.barrier();
+    down(thread, w, layer, store_->wave(), first);
+    pool_.barrier();
+  }
+}
+
+// An expert cannot be read: the tokens that chose it fail, the others of the step are as they would be without them.
+void Model::give_up(const Experts& experts, int expert) {
+  const int64_t D = pad(shape_.D);
+  for (int i = experts.start[expert]; i < experts.start[expert + 1]; i++) {
+    failed_[experts.token[i]] = 1;
+    std::fill_n(expert_out_ + experts.slot[i] * D, D, 0.0f);
+  }
+}
+
+// Gate and up of these experts and of the shared ones, as one list of blocks.
+void Model::gate_up(int thread, const LayerWeights& w, int layer, const std::vector<int32_t>& list, bool shared) {
+  const Shape& s = shape_;
+  const Experts& experts = experts_[thread];
+  const Format format = weights_.experts;
+  const int64_t wide = packed_bytes(format, s.F, s.D);
+  const bool codes = wants_codes(format);
+  const int count = (int)list.size();
+  const int expert_blocks = pad(s.F) / BLOCK, shared_blocks = shared && w.gate.rows ? w.gate.blocks() : 0;
+  Span blocks = share(thread, (int64_t)count * expert_blocks + shared_blocks);
+  while (blocks.begin < blocks.end) {
+    const int i = blocks.begin / expert_blocks;
+    if (i >= count) {
+      const int first = blocks.begin - count * expert_blocks, last = blocks.end - count * expert_blocks;
+      ops_.swiglu(w.gate, w.up, normed_, {}, batch_.T, hidden_, first, last, limits_.exact, wants_codes(w.down));
+      break;
+    }
+    const int e = list[i], first = blocks.begin % expert_blocks;
+    const int last = blocks.end < (i + 1) * expert_blocks ? first + blocks.end - blocks.begin : expert_blocks;
+    const uint8_t* row = store_->expert(layer, e);
+    const int32_t *token = experts.token.data() + experts.start[e], *slot = experts.slot.data() + experts.start[e];
+    ops_.swiglu({row, format, s.F, s.D}, {row + wide, format, s.F, s.D}, normed_, {token, slot},
+                experts.start[e + 1] - experts.start[e], expert_hidden_, first, last, limits_.exact, codes);
+    blocks.begin += last - first;
+  }
+}
+
+// Down of the same, into expert_out_ and y_.
+void Model::down(int thread, const LayerWeights& w, int layer, const std::vector<int32_t>& list, bool shared) {
+  const Shape& s = shape_;
+  const Experts& experts = experts_[thread];
+  const Format format = weights_.experts;
+  const int64_t wide = packed_bytes(format, s.F, s.D);
+  const int count = (int)list.size(), D = pad(s.D), out_blocks = D / BLOCK;
+  Span blocks = share(thread, (int64_t)(count + (shared && w.gate.rows)) * out_blocks);
+  while (blocks.begin < blocks.end) {
+    const int i = blocks.begin / out_blocks, first = blocks.begin % out_blocks;
+    const int last = blocks.end < (i + 1) * out_blocks ? first + blocks.end - blocks.begin : out_blocks;
+    if (i >= count) {
+      ops_.matmul(w.down, hidden_, {}, batch_.T, y_, D, first, last, limits_.exact);
+    } else {
+      const int e = list[i];
+      const int32_t* slot = experts.slot.data() + experts.start[e];
+      ops_.matmul({store_->expert(layer, e) + 2 * wide, format, s.D, s.F}, expert_hidden_, {slot, slot},
+                  experts.start[e + 1] - experts.start[e], expert_out_, D, first, last, limits_.exact);
+    }
+    blocks.begin += last - first;
+  }
 }
 
 // Logits of the tokens that want them; normed_ already holds the final norm.

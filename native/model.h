@@ -5,6 +5,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "ops.h"
@@ -76,6 +77,16 @@ class Model {
   // chosen[sparse layers, T, K]. Tokens of one sequence must come in order of position, after all earlier ones.
   void step(const Batch& batch, float* logits, int32_t* chosen);
 
+  // A page of every layer, copied out of the cache or into it; safe beside a step that does not use the page.
+  int64_t page_bytes() const { return cache_bytes_ / limits_.pages; }
+  void export_page(int page, uint8_t* to) const;
+  void import_page(int page, const uint8_t* from);
+
+  // Tokens [T] of the last step that needed an expert which could not be read; what was computed of their sequences is
+  // wrong. fault() says why; it is empty if there are none.
+  const uint8_t* failed() const { return failed_.data(); }
+  const std::string& fault() const { return store_->fault(); }
+
   int64_t cache_bytes() const { return cache_bytes_; }
   int64_t workspace_bytes() const { return workspace_bytes_; }
   int threads() const { return pool_.size(); }
@@ -95,6 +106,11 @@ class Model {
   void queries(int thread, const LayerWeights& w, int layer);
   void feed_forward(int thread, int layer);
   void sparse(int thread, const LayerWeights& w, int layer);
+  void choose(int thread, const LayerWeights& w, const float* x);
+  void stream(int thread, const LayerWeights& w, int layer);
+  void gate_up(int thread, const LayerWeights& w, int layer, const std::vector<int32_t>& list, bool shared);
+  void down(int thread, const LayerWeights& w, int layer, const std::vector<int32_t>& list, bool shared);
+  void give_up(const Experts& experts, int expert);
   void add_and_norm(int thread, const float* norm);
   void head(int thread);
   void product(int thread, const Matrix& w, const Activations& x, float* y, int64_t stride);
@@ -125,6 +141,8 @@ class Model {
   float *expert_out_ = nullptr, *router_ = nullptr, *route_weights_ = nullptr, *route_scratch_ = nullptr;
   int32_t* chosen_ = nullptr;
   std::vector<Experts> experts_;
+  std::vector<uint8_t> failed_;
+  bool more_ = false;  // a wave of streamed experts is to be computed
 };
 
 }  // namespace moonlet

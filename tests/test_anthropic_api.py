@@ -141,13 +141,16 @@ def test_what_a_request_may_hold() -> None:
                 {"role": "user", "content": "go"},
             ],
             stop_sequences=["END"],
-            temperature=0.5,
-            top_p=0.9,
-            top_k=40,
             tools=[*TOOLS, {"type": "web_search_20250305", "name": "web_search"}],
             tool_choice={"type": "auto", "disable_parallel_tool_use": True},
             metadata={"user_id": "someone"},
-            extra_body={"context_management": {"edits": []}, "output_config": {"effort": "high"}},
+            extra_body={
+                "temperature": 0.5,
+                "top_p": 0.9,
+                "top_k": 40,
+                "context_management": {"edits": []},
+                "output_config": {"effort": "high"},
+            },
         )
         asked.messages.create(model="scripted", max_tokens=9, messages=HELLO, tools=TOOLS, tool_choice={"type": "any"})
     assert (said.stop_reason, said.stop_sequence) == ("stop_sequence", "END")

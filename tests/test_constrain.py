@@ -464,3 +464,11 @@ def test_names_of_properties_that_a_pattern_can_say():
     take(constraint, small().encode(f'{S}{B}functions.named:0{A}{{"a": {{"x.y": 3', specials=True))
     with pytest.raises(AssertionError):
         take(constraint, small().encode(', "q": 3'))
+    sized = {"type": "object", "propertyNames": {"type": "string", "minLength": 2, "maxLength": 3}}
+    constraint = CallConstraint(small(), [ToolSpec("sized", "", arguments(["a"], a=sized))], "sized", family="moonlet")
+    take(constraint, small().encode(f'{S}{B}functions.sized:0{A}{{"a": {{"ab": 1, "abc": 2', specials=True))
+    with pytest.raises(AssertionError):
+        take(constraint, small().encode(', "abcd": 3'))
+    with pytest.raises(SchemaError, match="propertyNames"):
+        format = {"type": "object", "propertyNames": {"format": "uuid"}}
+        CallConstraint(small(), [ToolSpec("f", "", arguments(a=format))], family="moonlet")

@@ -262,3 +262,17 @@ def test_logits_that_are_no_numbers_end_the_reply_with_the_reason() -> None:
     sampler = Sampler(Sampling(), [], 4)
     with pytest.raises(ValueError, match="not finite"):
         sampler.draw(np.full(4, np.nan, np.float32), None)
+
+
+def test_a_trace_hears_of_every_token_once(folder: ModelFolder) -> None:
+    heard: list[tuple[int, np.ndarray]] = []
+    with Engine(folder, EngineOptions(cache_tokens=512, step_tokens=16)) as engine:
+        reply = engine.submit(
+            list(range(40)), Sampling(max_tokens=12, temperature=0), trace=lambda *one: heard.append(one)
+        )
+        written = [token.id for token in reply]
+    at = 0
+    for start, chosen in heard:
+        assert start == at and chosen.shape[0] == folder.config.sparse_layers
+        at += chosen.shape[1]
+    assert at == 40 + len(written) - 1  # nothing follows the last token, so it is not computed

@@ -314,3 +314,37 @@ def test_a_names_odd_characters_are_escaped() -> None:
     metrics = Metrics('a"b\\c\nd')
     names = {s.labels["model_name"] for f in text_string_to_metric_families(metrics.text()) for s in f.samples}
     assert names == {'a"b\\c\nd'}
+
+
+def test_refusals_have_each_apis_own_shape(tmp_path: Path) -> None:
+    with team(tmp_path, "hi", "hi") as asked:
+        ann = asked.key("ann", limits=Limits(tokens_per_day=50))
+        body = {**BODY, "max_tokens": 60}
+        for secret, status, kind in ((None, 401, "authentication_error"), (ann, 429, "rate_limit_error")):
+            answer = asked.ask(secret, "/messages", **body)
+            assert answer.status_code == status and answer.json()["type"] == "error", answer.text
+            assert answer.json()["error"]["type"] == kind
+            assert asked.ask(secret, "/responses", input="hello", max_output_tokens=60).status_code == status
+        assert asked.ask(ann, "/messages", max_tokens=20).status_code == 200
+        assert asked.ask(ann, "/completions", prompt=["one", "two"], n=2, max_tokens=20).status_code == 429
+        assert asked.ask(ann, "/messages/count_tokens").status_code == 200
+        assert [row["api"] for row in asked.rows()] == ["messages"]
+
+
+def test_several_replies_are_one_row_and_charged_together(tmp_path: Path) -> None:
+    with team(tmp_path, *["word"] * 4) as asked:
+        ann = asked.key("ann", limits=Limits(tokens_per_day=100))
+        assert asked.ask(ann, n=4, max_tokens=23).status_code == 429  # four times 3 and 23
+        assert asked.ask(ann, n=4, max_tokens=22).status_code == 200
+        (row,) = asked.rows()
+        assert (row["state"], row["output_tokens"]) == ("done", 4)
+
+
+def test_while_keys_cannot_be_read_nobody_comes_in_by_one(tmp_path: Path) -> None:
+    with team(tmp_path, "hi", "hi", access=OPEN) as asked:
+        ann = asked.key("ann")
+        asked.books.database.close()
+        refused = asked.ask(ann)
+        assert refused.status_code == 503 and refused.headers["retry-after"] == "5"
+        assert asked.ask().status_code == 200, "without one, on loopback, there is nothing to read"
+        assert asked.metric("moonlet_ledger_rows_waiting") == 1 and asked.metric("moonlet_ledger_failures_total") >= 1

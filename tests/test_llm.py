@@ -10,7 +10,7 @@ import pytest
 
 from moonlet import llm
 from moonlet.chat.messages import CallArguments, CallEnd, CallStart, Message, Text, Thinking, ToolCall, ToolSpec
-from moonlet.llm import Done, LLMError, RefusedError, ReplyOptions, StopText
+from moonlet.llm import Done, LLMError, RefusedError, ReplyOptions, StopText, Usage
 from moonlet.llm.remote import Remote
 from moonlet.llm.scripted import Scripted
 
@@ -208,3 +208,9 @@ def test_an_endpoint_that_is_not_there(url: str) -> None:
     with pytest.raises(LLMError) as caught:
         list(Remote(url).reply(USER))
     assert "\n" not in str(caught.value)
+
+
+def test_usages_add_up_and_what_is_unknown_stays_so() -> None:
+    known = Usage(1, 2, 3, thinking_tokens=4, queue_s=0.5, expert_hits=5, expert_reads=6, bytes_read=7)
+    assert Usage() + Usage() == Usage() and known + Usage() == Usage() + known == known
+    assert (known + known).bytes_read == 14 and (known + known).queue_s == 1.0

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import numpy as np
@@ -14,8 +15,8 @@ import moonlet
 import speaking
 from moonlet import llm
 from moonlet.chat.messages import CallEnd, CallStart, Message, Text, ToolSpec
-from moonlet.engine.engine import EngineOptions
-from moonlet.llm import Done, Event, RefusedError, ReplyOptions
+from moonlet.engine.engine import EngineOptions, QueueFullError, Terms
+from moonlet.llm import BusyError, Done, Event, RefusedError, ReplyOptions
 from moonlet.local import Local, ModelNotFoundError, find, golden_gap, make_golden
 from moonlet.model.config import ConfigError
 from moonlet.model.convert import convert
@@ -225,3 +226,19 @@ def test_golden_tokens_tell_a_changed_model(checkpoint: Path, tmp_path: Path) ->
     with Local(open_folder(folder.path), EngineOptions(threads=1)) as model:
         gap = golden_gap(model)
         assert gap is not None and gap > 0.1
+
+
+def test_terms_reach_the_engine_and_a_full_line_is_busy(monkeypatch: pytest.MonkeyPatch, model: Local) -> None:
+    seen: list[Terms] = []
+
+    def submit(*arguments: Any) -> None:
+        seen.append(arguments[-1])
+        raise QueueFullError("256 requests wait already", 7.0)
+
+    monkeypatch.setattr(model.engine, "submit", submit)
+    options = ReplyOptions(owner="ann", weight=2.0, priority="batch")
+    for ask in (lambda: model.reply([Message("user", "hi")], (), options), lambda: model.complete("hi", options)):
+        with pytest.raises(BusyError, match="wait already") as busy:
+            ask()
+        assert busy.value.retry_s == 7.0
+    assert seen == [Terms("ann", 2.0, "batch")] * 2

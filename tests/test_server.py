@@ -13,9 +13,11 @@ import pytest
 from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolParam
 
 from moonlet.chat.messages import Message, ToolCall, ToolSpec
-from moonlet.llm import Done, LLMError, RefusedError
+from moonlet.llm import BusyError, Done, LLMError, RefusedError
+from moonlet.llm.loading import Loading
 from moonlet.llm.remote import Remote
 from moonlet.llm.scripted import Prepared, Scripted
+from moonlet.server import stream as stream_module
 from serving import serving
 
 CALLS = (
@@ -324,3 +326,63 @@ def test_our_own_client_speaks_to_our_own_server() -> None:
         *_, done = remote.reply([Message("user", "weather?")], [ToolSpec("get_weather", "", {})])
     assert remote.name == "nano" and isinstance(done, Done)
     assert done.message == message and done.finish == "tool_calls" and done.usage.output_tokens > 0
+
+
+def test_while_the_model_loads_everything_but_the_list_is_503() -> None:
+    there = threading.Event()
+
+    def load() -> Scripted:
+        there.wait(10)
+        return Scripted(["here"])
+
+    model = Loading("scripted", load)
+    body = {"model": "scripted", "messages": HELLO, "max_tokens": 9}
+    with serving(model) as url:
+        assert httpx.get(url.removesuffix("/v1") + "/health").status_code == 503
+        assert httpx.get(f"{url}/models").json()["data"][0]["id"] == "scripted"
+        for path, kind in (("chat/completions", "server_error"), ("messages", "overloaded_error")):
+            early = httpx.post(f"{url}/{path}", json=body)
+            assert (early.status_code, early.headers["retry-after"], early.json()["error"]["type"]) == (503, "2", kind)
+        there.set()
+        model.wait()
+        assert httpx.get(url.removesuffix("/v1") + "/health").json() == {"status": "ok"}
+        assert httpx.post(f"{url}/chat/completions", json=body).json()["choices"][0]["message"]["content"] == "here"
+
+    def broken() -> Scripted:
+        raise OSError("no such disk")
+
+    with serving(Loading("scripted", broken)) as url:
+        _wait_for(lambda: httpx.post(f"{url}/chat/completions", json=body).status_code == 500)
+
+
+def test_a_busy_model_says_when_to_come_back() -> None:
+    def busy(*_: object) -> str:
+        raise BusyError("64 requests are waiting already", retry_s=2.5)
+
+    with serving(Scripted([busy, busy])) as url:
+        answer = httpx.post(f"{url}/chat/completions", json={"model": "scripted", "messages": HELLO})
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "3")
+        theirs = httpx.post(f"{url}/messages", json={"model": "scripted", "messages": HELLO, "max_tokens": 1})
+        assert theirs.json()["error"]["type"] == "rate_limit_error"
+
+
+def test_a_silent_stream_says_that_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_module, "KEEP_ALIVE_S", 0.05)
+
+    def slow(*_: object) -> str:
+        return "late"
+
+    class Slow(Scripted):
+        def reply(self, *asked: Any) -> Any:
+            def events() -> Iterator[Any]:
+                time.sleep(0.3)
+                yield from super(Slow, self).reply(*asked)
+
+            return events()
+
+    body = {"model": "scripted", "messages": HELLO, "max_tokens": 9, "stream": True}
+    with serving(Slow([slow, slow])) as url:
+        chat = httpx.post(f"{url}/chat/completions", json=body).text
+        theirs = httpx.post(f"{url}/messages", json=body).text
+    assert chat.count(": keep-alive\n\n") >= 2 and chat.endswith("data: [DONE]\n\n") and "late" in chat
+    assert theirs.count("event: ping") >= 3 and "late" in theirs

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moonlet.chat.constrain import CallConstraint, ChoiceError, SchemaError
-from moonlet.chat.messages import Message, ToolSpec
+from moonlet.chat.messages import Message, Text, ToolSpec
 from moonlet.chat.parser import Parser
 from moonlet.chat.template import (
     Family,
@@ -32,12 +32,13 @@ from moonlet.chat.template import (
     thinks,
 )
 from moonlet.chat.tokenizer import Tokenizer, read_tokenizer_config
-from moonlet.engine.engine import Engine, EngineError, EngineOptions
+from moonlet.engine.engine import Engine, EngineError, EngineOptions, QueueFullError, Terms
 from moonlet.engine.sampler import Sampling, Token
 from moonlet.engine.sequence import Reply, Stats
 from moonlet.llm import (
     PLAIN,
     Assembly,
+    BusyError,
     Done,
     Event,
     ExpertUse,
@@ -121,13 +122,25 @@ def converted(source: Path, progress: Callable[[int, int], None] | None = None) 
     return target
 
 
+def name_of(model: str | Path) -> str:
+    """The name under which a model answers, before it is loaded. Raises ModelNotFoundError, FolderError."""
+    path = find(model)
+    if model == NANO:
+        return NANO
+    return _name(open_folder(path)) if (path / "moonlet.json").exists() else path.name
+
+
+def _name(folder: ModelFolder) -> str:
+    return str(folder.meta.get("source", {}).get("name") or folder.path.name)
+
+
 class Local:
     """A model on this machine. Use as a context manager, or close() it."""
 
     def __init__(self, folder: ModelFolder, options: EngineOptions, name: str | None = None) -> None:
         self.folder = folder
         self.config = folder.config
-        self.name = name or str(folder.meta.get("source", {}).get("name") or folder.path.name)
+        self.name = name or _name(folder)
         self.engine = Engine(folder, options)
 
     def close(self) -> None:
@@ -194,7 +207,9 @@ class Local:
                     raise RefusedError(f"{what} that is asked for needs at least {least} tokens, {limit} are allowed")
             elif options.answer_schema is not None:
                 raise RefusedError(f"{self.name} cannot be held to a JSON schema: its vocabulary has no marks of calls")
-            running = self._submit(prompt, self._sampling(options, limit), constraint)
+            running = self._submit(prompt, options, limit, constraint)
+        except QueueFullError as error:
+            raise BusyError(str(error), error.retry_after_s) from None
         except (TemplateError, SchemaError, ChoiceError, EngineError, ValueError) as error:
             raise RefusedError(str(error)) from None
         # Marks spelled in ordinary pieces count only where the vocabulary has no tokens for them.
@@ -208,7 +223,9 @@ class Local:
             ids = self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
             # A reply cannot come after nothing: what comes first of all comes after the mark of a beginning.
             ids = ids or [id for id in [self.tokenizer.special("[BOS]")] if id is not None]
-            running = self._submit(ids, self._sampling(options, self._limit(ids, options)), None)
+            running = self._submit(ids, options, self._limit(ids, options), None)
+        except QueueFullError as error:
+            raise BusyError(str(error), error.retry_after_s) from None
         except (EngineError, ValueError) as error:
             raise RefusedError(str(error)) from None
         parser = Parser(self.tokenizer, "moonlet", spelled=False)
@@ -221,8 +238,11 @@ class Local:
         except TemplateError as error:
             raise RefusedError(str(error)) from None
 
-    def _submit(self, prompt: Sequence[int], sampling: Sampling, constraint: CallConstraint | None) -> Reply:
-        return self.engine.submit(prompt, sampling, constraint)
+    def _submit(
+        self, prompt: Sequence[int], options: ReplyOptions, limit: int, constraint: CallConstraint | None
+    ) -> Reply:
+        terms = Terms(options.owner, options.weight, options.priority)
+        return self.engine.submit(prompt, self._sampling(options, limit), constraint, terms)
 
     def _limit(self, prompt: Sequence[int], options: ReplyOptions) -> int:
         """Tokens that a reply to this prompt may have. Raises TooLongError."""
@@ -260,8 +280,9 @@ class Local:
                 speaking = parser.speaking
                 thought += parser.thinking
                 events = parser.feed([token.id])
-                # A token that the grammar forced was not drawn, so it was certain.
-                if options.logprobs and speaking and parser.speaking and not self.tokenizer.is_special(token.id):
+                # A token that the grammar forced was not drawn, so it was certain. A mark is no part of the text.
+                shown = not self.tokenizer.is_special(token.id) or any(isinstance(event, Text) for event in events)
+                if options.logprobs and shown and speaking and parser.speaking:
                     yield Scored((self._scored(token),))
                 yield from events
             yield from parser.finish()
@@ -293,6 +314,7 @@ class Local:
         seen = stats.experts_seen
         bits = int.from_bytes(np.packbits(seen).tobytes(), "big")
         use = ExpertUse(self.config.experts_per_token, self.config.experts, self.config.sparse_layers, bits)
+        reads = stats.reads if self.engine.memory.streamed else None
         return Usage(
             prompt_tokens=stats.prompt_tokens,
             cached_tokens=stats.cached_tokens,
@@ -303,6 +325,10 @@ class Local:
             experts=use if seen.size else None,
             queue_s=stats.queue_s,
             thinking_tokens=thinking_tokens,
+            expert_hits=round(reads.hits) if reads else None,
+            expert_reads=round(reads.misses) if reads else None,
+            bytes_read=round(reads.read_bytes) if reads else None,
+            read_wait_s=stats.reads.wait_s,
         )
 
 

@@ -123,6 +123,7 @@ class CallConstraint:
         self._node: _Node = {}
         self._tool = ""
         self._matcher: llguidance.LLMatcher | None = None
+        self._usual: llguidance.LLMatcher | None = None  # the same JSON, spaced as it mostly is, while it is
         self._untouched = False  # nothing of the answer has come yet
         self._way: tuple[int, ...] | None = None  # what must still come of the text under way, once it has to be ended
         self._place = _Place.FREE
@@ -194,6 +195,8 @@ class CallConstraint:
             if isinstance(node, str):
                 self._place, self._tool = _Place.ARGUMENTS, node
                 self._matcher, self._way = self._grammars[node].deep_copy(), None
+                if not self._spaced:
+                    self._usual = tool_grammar(self._tokenizer, True, self._tools[node]).deep_copy()
             else:
                 self._node = node
         elif id == marks.call_begin:
@@ -215,8 +218,13 @@ class CallConstraint:
         if not ends:
             matcher.consume_token(id)
             self._check_limits(matcher)
+            if self._usual is not None:
+                if self._usual.validate_tokens([id]) == 1:
+                    self._usual.consume_token(id)
+                else:
+                    self._usual = None
             return
-        self._matcher = None
+        self._matcher = self._usual = None
         self._place = _Place.DONE if answers else _Place.SECTION
         if not answers:
             self._calls += 1
@@ -233,9 +241,17 @@ class CallConstraint:
             out += ids
         return out
 
+    def likely(self) -> list[int]:
+        """The ids that come next if the JSON goes on in the spacing that is usual, of which there is more than one in
+        most families; a guess, which holds until something else comes."""
+        if self._usual is None or self._usual.is_error() or self._usual.is_stopped():
+            return []
+        return [*self._usual.compute_ff_tokens()]
+
     def copy(self) -> CallConstraint:
-        """An independent constraint in the same state, to try ids on."""
+        """An independent constraint in the same state, to try ids on; it guesses nothing."""
         other = copy.copy(self)
+        other._usual = None
         if self._matcher is not None:
             other._matcher = self._matcher.deep_copy()
         return other
@@ -251,6 +267,8 @@ class CallConstraint:
         assert self._answer is not None
         self._place, self._matcher = _Place.ANSWER, self._answer.deep_copy()
         self._way, self._untouched = None, True
+        if not self._spaced:
+            self._usual = answer_grammar(self._tokenizer, True, self._answer_schema or {}).deep_copy()
 
     def _free_mask(self) -> Mask:
         marks = self._marks

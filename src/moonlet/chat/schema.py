@@ -12,6 +12,8 @@ _FORMATS = {"date-time", "time", "date", "duration", "email", "hostname", "ipv4"
 # Keywords that allow and forbid nothing.
 _INFORMING = {"$schema", "$comment", "title", "description", "default", "examples"}
 
+_COUNTS = {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"}
+
 # Where schemas lie in schemas: one, a list, or a named collection.
 _ONE = ("items", "additionalProperties")
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems", "items")
@@ -35,6 +37,7 @@ class SchemaError(Exception):
 def enforceable(tool: str | None, schema: Any) -> dict[str, Any]:
     """A schema without what only informs, and closed where nothing says that it is open: the result allows nothing
     that the declared schema forbids. Raises SchemaError if a tool's arguments are no object."""
+    _refuse_ambiguous(tool, schema)
     if tool is None:
         answer: dict[str, Any] = _prepared(schema, close=not _merges(schema))
         return answer
@@ -58,13 +61,28 @@ def explain(tool: str | None, complaint: str) -> SchemaError:
         ("regex", "pattern"),
         ("Pointer", "$ref"),
         ("Resource", "$ref"),
+        ("Anchor", "$ref"),
         ("Invalid type", "type"),
+        ("Unknown format", "format"),
+        ("patternProperty", "patternProperties"),
     ):
         if line.startswith(beginning):
             return SchemaError(tool, keyword, f"is not usable ({line})")
     if misplaced := re.match(r"(\w+) (must be .*)", line):
         return SchemaError(tool, misplaced[1], misplaced[2])
+    if quoted := re.search(r"for '(\w+)'", line):
+        return SchemaError(tool, quoted[1], f"is not usable ({line})")
     return SchemaError(tool, None, line)
+
+
+def _refuse_ambiguous(tool: str | None, schema: Any) -> None:
+    """Raises SchemaError for `$id` beside `$ref` inside a schema: what it means differs from draft to draft."""
+    layer = [*schema.values()] if isinstance(schema, dict) else []
+    while layer := [item for item in layer if isinstance(item, dict | list)]:
+        for item in layer:
+            if isinstance(item, dict) and isinstance(item.get("$ref"), str) and isinstance(item.get("$id"), str):
+                raise SchemaError(tool, "$id", "beside $ref is not supported")
+        layer = [inner for item in layer for inner in (item.values() if isinstance(item, dict) else item)]
 
 
 def _prepared(schema: Any, close: bool) -> Any:
@@ -72,7 +90,9 @@ def _prepared(schema: Any, close: bool) -> Any:
         return schema
     out = dict(schema)
     for key, value in schema.items():
-        if key in _NAMED and isinstance(value, dict):
+        if key in _COUNTS and isinstance(value, float) and value.is_integer():
+            out[key] = int(value)  # 2.0 is a whole number in JSON
+        elif key in _NAMED and isinstance(value, dict):
             out[key] = {name: _prepared(inner, close) for name, inner in value.items()}
         elif key in _LISTS and isinstance(value, list):
             out[key] = [_prepared(inner, close) for inner in value]
@@ -105,6 +125,8 @@ def _name_properties(schema: dict[str, Any]) -> None:
         values = rest.get("enum", [rest["const"]] if "const" in rest else None)
         if len(rest) == 1 and isinstance(values, list) and all(isinstance(value, str) for value in values):
             pattern = f"^({'|'.join(re.escape(value) for value in values)})$"
+        elif rest.keys() <= {"minLength", "maxLength"} and all(isinstance(value, int) for value in rest.values()):
+            pattern = f"^.{{{rest.get('minLength', 0)},{rest.get('maxLength', '')}}}$"
         if isinstance(pattern, str):
             del schema["propertyNames"]
             schema["patternProperties"] = {pattern: schema.get("additionalProperties", True)}

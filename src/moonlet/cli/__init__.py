@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
+from decimal import Decimal, InvalidOperation
 from typing import NoReturn
 
 NUMBER_FORMATS = ("bf16", "int8", "int4")
@@ -95,6 +97,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_keys(verbs.add_parser("keys", help="who may ask the server, for what, and how much"))
     _add_ledger(verbs.add_parser("ledger", help="what was used, by whom, and what it cost"))
 
+    _add_planner(verbs)
     verbs.add_parser("version", help="print the version")
     return parser
 
@@ -162,10 +165,89 @@ def _limit(kind: str) -> Callable[[str], int | str]:
     return read
 
 
+def _add_planner(verbs: argparse._SubParsersAction[_Parser]) -> None:
+    plan = verbs.add_parser("plan", help="does it fit, how fast is it, does owning pay")
+    plan.add_argument("model", nargs="?", metavar="MODEL", help="a name, folder, config.json or .gguf; none: a list")
+    plan.add_argument("--machine", metavar="NAME", help="of the catalogue, or a .toml (default: this one, measured)")
+    plan.add_argument("--measure", action="store_true", help="measure this machine again")
+    plan.add_argument("--compare", nargs="+", default=[], metavar="MACHINE", help="other machines beside it")
+    plan.add_argument("--context", type=_positive, metavar="N", help="tokens of a conversation")
+    plan.add_argument("--sequences", type=_positive, default=1, metavar="N", help="at the same time")
+    plan.add_argument("--dense", choices=NUMBER_FORMATS, help="format of all but routed experts")
+    plan.add_argument("--experts", choices=NUMBER_FORMATS, help="format of the routed experts")
+    plan.add_argument("--no-stream", action="store_true", help="experts must not stay on disk")
+    plan.add_argument("--memory", type=_amount, metavar="GB", help="use no more of it")
+    plan.add_argument("--skew", type=_amount, default=0.6, metavar="S", help="popularity of experts: rank^-S")
+    plan.add_argument("--trace", metavar="FILE", help="measured routing, from moonlet bench --trace")
+    plan.add_argument("--team", dest="developers", type=_positive, metavar="N", help="developers")
+    plan.add_argument("--tokens-per-day", type=_positive, metavar="N", help="of a developer, reread ones included")
+    plan.add_argument("--cached", dest="cached_share", type=_decimal, metavar="SHARE", help="of them, sent before")
+    plan.add_argument("--written", dest="output_share", type=_decimal, metavar="SHARE", help="of them, written")
+    plan.add_argument("--days", type=_positive, metavar="N", help="worked in a year")
+    plan.add_argument("--against", action="append", default=[], metavar="NAME", help="a model or seat of the prices")
+    plan.add_argument("--price", type=_decimal, metavar="AMOUNT", help="of the machine")
+    plan.add_argument("--watts", type=_amount, metavar="W", help="under load")
+    plan.add_argument("--idle-watts", type=_amount, metavar="W")
+    for name, what in (
+        ("tariff", "of a kWh"), ("pue", "power of the room over the machine's"), ("residual", "share when it is sold"),
+        ("interest", "a year, as a share"), ("admin-hours", "a year"), ("admin-wage", "an hour"),
+        ("network", "a year"), ("rent", "a year"),
+    ):  # fmt: skip
+        plan.add_argument(f"--{name}", type=_decimal, metavar="X", help=what)
+    plan.add_argument("--on-hours", dest="hours", type=_decimal, metavar="N", help="a year that it is on")
+    plan.add_argument("--years", type=_positive, metavar="N", help="that it is kept")
+    plan.add_argument("--tax", metavar="COUNTRY-YEAR", help="what writing it off saves, like us-2026")
+    plan.add_argument("--simulate", action="store_true", help="a team's day, event by event")
+    plan.add_argument("--boxes", type=_positive, metavar="N", help="machines to simulate")
+    plan.add_argument("--html", metavar="FILE", help="write a report with charts")
+    plan.add_argument("--json", action="store_true", help="print one JSON object")
+
+    prices = verbs.add_parser("prices", help="what tokens and seats cost elsewhere")
+    prices.add_argument("what", nargs="?", metavar="PART", help="of a name to look for, or update")
+    prices.add_argument("source", nargs="?", metavar="FILE|URL", help="in LiteLLM's or models.dev's format")
+
+    bench = verbs.add_parser("bench", help="measure what plan predicts: predicted, measured, error")
+    bench.add_argument("model", nargs="?", metavar="MODEL", help="a folder or a pulled model")
+    bench.add_argument("--prompt", type=_positive, default=512, metavar="N", help="tokens of the prompt")
+    bench.add_argument("--tokens", type=_positive, default=32, metavar="N", help="written in each run")
+    bench.add_argument("--batches", type=_positive, nargs="+", default=[1, 4, 8], metavar="N")
+    bench.add_argument("--memory", type=_amount, metavar="GB", help="use no more of it; experts that do not fit stream")
+    bench.add_argument("--trace", metavar="FILE", help="write the experts that were chosen, for moonlet plan --trace")
+    bench.add_argument("--keep", action="store_true", help="correct later plans of this machine by what is found")
+    bench.add_argument("--json", action="store_true", help="print one JSON object")
+    bench.add_argument("--threads", type=_positive, metavar="N", help="default: one for each core")
+
+
+def _amount(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError("must be a number that is not negative")
+    return value
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
+    if not value.is_finite() or value < 0:
+        raise argparse.ArgumentTypeError(f"must not be negative, got {text}")
+    return value
+
+
 def _add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--exact", action="store_true", help="compute with float32 activations: slower, for comparing")
     parser.add_argument("--threads", type=_positive, metavar="N", help="default: one for each core")
     parser.add_argument("--cache-tokens", type=_positive, metavar="N", help="kept of all replies together")
+    parser.add_argument(
+        "--memory",
+        type=_bytes,
+        metavar="SIZE",
+        help="like 12G; experts that do not fit are streamed",
+    )
+    parser.add_argument(
+        "--also", action="append", metavar="FOLDER", help="a copy on another drive, to stream from too; repeatable"
+    )
 
 
 def _positive(text: str) -> int:
@@ -173,6 +255,19 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return value
+
+
+def _bytes(text: str) -> int:
+    """12G, 800M, 1.5T, also as GB or GiB: thousands without the i, as drives are sold; a plain number is bytes."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)?", text.strip(), re.IGNORECASE)
+    if not found:
+        raise argparse.ArgumentTypeError(f"must be a size like 12G or 800M, not {text!r}")
+    number, unit, binary = found.groups()
+    step = 1024 if binary else 1000
+    value: float = float(number) * float(step) ** (" kmgt".index(unit.lower()) if unit else 0)
+    if not 1 <= value < 1 << 60:
+        raise argparse.ArgumentTypeError("must be at least one byte, and less than the world holds")
+    return round(value)
 
 
 def _port(text: str) -> int:

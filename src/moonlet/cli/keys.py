@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from moonlet.cli import UsageError, when
-from moonlet.cli.open import open_ledger
+from moonlet.cli.ledger import open_ledger
 from moonlet.cli.view import show
 from moonlet.ledger import keys
 from moonlet.ledger.database import Database

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,11 +18,12 @@ from rich.console import Console
 from rich.table import Table
 
 from moonlet.cli import UsageError
-from moonlet.cli.open import open_ledger
 from moonlet.cli.view import clean, show
 from moonlet.ledger import report
+from moonlet.ledger.database import Database, open_database
 from moonlet.ledger.keys import NANO
 from moonlet.ledger.report import Line
+from moonlet.model.folder import default_path
 
 
 def main(asked: argparse.Namespace) -> int:
@@ -40,6 +42,12 @@ def main(asked: argparse.Namespace) -> int:
             whole = report.sums(database, None, asked.since, asked.until)
             _sums(asked, lines, whole)
     return 0
+
+
+def open_ledger(place: str | None) -> Database:
+    """The ledger that the arguments name; else $MOONLET_LEDGER, where a password is not seen; else our own file."""
+    home = default_path("").parent
+    return open_database(place or os.environ.get("MOONLET_LEDGER") or home / "ledger.sqlite")
 
 
 def _sums(asked: argparse.Namespace, lines: list[Line], whole: list[Line]) -> None:

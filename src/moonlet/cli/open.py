@@ -1,21 +1,21 @@
-"""How the verbs open a model, and the ledger."""
+"""How the verbs open a model."""
 
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
 
 from moonlet.chat.template import calls_tools
 from moonlet.cli import UsageError
 from moonlet.cli.progress import bytes_progress
 from moonlet.engine.engine import EngineOptions
-from moonlet.ledger.database import Database, open_database
 from moonlet.llm import LLM
+from moonlet.llm.loading import Loading
 from moonlet.llm.remote import Remote
-from moonlet.local import NANO, Local, load
-from moonlet.model.folder import default_path
+from moonlet.local import NANO, Local, load, name_of
 
 
 def open_local(asked: argparse.Namespace) -> Local:
@@ -23,14 +23,22 @@ def open_local(asked: argparse.Namespace) -> Local:
     name = asked.model or NANO
     if is_url(name):
         raise UsageError(f"{name} is an endpoint already; name a model on this machine")
-    given = {"threads": asked.threads, "cache_tokens": asked.cache_tokens}
-    settings = {field: value for field, value in given.items() if value is not None}
+    given = {"threads": asked.threads, "cache_tokens": asked.cache_tokens, "memory_bytes": asked.memory}
+    settings: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
+    if asked.also:
+        settings["also"] = tuple(Path(folder).expanduser() for folder in asked.also)
     try:
         EngineOptions(**settings)
     except ValueError as error:
         raise UsageError(str(error)) from None
     with bytes_progress(f"converting {name}") as progress:
         return load(name, exact=asked.exact, progress=progress, **settings)
+
+
+def open_later(asked: argparse.Namespace) -> Loading:
+    """The same, loaded in a thread of its own: what is wrong with it is told by `wait`."""
+    name = asked.model or NANO
+    return Loading(name if is_url(name) else name_of(name), lambda: open_local(asked))
 
 
 @contextmanager
@@ -42,12 +50,6 @@ def open_any(asked: argparse.Namespace) -> Iterator[tuple[LLM, bool]]:
     else:
         with open_local(asked) as local:
             yield local, calls_tools(local.family)
-
-
-def open_ledger(place: str | None) -> Database:
-    """The ledger that the arguments name; else $MOONLET_LEDGER, where a password is not seen; else our own file."""
-    home = default_path("").parent
-    return open_database(place or os.environ.get("MOONLET_LEDGER") or home / "ledger.sqlite")
 
 
 def is_url(name: str) -> bool:

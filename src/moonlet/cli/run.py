@@ -66,8 +66,8 @@ def _sorted_out(asked: argparse.Namespace) -> argparse.Namespace:
 
 
 def _options(asked: argparse.Namespace) -> ReplyOptions:
-    if is_url(asked.model or "") and (asked.exact or asked.threads or asked.cache_tokens):
-        raise UsageError("--exact, --threads and --cache-tokens are for models on this machine")
+    if is_url(asked.model or "") and any((asked.exact, asked.threads, asked.cache_tokens, asked.memory, asked.also)):
+        raise UsageError("--exact, --threads, --cache-tokens, --memory and --also are for models on this machine")
     try:
         return ReplyOptions(temperature=asked.temperature, max_tokens=asked.max_tokens, seed=asked.seed)
     except ValueError as error:

@@ -11,15 +11,19 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
 import uvicorn
+from fastapi import FastAPI
 from rich.console import Console
 
 from moonlet.cli import UsageError
-from moonlet.cli.open import open_ledger, open_local
+from moonlet.cli.ledger import open_ledger
+from moonlet.cli.open import open_later
 from moonlet.ledger import keys, report
 from moonlet.ledger.books import Books
 from moonlet.ledger.database import Database, DatabaseError
 from moonlet.ledger.energy import find_meter
 from moonlet.ledger.money import Price
+from moonlet.llm.loading import Loading
+from moonlet.local import Local
 from moonlet.server.app import create_app
 from moonlet.server.keys import LOOPBACK, Access
 
@@ -34,21 +38,44 @@ def main(asked: argparse.Namespace) -> int:
     _check_tls(asked)
     with closing(open_ledger(asked.ledger)) as database:
         _check_keys(asked, access, database)
-        with _bound(asked) as bound, open_local(asked) as model:
+        with _bound(asked) as bound:
+            loading = open_later(asked)
             books = Books(database, price, find_meter(asked.watts), keep_prompts=asked.keep_prompts)
             with closing(books), _pruning(database, asked.keep):
-                _say(asked, access, model.name, bound.getsockname()[1], database)
-                config = uvicorn.Config(
-                    create_app(model, books, access),
-                    log_level="warning",
-                    access_log=False,
-                    timeout_graceful_shutdown=2,
-                    ssl_certfile=asked.cert,
-                    ssl_keyfile=asked.key_file,
-                )
-                with suppress(KeyboardInterrupt):  # uvicorn has shut down in order and passes the signal on
-                    uvicorn.Server(config).run(sockets=[bound])
+                _run(asked, create_app(loading, books, access), loading, bound, access, database)
     return 0
+
+
+def _run(
+    asked: argparse.Namespace, app: FastAPI, loading: Loading, bound: socket.socket, access: Access, database: Database
+) -> None:
+    """Answers until it is stopped; before the model is loaded, with 503. Raises what loading it raised."""
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=2,
+        ssl_certfile=asked.cert,
+        ssl_keyfile=asked.key_file,
+    )
+    server = uvicorn.Server(config)
+    failed: list[Exception] = []
+
+    def announce() -> None:
+        try:
+            loading.wait()
+            _say(asked, access, loading.name, bound.getsockname()[1], database)
+        except Exception as error:
+            failed.append(error)
+            server.should_exit = True
+
+    threading.Thread(target=announce, name="moonlet-announce", daemon=True).start()
+    with suppress(KeyboardInterrupt):  # uvicorn has shut down in order and passes the signal on
+        server.run(sockets=[bound])
+    if failed:
+        raise failed[0]
+    if loading.ready and isinstance(model := loading.wait(), Local):
+        model.close()
 
 
 def _access(asked: argparse.Namespace) -> Access:
@@ -134,7 +161,20 @@ def _say(asked: argparse.Namespace, access: Access, model: str, port: int, datab
     console = Console(highlight=False)
     console.print(f"[bold]{model}[/bold] answers at [bold]{url}[/bold]   (Ctrl-C stops)", soft_wrap=True)
     key = "KEY" if access.keys_needed else "anything"
-    console.print(f"  OpenAI clients: base_url={url} model={model} api_key={key}", soft_wrap=True)
+    root = url.removesuffix("/v1")
+    codex = f'model_providers.m={{name="m",base_url="{url}",env_key="MOONLET_API_KEY",wire_api="responses"}}'
+    for client, how in (
+        ("OpenAI clients", f"base_url={url} model={model} api_key={key}"),
+        ("Anthropic clients", f"base_url={root} model={model} api_key={key}"),
+        (
+            "Claude Code",
+            f"ANTHROPIC_BASE_URL={root} ANTHROPIC_AUTH_TOKEN={key} ANTHROPIC_MODEL={model} "
+            f"ANTHROPIC_DEFAULT_HAIKU_MODEL={model} claude",
+        ),
+        ("Codex", f"MOONLET_API_KEY={key} codex -c model_provider=m -m {model} -c '{codex}'"),
+    ):
+        console.print(f"  {client}: {how}", soft_wrap=True, markup=False)
+    console.print("  OpenCode, kimi-code, Open WebUI: docs/clients.md", soft_wrap=True)
     console.print(f"  ledger: {database.name}", soft_wrap=True)
     if asked.keep_prompts:
         console.print("  [yellow]what is asked is kept, word for word, in the ledger[/yellow]", soft_wrap=True)

@@ -77,6 +77,9 @@ def status(usage: Usage) -> str:
     told = f"{usage.output_tokens} tokens" + (f", {usage.tokens_per_s:,.0f}/s" if usage.tokens_per_s else "")
     if use := usage.experts:
         told += f" · {use.chosen} of {use.of} experts per token and layer, {use.share:.0%} in this reply"
+    if usage.expert_hits is not None and usage.expert_reads:
+        share, gigabytes = usage.expert_hits / (usage.expert_hits + usage.expert_reads), (usage.bytes_read or 0) / 1e9
+        told += f" · {share:.0%} of them from memory, {gigabytes:.1f} GB from disk, {usage.read_wait_s:.1f} s waited"
     return told
 
 

@@ -1,8 +1,8 @@
 """Pages of the latent cache: who holds which, and which can be used again.
 
 A page holds PAGE tokens of every layer. Full pages are known by what they hold, which is all the tokens up to their
-end; a new prompt that begins with the same tokens uses them where they lie. Pages nobody uses are kept until their
-place is needed, the longest unused first.
+end; a sequence that begins with the same tokens uses them where they lie, also while the first one is still at work.
+Pages nobody uses are kept until their place is needed, the longest unused first.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ class PageCache:
 
     def __init__(self, pages: int) -> None:
         self.pages = pages
+        self.changes = 0  # counts what may let a waiting sequence in: pages that came free or became known
         self._free = list(range(pages - 1, -1, -1))
         self._users = [0] * pages
         self._key_of: list[bytes | None] = [None] * pages
@@ -32,19 +33,22 @@ class PageCache:
         """Pages that take() could give."""
         return len(self._free) + len(self._idle)
 
-    def find(self, ids: Sequence[int]) -> list[int]:
-        """Pages of the longest known beginning of `ids`, now used by the caller; at least one token is left over."""
-        found: list[int] = []
-        for key in page_keys(ids, (len(ids) - 1) // PAGE):
-            page = self._page_of.get(key)
-            if page is None:
-                break
-            found.append(page)
-        for page in found:
+    def known(self, keys: Sequence[bytes]) -> int:
+        """How many of `keys`, from the first, have their page here."""
+        return next((at for at, key in enumerate(keys) if key not in self._page_of), len(keys))
+
+    def find(self, keys: Sequence[bytes]) -> list[int]:
+        """Pages of the longest known beginning of `keys`, now used by the caller."""
+        found = [self._page_of[key] for key in keys[: self.known(keys)]]
+        self.share(found)
+        return found
+
+    def share(self, pages: Sequence[int]) -> None:
+        """One more user for pages that are known or in use."""
+        for page in pages:
             if self._users[page] == 0:
                 del self._idle[page]
             self._users[page] += 1
-        return found
 
     def take(self, count: int) -> list[int] | None:
         """So many fresh pages, or None if there are not enough."""
@@ -61,15 +65,16 @@ class PageCache:
             taken.append(page)
         return taken
 
-    def learn(self, ids: Sequence[int], pages: Sequence[int]) -> None:
-        """`pages` hold `ids`; the full ones become known to find()."""
-        for key, page in zip(page_keys(ids, len(ids) // PAGE), pages):
-            if key not in self._page_of:
-                self._page_of[key] = page
-                self._key_of[page] = key
+    def learn(self, key: bytes, page: int) -> None:
+        """`page`, which the caller uses, holds what `key` says and is not written again."""
+        if key not in self._page_of:
+            self._page_of[key] = page
+            self._key_of[page] = key
+            self.changes += 1
 
     def release(self, pages: Sequence[int]) -> None:
         """The caller uses them no more."""
+        self.changes += 1
         for page in reversed(pages):  # the end of a prompt is forgotten before its beginning
             self._users[page] -= 1
             if self._users[page] == 0:
@@ -85,12 +90,13 @@ class PageCache:
             self._key_of[page] = None
 
 
-def page_keys(ids: Sequence[int], count: int) -> list[bytes]:
-    """For each of the first `count` pages of `ids`, a digest of all tokens up to its end."""
-    numbers = np.asarray(ids[: count * PAGE], np.int32)
-    digest = hashlib.blake2b(digest_size=16)
-    keys = []
-    for page in range(count):
-        digest.update(numbers[page * PAGE : (page + 1) * PAGE].tobytes())
-        keys.append(digest.digest())
-    return keys
+def extend_keys(keys: list[bytes], ids: Sequence[int]) -> None:
+    """Appends what is missing, one key for each full page of `ids`: a digest of all tokens up to the page's end."""
+    first, count = len(keys), len(ids) // PAGE
+    if first >= count:
+        return
+    numbers = np.asarray(ids[first * PAGE : count * PAGE], np.int32)
+    key = keys[-1] if keys else b""
+    for page in range(count - first):
+        key = hashlib.blake2b(key + numbers[page * PAGE : (page + 1) * PAGE].tobytes(), digest_size=16).digest()
+        keys.append(key)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
+from collections.abc import Callable
 from collections.abc import Sequence as Ids
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,29 +17,46 @@ from numpy.typing import NDArray
 from moonlet import kernels
 from moonlet.kernels import PAGE
 from moonlet.model.folder import ModelFolder
+from moonlet.model.layout import DENSE_FILE
 
+from .batch import Batch, Work
 from .cache import PageCache
+from .drafter import LONGEST, Drafting, Guesser, PromptLookup, drafters
+from .memory import share_out
 from .network import Network
+from .pace import Pace, bytes_read
 from .sampler import Constraint, Sampling
-from .scheduler import Scheduler, Work
-from .sequence import EngineError, Finish, Reply, Sequence
+from .scheduler import Scheduler
+from .sequence import DeadlineError, EngineError, Finish, QueueFullError, Reads, Reply, Sequence, Terms, Trace
+from .shelf import Shelf
+from .spill import open_spill
 
-__all__ = ["Engine", "EngineError", "EngineOptions"]
+__all__ = ["DeadlineError", "Engine", "EngineError", "EngineOptions", "QueueFullError", "Terms", "Trace"]
 
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
     cache_tokens: int = 32_768  # latent cache, shared by all sequences
-    step_tokens: int = 512  # at most so many tokens are computed at once
+    step_tokens: int = 0  # at most so many tokens are computed at once; 0: 512, and more where experts are streamed
     max_sequences: int = 16  # replies under way at the same time
+    max_waiting: int = 256  # replies that wait for a place; of one owner half as many
+    stall_ms: float = 250.0  # how long a step may take when it reads a prompt beside replies under way
     threads: int = 0  # 0: one for each core
     exact: bool = False  # activations and cache in f32
     isa: str = ""  # instruction set; empty: the best there is
+    memory_bytes: int = 0  # for weights, cache and workspace; 0: what is free. Experts that do not fit are streamed
+    expert_bytes: int = 0  # of it for experts; 0: what the rest leaves
+    also: tuple[Path, ...] = ()  # folders on other drives with copies of the experts: streaming reads from all
+    spill_bytes: int = 0  # of disk for beginnings of conversations, found again after a restart; 0: none
+    spill_path: Path | None = None  # where; None: beside the pulled models
 
     def __post_init__(self) -> None:
-        for name, least in [("cache_tokens", PAGE), ("step_tokens", 1), ("max_sequences", 1), ("threads", 0)]:
+        for name, least in [("cache_tokens", PAGE), ("max_sequences", 1), ("max_waiting", 1)]:
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        for name in ("step_tokens", "threads", "memory_bytes", "expert_bytes", "spill_bytes", "stall_ms"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if self.isa and self.isa not in kernels.isas():
             raise ValueError(f"this processor or build has no instruction set {self.isa!r}, only {kernels.isas()}")
 
@@ -52,44 +72,100 @@ class _Scoring:
 class Engine:
     """Use as a context manager, or close() it."""
 
-    def __init__(self, folder: ModelFolder, options: EngineOptions = EngineOptions()) -> None:
-        self.config = folder.config
+    def __init__(
+        self,
+        folder: ModelFolder,
+        options: EngineOptions = EngineOptions(),
+        drafting: Ids[Drafting] = (PromptLookup,),
+    ) -> None:
+        """`drafting`: what guesses ahead, asked in this order; none: every drawn token takes a step."""
+        config = self.config = folder.config
         self.options = options
         pages = -(-options.cache_tokens // PAGE)
-        self.context = min(self.config.max_positions, pages * PAGE)
+        self.context = min(config.max_positions, pages * PAGE)
+        self.steps = 0
+        self._drafting = drafting
+        slots = options.max_sequences
+        self.reads = Reads()  # of all steps
+        self.memory = share_out(
+            folder,
+            pages,
+            slots + 2 * LONGEST,
+            options.exact,
+            options.step_tokens,
+            options.memory_bytes,
+            options.expert_bytes,
+        )
+        tokens = self.memory.step_tokens
+        rows = min(slots + 2 * LONGEST, max(tokens, slots))
         self._network = Network(
             folder,
-            tokens=options.step_tokens,
-            rows=max(options.max_sequences, 32),
+            tokens=tokens,
+            rows=max(rows, 32),
             pages=pages,
             threads=options.threads,
             exact=options.exact,
             isa=options.isa,
+            expert_bytes=self.memory.experts if self.memory.streamed else None,
+            also=options.also,
         )
         self._cache = PageCache(pages)
-        self._scheduler = Scheduler(self._cache, options.step_tokens, options.max_sequences)
-        self._inbox: queue.SimpleQueue[Sequence | _Scoring | None] = queue.SimpleQueue()  # None: close
-        self._closed = False
+        longest = -(-self.context // PAGE)
+        batch = Batch(tokens, rows, slots, self.context, longest, config.sparse_layers, config.experts_per_token)
+        self._pace = Pace(config, options.stall_ms / 1000, _bytes_read(folder))
+        self._inbox: queue.SimpleQueue[Sequence | _Scoring | Callable[[], None] | None] = queue.SimpleQueue()
+        self.shelf = self._make_shelf(folder) if options.spill_bytes else None
+        self._scheduler = Scheduler(self._cache, batch, self._pace, tokens, slots, self.shelf)
+        if self.shelf:
+            self.shelf.loaded = self._scheduler.loaded
+        self._closed = False  # None in the inbox: close
         self._thread = threading.Thread(target=self._loop, name="moonlet-engine", daemon=True)
         self._thread.start()
 
-    def submit(self, prompt: Ids[int], sampling: Sampling = Sampling(), constraint: Constraint | None = None) -> Reply:
+    def submit(
+        self,
+        prompt: Ids[int],
+        sampling: Sampling = Sampling(),
+        constraint: Constraint | None = None,
+        terms: Terms = Terms(),
+        trace: Trace | None = None,
+    ) -> Reply:
         """Queues a reply to the whole `prompt`; what of it is already in the cache is not computed again.
 
-        EngineError if it does not fit or an id is outside the vocabulary.
+        `trace` hears, on the engine's thread, which experts every token went to that was computed and kept.
+        EngineError if it does not fit or an id is outside the vocabulary; QueueFullError.
         """
         if not prompt:
             raise EngineError("the prompt is empty")
-        if bad := [id for id in prompt if not 0 <= id < self.config.vocab]:
-            raise EngineError(f"token id {bad[0]} is outside the vocabulary of {self.config.vocab}")
+        if min(prompt) < 0 or max(prompt) >= self.config.vocab:
+            bad = next(id for id in prompt if not 0 <= id < self.config.vocab)
+            raise EngineError(f"token id {bad} is outside the vocabulary of {self.config.vocab}")
         room = self.context - len(prompt)
         if room < 1:
             raise EngineError(f"the prompt has {len(prompt)} tokens, the context holds {self.context}")
         if sampling.max_tokens > room:
             sampling = replace(sampling, max_tokens=room)
-        sequence = Sequence(prompt, sampling, constraint, self.config.vocab)
+        self._check_queue(terms.owner)
+        guesser = Guesser(drafters(prompt, constraint, self._drafting)) if self._drafting else None
+        sequence = Sequence(prompt, sampling, constraint, self.config.vocab, guesser, terms, trace)
         self._send(sequence)
         return sequence.reply
+
+    def _make_shelf(self, folder: ModelFolder) -> Shelf:
+        options, size = self.options, self._network.page_bytes
+        isa = options.isa or kernels.isa()
+        spill = open_spill(folder, options.spill_path, isa, options.exact, size, options.spill_bytes)
+        return Shelf(spill, self._cache, self._network.copy_pages, size, self._inbox.put)
+
+    def _check_queue(self, owner: str) -> None:
+        line, most = self._scheduler.line, self.options.max_waiting
+        known = line.owners.get(owner)
+        waiting, own = line.count + self._inbox.qsize(), len(known.waiting) if known else 0
+        if waiting >= most or (owner and own >= max(most // 2, 1)):
+            whose, count = ("of the same owner ", own) if waiting < most else ("", waiting)
+            # By then a quarter of the line should have gone.
+            retry = min(max(1.0, self._scheduler.finish_s * count / 4), 120.0)
+            raise QueueFullError(f"{count} requests {whose}wait already; try again in {retry:.0f} s", retry)
 
     def logits(self, ids: Ids[int]) -> NDArray[np.float32]:
         """Logits (T, V): row t is what the model says comes after ids[0..t]."""
@@ -104,15 +180,59 @@ class Engine:
     def step(self) -> bool:
         """One step of all sequences under way. False when there was nothing to do."""
         batch = self._scheduler.next()
-        if not batch:
+        if not batch.works:
             return False
+        began = time.perf_counter()
         rows, chosen = self._network.step(batch)
-        for work in batch:
-            work.sequence.computed += work.count
-        _note_experts(batch, chosen, self.config.experts)
-        for row, work in zip(rows, [w for w in batch if w.completes]):
-            work.sequence.advance(row)
+        took = time.perf_counter() - began
+        self.steps += 1
+        if self.memory.streamed:
+            self._note_reads(batch)
+        at = replies = 0
+        load = 0.0
+        for work in batch.works:
+            sequence, start = work.sequence, work.sequence.computed
+            if sequence.reading:
+                load += self._pace.load(start, work.count)
+            else:
+                replies += work.tokens
+            sound = self._network.sound(work)
+            if sound < work.count:
+                sequence.end("error", self._network.fault)
+            elif work.completes:
+                sequence.advance(rows[at : at + sound - work.count + 1])
+            else:
+                sequence.computed += work.count
+            if work.completes:
+                at += work.tokens - work.count + 1
+            if sequence.trace:
+                sequence.trace(start, chosen[:, work.start : work.start + sequence.computed - start].copy())
+            if sequence.computed > sequence.prompt_length:
+                _note_experts(work, start, chosen, self.config.experts)
+            sequence.announce()
+            self._scheduler.settle(work)
+        self._pace.note(replies, load, took)
         return True
+
+    def set_budget(self, bytes: int) -> None:
+        """Memory for streamed experts from now on, for a machine that got busier or freer.
+
+        It changes between two steps, soon after. EngineError if it is too little.
+        """
+        store = self._network.experts.native
+        try:
+            store.set_budget(bytes)
+        except ValueError as error:
+            raise EngineError(str(error)) from None
+        if store.streamed and not self._closed:
+            self._inbox.put(store.adopt_budget)
+
+    def _note_reads(self, batch: Batch) -> None:
+        reads = self._network.reads
+        self.reads += reads
+        for work in batch.works:
+            part = reads.part(work.tokens / batch.tokens)
+            work.sequence.reply.stats.reads += replace(part, wait_s=reads.wait_s)
 
     def close(self) -> None:
         """Ends what is under way."""
@@ -133,33 +253,42 @@ class Engine:
         self._inbox.put(item)
 
     def _loop(self) -> None:
-        while self._receive():
+        busy = False
+        while self._receive(busy):
             try:
-                while self.step():
-                    if not self._inbox.empty():
-                        break
+                busy = self.step()
+                while busy and self._inbox.empty():
+                    busy = self.step()
             except Exception as error:  # the loop outlives it: every reply under way fails and says why
                 self._end_all("error", f"{type(error).__name__}: {error}")
         self._end_all("cancelled")
+        self._network.close()
+        if self.shelf:
+            self.shelf.close()
 
-    def _receive(self) -> bool:
-        """Takes in all that was sent, waiting only when nothing is under way. False: close."""
-        idle = not self._scheduler.running and not self._scheduler.queue
-        while idle or not self._inbox.empty():
-            item = self._inbox.get()
-            idle = False
+    def _receive(self, busy: bool) -> bool:
+        """Takes in all that was sent, waiting for it only when there is nothing to compute. False: close."""
+        while not busy or not self._inbox.empty():
+            try:
+                # With work that cannot go on for now, somebody may give up or run out of time meanwhile.
+                item = self._inbox.get(timeout=None if self._scheduler.idle else 0.05)
+            except queue.Empty:
+                return True
+            busy = True
             if item is None:
                 return False
             if isinstance(item, Sequence):
-                self._scheduler.queue.append(item)
-            else:
+                self._scheduler.add(item)
+            elif isinstance(item, _Scoring):
                 self._score(item)
+            else:
+                item()
         return True
 
     def _score(self, scoring: _Scoring) -> None:
-        pages = self._cache.take(-(-len(scoring.ids) // PAGE))
+        pages = self._scheduler.take(-(-len(scoring.ids) // PAGE))
         if pages is None:
-            return scoring.result.set_exception(EngineError("the cache is in use by replies under way; try again"))
+            return scoring.result.set_exception(EngineError("the cache is in use; try again"))
         try:
             scoring.result.set_result(self._network.all_logits(scoring.ids, pages))
         except Exception as error:  # whoever asked gets it
@@ -168,19 +297,25 @@ class Engine:
             self._cache.release(pages)
 
     def _end_all(self, finish: Finish, error: str = "") -> None:
-        for sequence in [*self._scheduler.running, *self._scheduler.queue]:
+        for sequence in self._scheduler.all():
             sequence.end(finish, error)
         self._scheduler.next()
 
 
-def _note_experts(batch: list[Work], chosen: NDArray[np.int32], experts: int) -> None:
-    """Marks which experts each reply's written tokens went to. chosen: (sparse layers, T, K)."""
-    layers = np.arange(len(chosen))[:, None]
-    at = 0
-    for work in batch:
-        stats = work.sequence.reply.stats
-        if work.sequence.computed - work.count >= work.sequence.prompt_length:
-            if not stats.experts_seen.size:
-                stats.experts_seen = np.zeros((len(chosen), experts), bool)
-            stats.experts_seen[layers, chosen[:, at : at + work.count].reshape(len(chosen), -1)] = True
-        at += work.count
+def _note_experts(work: Work, start: int, chosen: NDArray[np.int32], experts: int) -> None:
+    """Marks which experts a reply's written tokens went to. chosen: (sparse layers, T, K); `start`: computed before."""
+    sequence = work.sequence
+    stats = sequence.reply.stats
+    first = work.start + max(sequence.prompt_length - start, 0)
+    if not stats.experts_seen.size:
+        stats.experts_seen = np.zeros((len(chosen), experts), bool)
+    went = chosen[:, first : work.start + sequence.computed - start].reshape(len(chosen), -1)
+    stats.experts_seen[np.arange(len(chosen))[:, None], went] = True
+
+
+def _bytes_read(folder: ModelFolder) -> Callable[[int], float]:
+    """What a step of some rows is expected to read of a folder's weights."""
+    config = folder.config
+    dense = (folder.path / DENSE_FILE).stat().st_size
+    expert = sum(folder.experts_file(layer)[3] for layer in range(config.dense_layers, config.layers))
+    return bytes_read(dense, expert, config.experts, config.experts_per_token)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence as Ids
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from moonlet import _native
-from moonlet.model.config import ModelConfig
 from moonlet.model.folder import ModelFolder
 
-from .scheduler import Work
+from .batch import Batch, Work
+from .experts import Experts
+from .sequence import EngineError, Reads
+from .shape import shape_of
 
 
 class Network:
-    """Weights are used where they lie in the folder's files; buffers are made once."""
+    """Weights are used where they lie in the folder's files, or experts streamed from them; buffers are made once."""
 
     def __init__(
         self,
@@ -26,20 +29,24 @@ class Network:
         threads: int = 0,
         exact: bool = False,
         isa: str = "",
+        expert_bytes: int | None = None,
+        also: Ids[Path] = (),
     ) -> None:
+        """`expert_bytes`: for streamed experts, None if all are in memory; `also`: folders with copies of them."""
         config = folder.config
         self.config = config
         self.tokens, self.rows = tokens, rows
-        store = _native.ExpertStore()
-        for layer in range(config.dense_layers, config.layers):
-            path, offset, experts, row_bytes = folder.experts_file(layer)
-            store.add_layer(str(path), offset, experts, row_bytes)
+        self.experts = Experts(folder, expert_bytes, also)
+        self.reads = Reads()  # of the last step
+        self.fault = ""  # why tokens of the last step failed; see sound()
+        self._all_reads = self.experts.reads()
+        self._failed = np.zeros(tokens, np.uint8)
         self._native = _native.load(
             shape_of(config),
             folder.dense(),
             folder.formats.dense,
             folder.formats.experts,
-            store,
+            self.experts.native,
             tokens,
             rows,
             pages,
@@ -53,27 +60,41 @@ class Network:
     def threads(self) -> int:
         return int(self._native.threads)
 
-    def step(self, batch: list[Work]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-        """Logits (rows, V) after the last token of each work that completes, and the experts chosen.
+    @property
+    def page_bytes(self) -> int:
+        return int(self._native.page_bytes)
 
-        The logits are overwritten by the next step; chosen: (sparse layers, T, K).
+    def copy_pages(self, pages: NDArray[np.int32], bytes: NDArray[np.uint8], into: bool) -> None:
+        """Pages of the cache to (pages, page_bytes) bytes, or back; safe beside a step that does not use them."""
+        self._native.copy_pages(pages, bytes, into)
+
+    def step(self, batch: Batch) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """Logits (rows, V) of the tokens that want them, in order, and the experts chosen.
+
+        Both are overwritten by the next step; chosen: (sparse layers, T, K).
         """
-        ids = [id for w in batch for id in w.sequence.ids[w.sequence.computed : w.sequence.computed + w.count]]
-        starts = [w.sequence.computed for w in batch]
-        counts = [w.count for w in batch]
-        ends = np.cumsum(counts)
-        positions = np.concatenate([np.arange(s, s + c, dtype=np.int32) for s, c in zip(starts, counts)])
-        sequences = np.repeat(np.arange(len(batch), dtype=np.int32), counts)
-        pages = np.zeros((len(batch), max(len(w.sequence.pages) for w in batch)), np.int32)
-        for row, work in zip(pages, batch):
-            row[: len(work.sequence.pages)] = work.sequence.pages
-        want = np.asarray([end - 1 for end, w in zip(ends, batch) if w.completes], np.int32)
-        chosen = np.empty((self.config.sparse_layers, len(ids), self.config.experts_per_token), np.int32)
-        self._native.step(np.asarray(ids, np.int32), positions, sequences, pages, want, self._logits, chosen)
-        return self._logits[: len(want), : self.config.vocab], chosen
+        count, chosen = batch.tokens, batch.chosen()
+        ids, positions, sequences = batch.ids[:count], batch.positions[:count], batch.sequences[:count]
+        want = batch.want[: batch.rows]
+        self.fault = self._native.step(ids, positions, sequences, batch.pages, want, self._logits, chosen, self._failed)
+        if self.experts.streamed:
+            before, self._all_reads = self._all_reads, self.experts.reads()
+            self.reads = self._all_reads - before
+        return self._logits[: batch.rows, : self.config.vocab], chosen
+
+    def sound(self, work: Work) -> int:
+        """Tokens of a work of the last step before the first one that needed an expert which could not be read."""
+        if self.fault:
+            failed = np.flatnonzero(self._failed[work.start : work.start + work.tokens])
+            if failed.size:
+                return int(failed[0])
+        return work.tokens
 
     def all_logits(self, ids: Ids[int], pages: list[int]) -> NDArray[np.float32]:
-        """Logits (T, V) of every position; `pages` must hold them all and are overwritten."""
+        """Logits (T, V) of every position; `pages` must hold them all and are overwritten.
+
+        EngineError if an expert cannot be read.
+        """
         out = np.empty((len(ids), self.config.vocab), np.float32)
         table = np.asarray([pages], np.int32)
         size = min(self.tokens, self.rows)
@@ -82,24 +103,13 @@ class Network:
             count = len(part)
             positions = np.arange(start, start + count, dtype=np.int32)
             want = np.arange(count, dtype=np.int32)
-            self._native.step(part, positions, np.zeros(count, np.int32), table, want, self._logits)
+            try:
+                self._native.step(part, positions, np.zeros(count, np.int32), table, want, self._logits)
+            except OSError as error:
+                raise EngineError(str(error)) from None
             out[start : start + count] = self._logits[:count, : self.config.vocab]
         return out
 
-
-def shape_of(config: ModelConfig) -> _native.Shape:
-    """The sizes as the native side names them."""
-    shape = _native.Shape()
-    shape.V, shape.D, shape.layers, shape.H = config.vocab, config.width, config.layers, config.heads
-    shape.q_rank, shape.L, shape.N, shape.R = config.q_rank or 0, config.latent, config.nope, config.rope
-    shape.value = config.value
-    shape.dense_width, shape.dense_layers = config.dense_width, config.dense_layers
-    shape.E, shape.K, shape.F = config.experts, config.experts_per_token, config.expert_width
-    shape.shared_width = config.shared_width
-    shape.router = int(config.router == "softmax")
-    shape.groups, shape.groups_kept = config.groups, config.groups_kept
-    shape.normalise, shape.routed_scale = config.normalise, config.routed_scale
-    shape.eps, shape.score_scale = config.eps, config.score_scale
-    shape.rotation_scale = config.rotation_scale
-    shape.inverse_frequencies = config.inverse_frequencies()
-    return shape
+    def close(self) -> None:
+        """No more steps: what was learned about the experts is kept."""
+        self.experts.keep_heat()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -65,7 +66,8 @@ class Token:
 
 
 class Sampler:
-    """Draws the tokens of one reply."""
+    """Draws the tokens of one reply. Each drawn token takes one random number, whatever was guessed before it, so a
+    seed gives the same reply with guesses and without."""
 
     def __init__(self, sampling: Sampling, prompt: Sequence[int], vocab: int) -> None:
         self.sampling = sampling
@@ -73,73 +75,134 @@ class Sampler:
         self.random = np.random.Generator(np.random.PCG64(sampling.seed))
         self.read = np.unique(np.asarray(prompt, np.int64)) if sampling.repetition_penalty != 1 else None
         self.written: dict[int, int] = {}
+        self._penalises = self.read is not None or bool(sampling.presence_penalty or sampling.frequency_penalty)
+        self._wide = np.zeros(0, np.float32)  # scratch (3, V rounded up to _BLOCK), made when it is first needed
+        self._mask: NDArray[np.uint32] | None = None  # what _bits are of
+        self._bits = np.zeros(0, np.bool_)
         if bad := [id for id in sampling.logit_bias if not 0 <= id < vocab]:
             raise ValueError(f"logit_bias names id {bad[0]}, outside the vocabulary of {vocab}")
 
     def draw(self, logits: NDArray[np.float32], mask: NDArray[np.uint32] | None) -> Token:
         """A token from logits (V,), which are left as they are. ValueError if they are not numbers."""
-        raw = logits
-        logits = self._steer(logits)
-        if mask is not None:
-            allowed = np.unpackbits(mask.view(np.uint8), bitorder="little", count=self.vocab)  # short: filled with 0
-            logits = np.where(allowed, logits, np.float32(-np.inf))
-        best = int(np.argmax(logits))
-        if not np.isfinite(logits[best]):
+        steered = self._steer(logits)
+        best = int(steered.argmax())
+        if mask is not None and (self.sampling.temperature > 0 or not allows(mask, best)):
+            steered = self._masked(steered, mask)
+            best = int(steered.argmax())
+        if not math.isfinite(steered[best]):
             raise ValueError("the model's logits are not finite" if mask is None else "no token is allowed")
-        id = best if self.sampling.temperature == 0 else self._pick(logits)
-        return self.note(id, raw)
+        return self.note(best if self.sampling.temperature == 0 else self._pick(steered, best), logits)
 
     def note(self, id: int, raw: NDArray[np.float32] | None = None) -> Token:
-        """The token for an id that was drawn, or that could only come next."""
+        """The token for an id that was drawn, or that could only come next; `raw` are the logits in its place."""
         self.written[id] = self.written.get(id, 0) + 1
         if not self.sampling.logprobs or raw is None:
             return Token(id)
-        wide = raw.astype(np.float64)
-        wide -= wide.max()
-        wide -= np.log(np.exp(wide).sum())
-        count = self.sampling.top_logprobs
-        likeliest = np.argpartition(-wide, count)[:count] if count else np.empty(0, np.int64)
-        likeliest = likeliest[np.argsort(-wide[likeliest], kind="stable")]
-        return Token(id, float(wide[id]), tuple((int(i), float(wide[i])) for i in likeliest))
+        count, most = self.sampling.top_logprobs, raw.max()
+        shares = np.subtract(raw, most, out=self._scratch(0))
+        whole = math.log(float(np.exp(shares, out=shares).sum(dtype=np.float64)))
+        likeliest = np.argpartition(-raw, count)[:count] if count else np.empty(0, np.int64)
+        likeliest = likeliest[np.argsort(-raw[likeliest], kind="stable")]
+
+        def logprob(i: int) -> float:
+            return float(raw[i]) - float(most) - whole
+
+        return Token(id, logprob(id), tuple((int(i), logprob(int(i))) for i in likeliest))
+
+    def _scratch(self, row: int) -> NDArray[np.float32]:
+        if not self._wide.size:
+            self._wide = np.zeros((3, -(-self.vocab // _BLOCK) * _BLOCK), np.float32)
+        return self._wide[row, : self.vocab]
 
     def _steer(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Penalties and bias."""
         s = self.sampling
-        steered = logits
+        if not self._penalises and not s.logit_bias:
+            return logits
+        steered = self._scratch(1)
+        np.copyto(steered, logits)
+        ids = np.fromiter(self.written, np.int64, len(self.written))
         if self.read is not None:
-            steered = steered.copy()
-            seen = np.union1d(self.read, np.fromiter(self.written, np.int64, len(self.written)))
+            seen = np.union1d(self.read, ids)
             values = steered[seen]
             steered[seen] = np.where(values > 0, values / s.repetition_penalty, values * s.repetition_penalty)
-        if self.written and (s.presence_penalty or s.frequency_penalty):
-            steered = steered.copy()
-            ids = np.fromiter(self.written, np.int64, len(self.written))
+        if len(ids) and (s.presence_penalty or s.frequency_penalty):
             counts = np.fromiter(self.written.values(), np.float32, len(self.written))
             steered[ids] -= np.float32(s.presence_penalty) + np.float32(s.frequency_penalty) * counts
-        if s.logit_bias:
-            steered = steered.copy()
-            for id, bias in s.logit_bias.items():
-                steered[id] += bias
+        for id, bias in s.logit_bias.items():
+            steered[id] += bias
         return steered
 
-    def _pick(self, logits: NDArray[np.float32]) -> int:
+    def _masked(self, logits: NDArray[np.float32], mask: NDArray[np.uint32]) -> NDArray[np.float32]:
+        if mask is not self._mask:  # the masks of free text are the same object again and again, and never change
+            self._bits = np.unpackbits(mask.view(np.uint8), bitorder="little", count=self.vocab).view(np.bool_)
+            self._mask = None if mask.flags.writeable else mask
+        masked = self._scratch(2)
+        masked.fill(-np.inf)
+        np.copyto(masked, logits, where=self._bits)  # a mask that is too short was filled with 0
+        return masked
+
+    def _pick(self, logits: NDArray[np.float32], best: int) -> int:
+        """An id by chance."""
         s = self.sampling
-        ids = np.flatnonzero(logits > -np.inf)
-        scaled = logits[ids].astype(np.float64) / s.temperature
-        if s.top_k and s.top_k < len(ids):
-            keep = np.argpartition(-scaled, s.top_k - 1)[: s.top_k]
-            ids, scaled = ids[keep], scaled[keep]
-        weights = np.exp(scaled - scaled.max())
-        weights /= weights.sum()
+        weights = np.subtract(logits, logits[best], out=self._scratch(0))
+        weights /= np.float32(max(s.temperature, 1e-6))  # below that, one token takes all in any case
+        np.exp(weights, out=weights)  # the likeliest weighs 1
+        if not s.top_k and s.top_p == 1 and s.min_p == 0:
+            blocks = self._wide[0].reshape(-1, _BLOCK)  # beyond the vocabulary they are 0
+            reach = np.cumsum(blocks.sum(axis=1), dtype=np.float64)
+            at = self.random.random() * reach[-1]
+            block = _fall(reach, at)
+            inside = np.cumsum(blocks[block], dtype=np.float64)
+            return block * _BLOCK + _fall(inside, at - (reach[block - 1] if block else 0.0))
+        ids = np.sort(self._kept(weights))  # in order of ids: a seed gives the same token whatever was filtered
+        reach = np.cumsum(weights[ids], dtype=np.float64)
+        return int(ids[_fall(reach, self.random.random() * reach[-1])])
+
+    def _kept(self, weights: NDArray[np.float32]) -> NDArray[np.int64]:
+        """The ids that top-k, top-p and min-p leave. Each keeps the likeliest ones, so few have to be sorted."""
+        s = self.sampling
+        if s.top_k and s.top_k < self.vocab:
+            most = self._wide[0].reshape(-1, _BLOCK).max(axis=1)
+            # That many blocks hold something as large as this: whatever is smaller is not among the top k.
+            least = np.partition(most, -s.top_k)[-s.top_k] if s.top_k <= len(most) else np.float32(0)
+            ids = np.flatnonzero(weights >= least)
+            ids = ids[np.argsort(-weights[ids], kind="stable")][: s.top_k]
+            whole = float(weights[ids].sum(dtype=np.float64))
+        else:
+            whole = float(weights.sum(dtype=np.float64))
+            for least in (1e-2, 1e-4, 1e-6, 0.0) if s.top_p < 1 else (s.min_p,):
+                ids = np.flatnonzero(weights >= least)
+                if float(weights[ids].sum(dtype=np.float64)) >= s.top_p * whole:
+                    break
+            ids = ids[np.argsort(-weights[ids], kind="stable")]
+        sorted_ = weights[ids].astype(np.float64)
+        keep = sorted_ >= max(s.min_p, np.finfo(np.float64).tiny)  # what a mask forbids weighs nothing
         if s.top_p < 1:
-            order = np.argsort(-weights, kind="stable")
-            before = np.cumsum(weights[order]) - weights[order]
-            keep = order[before < s.top_p]
-            ids, weights = ids[keep], weights[keep]
-        if s.min_p > 0:
-            live = weights >= s.min_p * weights.max()
-            ids, weights = ids[live], weights[live]
-        # In order of ids, so that a seed gives the same token whatever was filtered on the way.
-        order = np.argsort(ids)
-        ids, reach = ids[order], np.cumsum(weights[order])
-        return int(ids[np.searchsorted(reach, self.random.random() * reach[-1], side="right").clip(max=len(ids) - 1)])
+            keep &= np.cumsum(sorted_) - sorted_ < s.top_p * whole
+        return ids[keep]
+
+
+_BLOCK = 128  # ids whose weights are summed before one of them is looked for
+
+
+def allows(mask: NDArray[np.uint32], id: int) -> bool:
+    """Whether a constraint's mask lets this id come next."""
+    return id >> 5 < len(mask) and bool(int(mask[id >> 5]) >> (id & 31) & 1)
+
+
+def only_one(mask: NDArray[np.uint32]) -> int | None:
+    """The id, if the mask allows no other."""
+    if np.count_nonzero(mask[:64]) > 1:  # free text, mostly
+        return None
+    words = np.flatnonzero(mask)
+    if len(words) != 1:
+        return None
+    word = int(mask[words[0]])
+    return int(words[0]) * 32 + word.bit_length() - 1 if word & (word - 1) == 0 else None
+
+
+def _fall(reach: NDArray[np.float64], at: float) -> int:
+    """Where `at` falls among weights whose running sum is `reach`; never on one that weighs nothing."""
+    place = int(reach.searchsorted(at, side="right"))
+    return place if place < len(reach) else int(reach.searchsorted(reach[-1]))

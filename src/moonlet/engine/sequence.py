@@ -4,17 +4,71 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Ids
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .sampler import Constraint, Sampler, Sampling, Token
+from .cache import extend_keys
+from .drafter import Guesser
+from .sampler import Constraint, Sampler, Sampling, Token, only_one
 
 Finish = Literal["stop", "length", "cancelled", "error"]
+Priority = Literal["interactive", "batch"]
+Trace = Callable[[int, NDArray[np.int32]], None]  # position of the first token, experts chosen (sparse layers, T, K)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a reply is served beside others."""
+
+    owner: str = ""  # owners share the machine by weight, whatever each of them asks for
+    weight: float = 1.0
+    priority: Priority = "interactive"  # batch: with what interactive replies leave
+    deadline_s: float | None = None  # after it was submitted; what has not ended by then fails with DeadlineError
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight < float("inf"):
+            raise ValueError(f"weight must be above 0, got {self.weight}")
+        if self.priority not in ("interactive", "batch"):
+            raise ValueError(f"priority must be interactive or batch, got {self.priority!r}")
+        if self.deadline_s is not None and not self.deadline_s > 0:
+            raise ValueError(f"deadline_s must be above 0, got {self.deadline_s}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What streaming experts from disk came to; all zero where every expert is in memory.
+
+    An expert counts once for each layer of a step that asked for it, however many tokens chose it. A reply's part of a
+    step that it shared goes by tokens, and is then fractional.
+    """
+
+    hits: float = 0  # experts that were in memory when a layer asked for them
+    misses: float = 0
+    pinned_hits: float = 0  # of the hits, those read at the start for having been used in earlier runs
+    read_bytes: float = 0
+    wait_s: float = 0  # in which nothing could be computed for want of an expert
+    guesses_right: float = 0  # read ahead and then asked for
+    guesses_wrong: float = 0
+    faults: float = 0  # experts that could not be read
+
+    @property
+    def hit_rate(self) -> float | None:
+        asked = self.hits + self.misses
+        return self.hits / asked if asked else None
+
+    def __add__(self, other: Reads) -> Reads:
+        return Reads(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def __sub__(self, other: Reads) -> Reads:
+        return self + other.part(-1)
+
+    def part(self, share: float) -> Reads:
+        return Reads(*(getattr(self, f.name) * share for f in fields(self)))
 
 
 @dataclass(slots=True)
@@ -23,12 +77,19 @@ class Stats:
 
     prompt_tokens: int = 0
     cached_tokens: int = 0  # of the prompt, not computed again
+    restored_tokens: int = 0  # of those, read back from disk
     output_tokens: int = 0
     forced_tokens: int = 0  # of the output, appended because nothing else could come
+    guessed_tokens: int = 0  # computed on a guess
+    right_tokens: int = 0  # of those, what was then written
+    steps: int = 0  # that wrote output
+    preemptions: int = 0  # how often it gave its place back and was taken up again
     queue_s: float = 0.0
     prefill_s: float = 0.0  # from the first step to the first token
     decode_s: float = 0.0  # from the first token to the last
     experts_seen: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 0), bool))  # (sparse layers, E)
+
+    reads: Reads = Reads()  # its part of those of the steps it took part in
 
     @property
     def decode_tokens_per_s(self) -> float:
@@ -39,13 +100,25 @@ class EngineError(Exception):
     """A reply that could not be finished, or a request that cannot be served; the message says why."""
 
 
+class DeadlineError(EngineError):
+    """A reply that had not ended when its time was over."""
+
+
+class QueueFullError(EngineError):
+    """Too many replies wait already. `retry_after_s`: when there is likely to be room."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class Reply:
     """Iterate it for the tokens, from any thread; afterwards `finish` says why it ended."""
 
     def __init__(self, stats: Stats) -> None:
         self.stats = stats
         self.finish: Finish | None = None
-        self.error = ""
+        self.error: EngineError | None = None
         self.cancelled = False
         self._events: queue.SimpleQueue[Token | None] = queue.SimpleQueue()
 
@@ -54,8 +127,8 @@ class Reply:
         while (token := self._events.get()) is not None:
             yield token
         self._events.put(None)  # a second reader ends too
-        if self.finish == "error":
-            raise EngineError(self.error)
+        if self.error:
+            raise self.error
 
     def cancel(self) -> None:
         """The sequence ends within a step."""
@@ -64,24 +137,51 @@ class Reply:
     def _put(self, token: Token) -> None:
         self._events.put(token)
 
-    def _end(self, finish: Finish, error: str = "") -> None:
-        self.finish, self.error = finish, error
+    def _announce(self) -> None:
         self._events.put(None)
 
 
 class Sequence:
     """`ids` grows; `computed` of them lie in the cache, in `pages`."""
 
-    def __init__(self, prompt: Ids[int], sampling: Sampling, constraint: Constraint | None, vocab: int) -> None:
+    def __init__(
+        self,
+        prompt: Ids[int],
+        sampling: Sampling,
+        constraint: Constraint | None,
+        vocab: int,
+        guesser: Guesser | None = None,
+        terms: Terms = Terms(),
+        trace: Trace | None = None,
+    ) -> None:
         self.ids = list(prompt)
         self.prompt_length = len(self.ids)
         self.sampling = sampling
         self.sampler = Sampler(sampling, self.ids, vocab)
         self.constraint = constraint
+        self.guesser = guesser
+        self.terms = terms
+        self.trace = trace
         self.reply = Reply(Stats(prompt_tokens=len(self.ids)))
+        self.keys: list[bytes] = []  # of its full pages, as far as they were needed
+        extend_keys(self.keys, self.ids)
         self.pages: list[int] = []
+        self.slot = -1  # its row in the batch's table of pages
+        self.known = 0  # of its pages the cache knows
+        self.reading = False  # its ids up to the last one are not in the cache yet: a prompt, or all after a preemption
+        self.loading = False  # pages are on their way from disk
+        self.turn = 0  # tokens read since it came to its turn
         self.computed = 0
+        self.guess: list[int] = []  # what the step under way computes beyond ids
+        self.owed: list[int] = []  # ids that can only come next, whose logits are wanted all the same
+        self._mask: NDArray[np.uint32] | None = None  # of the next token, if it was asked for already
+        self._mask_known = False
+        self._announced = False
+        self.arrival = 0  # counts up
+        self.passed = 0  # how often a later one was let in before it
         self.submitted = time.perf_counter()
+        self.deadline = self.submitted + terms.deadline_s if terms.deadline_s is not None else None
+        self.began_with = 0  # ids, the last time it was let in
         self.started = 0.0
         self.answered = 0.0
 
@@ -91,51 +191,106 @@ class Sequence:
         return len(self.ids) - self.computed
 
     @property
-    def decoding(self) -> bool:
-        return self.computed >= self.prompt_length
+    def over(self) -> bool:
+        return self.reply.finish is not None
 
-    @property
-    def longest(self) -> int:
-        """Tokens it may come to hold."""
-        return self.prompt_length + self.sampling.max_tokens
+    def propose(self, limit: int, row_cost: float, token_s: float) -> None:
+        """Sets `guess` for the step that computes its last id: at most `limit` ids."""
+        # The last guess must leave room for the token that is drawn after it.
+        limit = max(min(limit, self.sampling.max_tokens - self.reply.stats.output_tokens - 1), 0)
+        guess = self.owed[:limit] if self.owed else []
+        if self.guesser and not self.owed:
+            guess = self.guesser.guess(self.ids, limit, row_cost, token_s)
+        self.guess = guess
 
-    def advance(self, logits: NDArray[np.float32]) -> None:
-        """Draws the next token, and all that the grammar forces after it; ends the reply when it is over."""
+    def advance(self, rows: NDArray[np.float32]) -> None:
+        """Draws the next tokens, and all that the grammar forces after each; `announce` follows if it is over.
+
+        rows[0] are the logits after `ids`, rows[i] those after i guesses: they count as long as the guesses are right.
+        """
+        stats, guess, base = self.reply.stats, self.guess, len(self.ids)
         if not self.answered:
             self.answered = time.perf_counter()
-            self.reply.stats.prefill_s = self.answered - self.started
+            stats.prefill_s = self.answered - self.started
+        stats.steps += 1
+        right = 0
         try:
-            mask = self.constraint.mask() if self.constraint else None
-            token = self.sampler.draw(logits, mask)
-            if self._append(token) and self.constraint:
-                for id in self.constraint.forced():
-                    self.reply.stats.forced_tokens += 1
-                    if not self._append(self.sampler.note(id)):
-                        return
+            while right == len(self.ids) - base < len(rows) and not self.over:
+                self._write(rows[right])
+                new = self.ids[base + right :]
+                for id, guessed in zip(new, guess[right:]):
+                    if id != guessed:
+                        break
+                    right += 1
         except Exception as error:  # a grammar of the caller's making: its reply fails, the others go on
-            self.end("error", str(error) or type(error).__name__)
+            self._close("error", str(error) or type(error).__name__)
+        self.computed = base + right
+        stats.guessed_tokens += len(guess)
+        stats.right_tokens += right
+        self.guess = []
+
+    def _write(self, logits: NDArray[np.float32]) -> None:
+        """One token that needs these logits, and those after it that need none."""
+        if self.owed:
+            self._append(self.sampler.note(self.owed.pop(0), logits))
+            return
+        mask = self._allowed()
+        only = None if mask is None else only_one(mask)
+        token = self.sampler.draw(logits, mask) if only is None else self.sampler.note(only, logits)
+        if not self._append(token) or not self.constraint:
+            return
+        forced = self.constraint.forced()
+        if self.sampling.logprobs:  # they too have a probability, which the next step knows
+            self.owed = forced
+            self.reply.stats.forced_tokens += len(forced)
+            return
+        for id in forced:
+            self.reply.stats.forced_tokens += 1
+            if not self._append(self.sampler.note(id)):
+                return
+        while (mask := self._allowed()) is not None and (only := only_one(mask)) is not None:
+            if not self._append(self.sampler.note(only)):
+                return
+            self.reply.stats.forced_tokens += 1
+
+    def _allowed(self) -> NDArray[np.uint32] | None:
+        """The grammar's mask for the next token, asked for once."""
+        if not self._mask_known:
+            self._mask = self.constraint.mask() if self.constraint else None
+            self._mask_known = True
+        return self._mask
 
     def _append(self, token: Token) -> bool:
         """False when the reply is over."""
         if token.id in self.sampling.stop_ids:
-            self.end("stop")
+            self._close("stop")
             return False
         self.ids.append(token.id)
+        self._mask_known = False
         if self.constraint:
             self.constraint.accept(token.id)
         self.reply.stats.output_tokens += 1
         self.reply._put(token)
         if self.reply.stats.output_tokens >= self.sampling.max_tokens:
-            self.end("length")
+            self._close("length")
             return False
         return True
 
-    def end(self, finish: Finish, error: str = "") -> None:
+    def end(self, finish: Finish, error: str | EngineError = "") -> None:
+        """Ends the reply, unless it has ended; whoever reads it hears of it."""
+        self._close(finish, error)
+        self.announce()
+
+    def announce(self) -> None:
+        """Tells the reader of an end, once all is noted that belongs to it."""
+        if self.over and not self._announced:
+            self._announced = True
+            self.reply._announce()
+
+    def _close(self, finish: Finish, error: str | EngineError = "") -> None:
         if self.reply.finish is None:
             if self.answered:
                 self.reply.stats.decode_s = time.perf_counter() - self.answered
-            self.reply._end(finish, error)
-
-    @property
-    def over(self) -> bool:
-        return self.reply.finish is not None
+            if finish == "error":
+                self.reply.error = EngineError(error) if isinstance(error, str) else error
+            self.reply.finish = finish

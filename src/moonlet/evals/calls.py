@@ -150,13 +150,18 @@ def rates(outcomes: Sequence[Outcome]) -> dict[str, Rate]:
     def english(outcome: Outcome) -> bool:
         return outcome.question.language == "en"
 
+    def beyond(outcome: Outcome) -> bool:
+        return not calls(outcome) and not outcome.question.missing
+
     return {
         "whole call exact": rate(lambda o: calls(o) and english(o), lambda o: o.exact),
         "right tool": rate(lambda o: calls(o) and english(o), lambda o: o.tool),
-        "no call when no tool fits": rate(lambda o: not calls(o) and not o.question.missing, lambda o: o.exact),
+        "no call when no tool fits": rate(lambda o: beyond(o) and english(o), lambda o: o.exact),
         "no call when something is missing": rate(lambda o: o.question.missing, lambda o: o.exact),
         "a call where one is wanted": rate(calls, lambda o: bool(o.message.calls)),
         "whole call exact, Thai and Chinese": rate(lambda o: calls(o) and not english(o), lambda o: o.exact),
+        "right tool, Thai and Chinese": rate(lambda o: calls(o) and not english(o), lambda o: o.tool),
+        "no call when no tool fits, Thai and Chinese": rate(lambda o: beyond(o) and not english(o), lambda o: o.exact),
     }
 
 

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from .schema import MIGRATIONS
 
-WAIT_S = 10.0  # for another process that is writing
+WAIT_S = 5.0  # for another process that is writing
 
 Value = str | int | float | None
 Row = tuple[Any, ...]
@@ -29,6 +29,10 @@ Row = tuple[Any, ...]
 
 class DatabaseError(Exception):
     """The database cannot be opened, read or written."""
+
+
+class RowError(DatabaseError):
+    """What was to be written cannot be, however often it is tried."""
 
 
 class Connection(Protocol):
@@ -162,6 +166,8 @@ class Sqlite:
     def _told(self) -> Iterator[None]:
         try:
             yield
+        except (sqlite3.DataError, sqlite3.IntegrityError, OverflowError, UnicodeEncodeError) as error:
+            raise RowError(f"{self.name}: {error}") from None
         except (sqlite3.Error, OSError) as error:
             raise DatabaseError(f"{self.name}: {error}") from None
 

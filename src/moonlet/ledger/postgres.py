@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import psycopg
 
-from .database import WAIT_S, Connection, DatabaseError, Row, Value, migrate, without_password
+from .database import WAIT_S, Connection, DatabaseError, Row, RowError, Value, migrate, without_password
 
+_AWAY_S = 2.0  # how long after a failed connection the next is tried
 _MIGRATING = 0x6D6F6F6E  # the lock while tables are made; any constant does
 # A server that lost its power is noticed in about a minute, not after PostgreSQL's two hours.
 _SETTINGS = (
@@ -41,6 +43,7 @@ class Postgres:
         self._lock = threading.Lock()
         self._inner: psycopg.Connection[Row] | None = None
         self._holds = False
+        self._away_until = 0.0
         with self.transaction() as connection:
             connection.run("SELECT pg_advisory_xact_lock(?)", (_MIGRATING,))
             migrate(connection, self.name)
@@ -52,6 +55,8 @@ class Postgres:
                 inner = self._connected()
                 with inner.transaction():
                     yield _PostgresConnection(inner)
+            except (psycopg.DataError, psycopg.IntegrityError, UnicodeEncodeError) as error:
+                raise RowError(f"{self.name}: {_line(error)}") from None
             except psycopg.Error as error:
                 raise DatabaseError(f"{self.name}: {_line(error)}") from None
 
@@ -62,9 +67,19 @@ class Postgres:
             with suppress(psycopg.OperationalError):  # the server was started anew, or the line was cut
                 self._inner.execute("SELECT 1")
         if self._inner is None or self._inner.closed:
-            self._inner = psycopg.connect(
-                self._url, autocommit=True, connect_timeout=int(WAIT_S), options=_SETTINGS, application_name="moonlet"
-            )
+            if time.monotonic() < self._away_until:  # a server that cannot be reached must not hold up every request
+                raise psycopg.OperationalError("the server is away")
+            try:
+                self._inner = psycopg.connect(
+                    self._url,
+                    autocommit=True,
+                    connect_timeout=int(WAIT_S),
+                    options=_SETTINGS,
+                    application_name="moonlet",
+                )
+            except psycopg.Error:
+                self._away_until = time.monotonic() + _AWAY_S
+                raise
             if self._holds:
                 self._inner.execute("SELECT pg_advisory_lock(%s)", (self.server,))
         return self._inner
@@ -86,5 +101,5 @@ class Postgres:
                 self._inner.close()
 
 
-def _line(error: psycopg.Error) -> str:
+def _line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__

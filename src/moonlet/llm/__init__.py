@@ -51,6 +51,13 @@ class BusyError(LLMError):
         self.retry_s = retry_s
 
 
+class LoadingError(LLMError):
+    """The model is on its way into memory."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is being loaded; try again in a moment")
+
+
 @dataclass(frozen=True, slots=True)
 class ReplyOptions:
     """How a reply is wanted. None leaves the choice to the model."""
@@ -126,6 +133,7 @@ class Usage:
     expert_hits: int | None = None  # experts that were in memory when they were needed
     expert_reads: int | None = None  # experts that had to be read
     bytes_read: int | None = None  # for those
+    read_wait_s: float = 0.0  # of the times above, in which nothing could be computed for want of an expert
 
     @property
     def tokens_per_s(self) -> float | None:
@@ -148,6 +156,7 @@ class Usage:
             _sum(self.expert_hits, other.expert_hits),
             _sum(self.expert_reads, other.expert_reads),
             _sum(self.bytes_read, other.bytes_read),
+            self.read_wait_s + other.read_wait_s,
         )
 
 

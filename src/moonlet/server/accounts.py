@@ -124,4 +124,5 @@ def books_families(books: Books | None) -> list[Family]:
 
 def _words(asked: Asked) -> str:
     prompts = [list(prompt) if isinstance(prompt, tuple) else prompt for prompt in asked.prompts]
-    return json.dumps(prompts or [to_openai(message) for message in asked.messages], ensure_ascii=False)
+    words = json.dumps(prompts or [to_openai(message) for message in asked.messages], ensure_ascii=False)
+    return words.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair is none that can be stored

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -345,10 +346,15 @@ def _add(block: dict[str, Any], delta: Mapping[str, Any]) -> None:
 def _object(text: str) -> dict[str, Any]:
     """A call's input; empty where a limit cut it off."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_float=_finite)
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _finite(text: str) -> float:
+    """JSON has numbers of any size, and a model may write 1e999; the largest float stands for what is larger."""
+    return max(-sys.float_info.max, min(float(text), sys.float_info.max))
 
 
 def _usage(usage: Usage) -> dict[str, Any]:

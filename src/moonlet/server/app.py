@@ -17,7 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 from moonlet.chat.messages import Message
 from moonlet.ledger.books import Books
 from moonlet.llm import LLM, LLMError
-from moonlet.server import anthropic, completions, openai, responses
+from moonlet.server import anthropic, completions, document, openai, responses
 from moonlet.server.accounts import Accounts, books_families
 from moonlet.server.errors import ApiError, api_error
 from moonlet.server.kept import Kept, KeptResponses
@@ -57,13 +57,15 @@ def _add_models(app: FastAPI, replies: Replies) -> None:
     card = {"id": name, "object": "model", "created": int(began.timestamp()), "owned_by": "moonlet"}
     theirs = anthropic.model_card(name, began.isoformat(timespec="seconds"))
 
-    @app.api_route("/", methods=["GET", "HEAD"])
+    @app.head("/", include_in_schema=False)
+    @app.get("/")
     async def root() -> dict[str, str]:
         return {"server": "moonlet", "model": name}
 
     @app.get("/health")
-    async def health() -> dict[str, str]:
-        return {"status": "ok"}
+    async def health() -> Response:
+        ready = getattr(replies.model, "ready", True)
+        return JSONResponse({"status": "ok" if ready else "loading"}, 200 if ready else 503)
 
     @app.get("/v1/models")
     async def models(request: Request) -> dict[str, Any]:
@@ -80,14 +82,14 @@ def _add_models(app: FastAPI, replies: Replies) -> None:
 def _add_openai(app: FastAPI, replies: Replies) -> None:
     name = replies.model.name
 
-    @app.post("/v1/chat/completions")
+    @app.post("/v1/chat/completions", openapi_extra=document.of_model(document.CHAT, name))
     async def chat_completions(request: Request) -> Response:
         wanted = openai.read(await _json(request))
         reply = await replies.begin(request, wanted.asked)
         wire = openai.Chunks(name, wanted.include_usage or not wanted.stream, wanted.asked.count)
         return await answer(request, reply, wire, wanted.stream)
 
-    @app.post("/v1/completions")
+    @app.post("/v1/completions", openapi_extra=document.of_model(document.COMPLETIONS, name))
     async def text_completions(request: Request) -> Response:
         wanted = completions.read(await _json(request))
         reply = await replies.begin(request, wanted.asked)
@@ -97,7 +99,7 @@ def _add_openai(app: FastAPI, replies: Replies) -> None:
 
 
 def _add_responses(app: FastAPI, replies: Replies, kept: KeptResponses) -> None:
-    @app.post("/v1/responses")
+    @app.post("/v1/responses", openapi_extra=document.of_model(document.RESPONSES, replies.model.name))
     async def new_response(request: Request) -> Response:
         wanted = responses.read(await _json(request))
         owner, own = _owner(request), wanted.asked.messages
@@ -142,13 +144,13 @@ def _kept(kept: KeptResponses, owner: str, id: str) -> Kept:
 
 
 def _add_anthropic(app: FastAPI, replies: Replies) -> None:
-    @app.post("/v1/messages")
+    @app.post("/v1/messages", openapi_extra=document.of_model(document.MESSAGES, replies.model.name))
     async def messages(request: Request) -> Response:
         wanted = anthropic.read(await _json(request))
         reply = await replies.begin(request, wanted.asked)
         return await answer(request, reply, anthropic.Stream(replies.model.name, wanted.thoughts), wanted.stream)
 
-    @app.post("/v1/messages/count_tokens")
+    @app.post("/v1/messages/count_tokens", openapi_extra=document.of_model(document.COUNT_TOKENS, replies.model.name))
     async def count_tokens(request: Request) -> dict[str, int]:
         asked = anthropic.read(await _json(request), counting=True).asked
         replies.check_name(asked.model)
@@ -172,9 +174,27 @@ async def _json(request: Request) -> Any:
         if len(body) > MAX_BODY:
             raise ApiError(f"the body is larger than {MAX_BODY >> 20} MiB", status=413)
     try:
-        return json.loads(body)
+        value = json.loads(body, parse_float=_finite, parse_constant=_finite)
+        return _whole_characters(value) if b"\\ud" in body or b"\\uD" in body else value
     except (ValueError, RecursionError) as error:
         raise ApiError(f"the body is not JSON: {error}") from None
+
+
+def _finite(text: str) -> float:
+    """Python would read NaN, Infinity and 1e999; what follows could not be written as JSON again."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} is no number that can be held")
+    return value
+
+
+def _whole_characters(value: Any) -> Any:
+    """The same without halves of surrogate pairs, which JSON can spell and UTF-8 cannot."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_whole_characters(key): _whole_characters(inner) for key, inner in value.items()}
+    return [_whole_characters(inner) for inner in value] if isinstance(value, list) else value
 
 
 async def _failed(request: Request, error: Exception) -> Response:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from moonlet.llm import BusyError, LLMError, RefusedError, TooLongError
+from moonlet.llm import BusyError, LLMError, LoadingError, RefusedError, TooLongError
+
+_LOADING_RETRY_S = 2.0
 
 
 class ApiError(Exception):
@@ -40,6 +42,8 @@ def api_error(error: Exception) -> ApiError:
             )
         case BusyError():
             return ApiError(str(error), code="rate_limit_exceeded", status=429, retry_s=error.retry_s)
+        case LoadingError():
+            return ApiError(str(error), code="model_loading", status=503, retry_s=_LOADING_RETRY_S)
         case RefusedError():
             return ApiError(str(error))
         case LLMError():

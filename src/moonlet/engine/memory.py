@@ -1,0 +1,146 @@
+"""How the memory is shared out: what all tokens read, the cache, the workspace of a step, and experts with the rest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from moonlet import _native, kernels
+from moonlet.model.folder import ModelFolder
+from moonlet.model.layout import DENSE_FILE, expert_row_bytes
+
+from .sequence import EngineError
+from .shape import shape_of
+
+STEP_TOKENS = 512  # of a step whose experts are all in memory: more gains nothing there
+STEPS = (4096, 2048, 1024, STEP_TOKENS)  # each expert is read once a step, so longer steps read less for a prompt
+_FOR_OTHERS = 128 << 20  # bytes left to Python and the rest of the machine, and a tenth of what is free
+_LEAST_EXPERTS = 2  # in memory: one computes, one is read
+_NOTES = 20, 64  # bytes that the store notes about any expert, and about one in memory
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes by purpose."""
+
+    dense: int
+    cache: int
+    workspace: int
+    experts: int  # all of them, or the budget of the streamed ones
+    streamed: bool
+    step_tokens: int
+
+    @property
+    def total(self) -> int:
+        return self.dense + self.cache + self.workspace + self.experts
+
+
+def share_out(
+    folder: ModelFolder,
+    pages: int,
+    rows: int,
+    exact: bool,
+    step_tokens: int = 0,
+    memory_bytes: int = 0,
+    expert_bytes: int = 0,
+) -> Memory:
+    """Everything in memory if that fits, else the experts streamed. Zero: as the model and the machine suggest.
+
+    `rows` are those of the logits. EngineError, one line, if not even the least fits.
+    """
+    config = folder.config
+    dense = (folder.path / DENSE_FILE).stat().st_size
+    row = expert_row_bytes(config, folder.formats.experts)
+    every = config.sparse_layers * config.experts * row
+    allowed = memory_bytes or free_bytes()
+
+    def fixed(tokens: int) -> tuple[int, int]:
+        workspace, cache = _native.buffer_bytes(shape_of(config), tokens, pages, exact)
+        return workspace + 4 * rows * -(-config.vocab // 32) * 32, cache
+
+    first = step_tokens or STEP_TOKENS
+    workspace, cache = fixed(first)
+    room = allowed - dense - cache - workspace
+    if expert_bytes and not memory_bytes:
+        room = expert_bytes  # who names the experts' part has reckoned with the rest
+    elif expert_bytes:
+        room = min(room, expert_bytes)
+    if every <= room:
+        return Memory(dense, cache, workspace, every, False, first)
+    least = _LEAST_EXPERTS * (row + _NOTES[1]) + config.sparse_layers * config.experts * _NOTES[0]
+    if room < least and not (expert_bytes and not memory_bytes):  # then the store says it
+        raise EngineError(_too_little(dense, cache, workspace, least, allowed, bool(memory_bytes)))
+    for tokens in () if step_tokens else STEPS:
+        longer, _ = fixed(tokens)
+        if longer - workspace <= room // 8 and tokens <= max(STEP_TOKENS, pages * kernels.PAGE):
+            room -= longer - workspace
+            return Memory(dense, cache, longer, room, True, tokens)
+    return Memory(dense, cache, workspace, room, True, first)
+
+
+def _too_little(dense: int, cache: int, workspace: int, experts: int, allowed: int, stated: bool) -> str:
+    def told(count: int) -> str:
+        return f"{count / 1e9:.2f} GB"
+
+    need = dense + cache + workspace + experts
+    whose = "are allowed" if stated else "are free here"
+    return (
+        f"this model needs at least {told(need)} of memory (dense weights {told(dense)}, cache {told(cache)}, "
+        f"workspace {told(workspace)}, a few experts {told(experts)}), but {told(max(allowed, 0))} {whose}: "
+        "allow more with --memory, keep fewer tokens with --cache-tokens, or convert it with --dense int8 or int4"
+    )
+
+
+def free_bytes() -> int:
+    """What this process may still take without pressing others out, by the machine and its control group."""
+    free = min([_machine_free(), *group_rooms()])
+    return free - free // 10 - _FOR_OTHERS
+
+
+def _machine_free() -> int:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):  # not Linux: three quarters of what is built in
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4
+
+
+def group_rooms(groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> Iterator[int]:
+    """Bytes left under each memory limit that holds for this process: its control group's and those above it.
+
+    Files in the page cache count as free: they leave when memory is wanted. Inside a container the group's own path is
+    often not visible, and its limit stands at the root.
+    """
+    try:
+        lines = groups.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        number, kinds, path = [*line.split(":", 2), "", ""][:3]
+        if number == "0" and not kinds:
+            base, names = root, ("memory.max", "memory.current", ("inactive_file", "active_file"))
+        elif "memory" in kinds.split(","):
+            base = root / "memory"
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", ("total_inactive_file", "total_active_file"))
+        else:
+            continue
+        place = base / path.lstrip("/")
+        for group in (place, *place.parents):
+            if (room := _room(group, *names)) is not None:
+                yield room
+            if group == base:
+                break
+
+
+def _room(group: Path, limit: str, used: str, cached: tuple[str, ...]) -> int | None:
+    try:
+        most = (group / limit).read_text().strip()
+        if not most.isdecimal() or int(most) >= 1 << 60:  # "max", or the huge number that means none
+            return None
+        pairs = (line.split() for line in (group / "memory.stat").read_text().splitlines())
+        stat = {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2}
+        return int(most) - int((group / used).read_text()) + sum(stat.get(name, 0) for name in cached)
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,243 @@
+"""Where every part of a model lives on a machine, what is left, or why it does not fit and what would make it fit.
+
+The order of preference: everything in the cards; what every token reads, and the cache, in the cards and the experts in
+the cards' rest, then in memory, then on disk; without cards the same with memory and disk. Weights are never dropped or
+rounded silently: another format is one of the changes that are proposed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from moonlet.model.anatomy import Format, size
+
+from .machine import GB, Machine
+from .subject import Subject
+
+Place = Literal["cards", "memory", "disk"]
+
+# What is not to be had: the system and its files, the engine's buffers, a card's own needs.
+MEMORY_RESERVE = 0.06
+MEMORY_RESERVE_LEAST = 1.5 * GB
+CARD_RESERVE = 0.10
+LEAST_CONTEXT = 2048  # less is no use to an agent
+USUAL_CONTEXT = 32_768  # what is set aside when nothing is asked for: a coding agent's conversation
+LEAST_SLOTS = 1.0  # streaming needs room for what one token chooses, in every layer
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the model is to do. Checked when built: ValueError."""
+
+    context: int = 0  # tokens of one conversation; 0: 32,768 or the largest that fits
+    sequences: int = 1  # at the same time
+    dense: Format | None = None
+    experts: Format | None = None
+    stream: bool = True  # experts may stay on disk
+    memory_bytes: int = 0  # 0: all but a reserve
+
+    def __post_init__(self) -> None:
+        for name, least in (("context", 0), ("sequences", 1), ("memory_bytes", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Bytes of one part in one place."""
+
+    part: str
+    place: Place
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """`why` is empty when it fits; `change` then is too. Bytes of `homes` sum to the weights and the cache."""
+
+    subject: Subject
+    machine: Machine
+    wish: Wish
+    fits: bool
+    homes: tuple[Home, ...] = ()
+    context: int = 0  # tokens of each sequence that were set aside
+    largest_context: int = 0  # of each sequence, with all the room there is
+    free: dict[Place, int] = field(default_factory=dict)
+    why: str = ""
+    change: str = ""  # the smallest change that makes it fit
+
+    def share(self, place: Place) -> float:
+        """Share of the experts that lie there."""
+        whole = self.subject.experts_bytes
+        return sum(h.bytes for h in self.homes if h.part == "experts" and h.place == place) / whole if whole else 0.0
+
+    @property
+    def dense_place(self) -> Place:
+        return next((h.place for h in self.homes if h.part == "attention"), "memory")
+
+    @property
+    def streams(self) -> bool:
+        return self.share("disk") > 0
+
+    @property
+    def cache_room(self) -> int:
+        """Tokens of all conversations, resting ones too, whose cache there is room for in cards and memory.
+
+        Engines for cards move the cache of a resting conversation to memory, ours keeps it there.
+        """
+        copies = self.machine.cards.count if self.tensor_parallel and self.machine.cards else 1
+        cached = sum(home.bytes for home in self.homes if home.part == "cache")
+        room = cached + self.free.get(self.dense_place, 0)
+        beside = self.free.get("memory", 0) if self.dense_place == "cards" else 0
+        return int((room / copies + beside) // self.subject.cache_bytes_per_token)
+
+    @property
+    def tensor_parallel(self) -> bool:
+        """All in several cards: they share each layer. Otherwise layers lie in one card each."""
+        cards = self.machine.cards
+        return cards is not None and cards.count > 1 and self.dense_place == "cards" and self.share("cards") == 1.0
+
+
+def rooms(machine: Machine, wish: Wish) -> dict[Place, int]:
+    """Bytes that may be used of each place."""
+    memory = machine.memory_bytes - max(machine.memory_bytes * MEMORY_RESERVE, MEMORY_RESERVE_LEAST)
+    if wish.memory_bytes:
+        memory = min(memory, wish.memory_bytes)
+    cards = machine.cards.all_bytes * (1 - CARD_RESERVE) if machine.cards else 0
+    disk = machine.disk_bytes if machine.disk_read_bytes_s > 0 and wish.stream else 0
+    return {"cards": int(cards), "memory": max(int(memory), 0), "disk": disk}
+
+
+def fit(subject: Subject, machine: Machine, wish: Wish = Wish()) -> Fit:
+    """Places every part, or says why that cannot be done and what would help."""
+    subject = subject.with_formats(wish.dense, wish.experts) if wish.dense or wish.experts else subject
+    largest = _largest_context(subject, machine, wish)
+    found = _place(
+        subject, machine, replace(wish, context=wish.context or min(USUAL_CONTEXT, largest or LEAST_CONTEXT))
+    )
+    if not found.fits:
+        return replace(found, wish=wish, change=_smallest_change(subject, machine, wish))
+    return replace(found, wish=wish, largest_context=largest)
+
+
+def _largest_context(subject: Subject, machine: Machine, wish: Wish) -> int:
+    """Tokens that each of the sequences can have, whatever else has to move for them; 0 when it does not fit at all."""
+    low, high = 0, subject.config.max_positions
+    if _place(subject, machine, replace(wish, context=high)).fits:
+        return high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _place(subject, machine, replace(wish, context=middle)).fits else (low, middle)
+    return low if low >= min(LEAST_CONTEXT, subject.config.max_positions) else 0
+
+
+def _place(subject: Subject, machine: Machine, wish: Wish) -> Fit:
+    """The best arrangement with exactly the context of `wish`."""
+    room = rooms(machine, wish)
+    if wish.context > subject.config.max_positions:
+        why = f"the model's context ends at {subject.config.max_positions:,} tokens"
+        return Fit(subject, machine, wish, False, why=why)
+    context = wish.context or min(LEAST_CONTEXT, subject.config.max_positions)
+    why = ""
+    for homes in _arrangements(subject, machine, room, context * wish.sequences * subject.cache_bytes_per_token):
+        if isinstance(homes, str):
+            why = homes
+            continue
+        free = dict(room)
+        for home in homes:
+            free[home.place] -= home.bytes
+        return Fit(subject, machine, wish, True, homes, context, context, free)
+    return Fit(subject, machine, wish, False, free=room, why=why)
+
+
+def _arrangements(
+    subject: Subject, machine: Machine, room: dict[Place, int], cache_bytes: int
+) -> Iterator[tuple[Home, ...] | str]:
+    """Ways to place weights and cache, best first; a sentence where a way does not work."""
+    dense, experts = subject.dense_bytes, subject.experts_bytes
+    copies = machine.cards.count if machine.cards else 1
+    slots = LEAST_SLOTS * subject.config.experts_per_token * subject.config.sparse_layers * subject.expert_bytes
+    for home, copied in (("cards", copies), ("memory", 1)):
+        place: Place = "cards" if home == "cards" else "memory"
+        if not room[place]:
+            continue
+        # Cards that share each layer hold the latent cache each for itself (it has one head, which cannot be split).
+        cached = cache_bytes * (copied if dense + experts + cache_bytes * copied <= room[place] else 1)
+        left = room[place] - dense - cached
+        if left < 0:
+            what = "the cards hold" if place == "cards" else "memory holds"
+            needed = f"what every token reads ({size(dense)}) and the cache ({size(cached)})"
+            yield f"{needed} are more than {what} ({size(room[place])})"
+            continue
+        rest = experts
+        homes = [Home(part.name, place, part.stored_bytes) for part in subject.dense if part.stored_bytes]
+        homes.append(Home("cache", place, cached))
+        spread: list[Place] = ["cards", "memory", "disk"] if place == "cards" else ["memory", "disk"]
+        for there in spread:
+            amount = min(rest, left if there == place else room[there])
+            short = (room["memory"] if place == "cards" else left) < slots or room["disk"] < experts
+            if there == "disk" and rest and short:
+                break  # no room for the experts of a single token, or for all of them on disk
+            if amount:
+                homes.append(Home("experts", there, amount))
+            rest -= amount
+        if rest > 0:
+            yield _too_much(subject, machine, room)
+            continue
+        yield tuple(homes)
+
+
+def _too_much(subject: Subject, machine: Machine, room: dict[Place, int]) -> str:
+    whole = size(subject.stored_bytes)
+    if machine.disk_read_bytes_s <= 0:
+        return f"{whole} of weights, {size(room['memory'] + room['cards'])} to put them; the machine has no disk figure"
+    if not room["disk"]:
+        return f"{whole} of weights, {size(room['memory'] + room['cards'])} to put them, and streaming is not wanted"
+    return f"{whole} of weights are more than memory and disk hold together, or too little memory is left to stream"
+
+
+def _smallest_change(subject: Subject, machine: Machine, wish: Wish) -> str:
+    """The first of these that works: shorter context, fewer sequences, streaming, fewer bits, more memory."""
+    short = replace(wish, context=0)
+    if wish.context and (found := _place(subject, machine, short)).fits:
+        largest = _largest_context(subject, machine, wish)
+        return f"a context of {largest or found.context:,} tokens"
+    if wish.sequences > 1 and _place(subject, machine, replace(wish, sequences=1)).fits:
+        many = next(
+            n for n in range(wish.sequences, 0, -1) if _place(subject, machine, replace(wish, sequences=n)).fits
+        )
+        return f"{many} sequences at the same time" if many > 1 else "one sequence at a time"
+    if not wish.stream and _place(subject, machine, replace(short, stream=True)).fits:
+        return "streaming experts from disk"
+    ladder: list[Format] = ["int8", "int4"]
+    for format in ladder:
+        smaller = subject.with_formats(dense=format)
+        if _smaller(subject, "attention", format) and _place(smaller, machine, short).fits:
+            return f"the dense parts as {format} (--dense {format}; measure what it costs in quality)"
+    for format in ladder:
+        smaller = subject.with_formats(dense=format, experts=format)
+        if _smaller(subject, "experts", format) and _place(smaller, machine, short).fits:
+            return f"dense parts and experts as {format} (--dense {format} --experts {format}; measure the quality)"
+    return _more_memory(subject, machine, short)
+
+
+def _smaller(subject: Subject, part: str, format: Format) -> bool:
+    return float(subject.part(part).bytes_per_weight) > {"int8": 1.07, "int4": 0.57}[format]
+
+
+def _more_memory(subject: Subject, machine: Machine, wish: Wish) -> str:
+    low, high = machine.memory_bytes, max(machine.memory_bytes, GB)
+    while not _place(subject, replace(machine, memory_bytes=high), replace(wish, memory_bytes=0)).fits:
+        high *= 2
+        if high > 1 << 60:
+            return "a smaller model"
+    while high - low > GB:
+        middle = (low + high) // 2
+        if _place(subject, replace(machine, memory_bytes=middle), replace(wish, memory_bytes=0)).fits:
+            high = middle
+        else:
+            low = middle
+    more = -(-(high - machine.memory_bytes) // GB)
+    return f"{more:,} GB more memory ({-(-high // GB):,} GB in all)"

@@ -1,0 +1,356 @@
+"""The answer: does it fit, how fast is it, does owning pay. Everything that the terminal, the page and JSON show."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from functools import cached_property
+
+from .fit import Fit, fit
+from .machine import catalogue
+from .money import Band, Money, Ownership, Swing, break_even, monte_carlo, payback, tornado, with_changes
+from .prices import ModelPrice, SeatPrice, stale
+from .speed import Bars, Load, Speed, assumptions, speed
+from .team import Team
+
+BATCHES = (1, 2, 4, 8, 16, 32, 64)
+TEAMS = (1, 2, 3, 5, 10, 20, 50, 100)
+USUAL_API, USUAL_SEAT = "moonshotai/kimi-k2.6", "claude-max-20x"  # compared with when nothing is named
+PROMPT, PATIENCE_S = 8192, 30.0  # what a coding agent begins with, and how long one likes to wait for it
+PEAK = 2.0  # the busiest hour over the mean
+LEAST_PACE = 8.0  # tokens a second for one person: slower than a reader, agents then wait more than they work
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What money depends on besides the machine. Amounts in the machine's currency."""
+
+    tariff: Decimal = Decimal("0.1786")  # of a kWh
+    pue: Decimal = Decimal(1)
+    hours: Decimal = Decimal(8760)  # a year that the machine is on
+    years: int = 4
+    residual: Decimal = Decimal("0.15")
+    interest: Decimal = Decimal("0.06")
+    admin_hours: Decimal = Decimal(24)  # a year
+    admin_wage: Decimal = Decimal(80)
+    network: Decimal = Decimal(0)  # a year
+    rent: Decimal = Decimal(0)  # a year
+    price: Decimal | None = None  # of the machine; None: its own
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Use `answer`. `speed` is None when the model does not fit; then only `fit` says something."""
+
+    fit: Fit
+    speed: Speed | None
+    team: Team
+    terms: Terms
+    api: ModelPrice | None  # what renting is compared with: tokens, seats, or the cheaper of both
+    seat: SeatPrice | None
+    today: date
+
+    # ---- capacity ----
+
+    @cached_property
+    def sequences(self) -> int:
+        """Replies that are under way together when the team works: as many as its tokens need, at most 64."""
+        assert self.speed
+        for count in BATCHES:
+            if self.served(count).value >= self.team.output_per_s:
+                return count
+        return BATCHES[-1]
+
+    def served(self, sequences: int) -> Bars:
+        """Tokens written a second, prompts in between included."""
+        assert self.speed
+        load = Load(sequences, min(self.fit.context, self.fit.largest_context or self.fit.context))
+        return self.speed.served(load, self.team.prompt_per_output * 500, 500)
+
+    @cached_property
+    def capacity(self) -> float:
+        """Tokens a second that it can write for many."""
+        return max(self.served(count).value for count in BATCHES)
+
+    @property
+    def load(self) -> float:
+        """Share of that which the team wants while it works; above 1 it cannot be served."""
+        return self.team.output_per_s / self.capacity
+
+    @property
+    def boxes(self) -> int:
+        """Machines that serve the team, its busiest hour included."""
+        return boxes_for(self.load)
+
+    # ---- money ----
+
+    @cached_property
+    def owned(self) -> Ownership | None:
+        """As many machines as the team needs; None without a price or watts."""
+        machine = self.fit.machine
+        price = self.terms.price if self.terms.price is not None else machine.price
+        if price is None or not machine.watts_load or self.speed is None:
+            return None
+        return self.owning(price, self.team)
+
+    def owning(self, price: Decimal, team: Team) -> Ownership:
+        machine, terms, money = self.fit.machine, self.terms, self.fit.machine.currency
+        load = team.output_per_s / self.capacity
+        boxes = boxes_for(load)
+        working = Decimal(team.days) * team.hours
+        utilisation = Decimal(str(round(min(load / boxes, 1.0), 6))) * min(working / terms.hours, Decimal(1))
+        return Ownership(
+            price=Money(price * boxes, money),
+            watts_load=Decimal(str(machine.watts_load)) * boxes,
+            watts_idle=Decimal(str(machine.watts_idle)) * boxes,
+            utilisation=min(utilisation, Decimal(1)),
+            hours=terms.hours,
+            tariff=Money(terms.tariff, money),
+            pue=terms.pue,
+            network=Money(terms.network, money),
+            rent=Money(terms.rent, money),
+            years=terms.years,
+            residual=terms.residual,
+            interest=terms.interest,
+            admin_hours=terms.admin_hours,
+            admin_wage=Money(terms.admin_wage, money),
+        )
+
+    @property
+    def rented(self) -> dict[str, Money]:
+        """What a year costs elsewhere, by name: the same tokens, or subscriptions for everybody.
+
+        Whether a subscription's caps allow so many tokens is not known.
+        """
+        found = {}
+        if self.api:
+            found[self.api.name] = self.api.price.of(self.team.year)
+        if self.seat:
+            found[self.seat.title] = self.seat.month * 12 * self.team.developers
+        return found
+
+    @property
+    def rented_as(self) -> str:
+        """Name of the cheaper way of renting."""
+        return min(self.rented, key=lambda name: self.rented[name])
+
+    @property
+    def counterfactual(self) -> Money:
+        """A year of the cheaper way of renting."""
+        return self.rented[self.rented_as]
+
+    @property
+    def payback_years(self) -> Decimal | None:
+        """Price over what is saved in cash each year, against the cheaper way of renting."""
+        owned = self.owned
+        return payback(owned.price, self.counterfactual - owned.cash) if owned else None
+
+    def payback_at(self, developers: int) -> Decimal | None:
+        owned = self.owned
+        if owned is None or self.speed is None:
+            return None
+        team = replace(self.team, developers=developers)
+        other = replace(self, team=team)
+        mine = other.owning(owned.price.amount / self.boxes, team)
+        return payback(mine.price, other.counterfactual - mine.cash)
+
+    def per_million(self, sequences: int) -> dict[str, Money] | None:
+        """Full cost of a million tokens when the machine is busy in all working hours with so many sequences.
+
+        The year's cost is spread over seconds; a kind of token takes its share of them. Cached tokens take none.
+        """
+        owned = self.owned
+        if owned is None or self.speed is None:
+            return None
+        one = replace(owned, price=owned.price / self.boxes, watts_load=owned.watts_load / self.boxes,
+                      watts_idle=owned.watts_idle / self.boxes, utilisation=Decimal(1))  # fmt: skip
+        seconds = float(self.team.days * self.team.hours) * 3600
+        a_second = one.full / Decimal(str(seconds))
+        writing = self.speed.decode(Load(sequences, self.fit.context)).value
+        reading = self.speed.prefill(4096).value
+        use = self.team.year
+        blended = float((use.prompt / Decimal(str(reading)) + use.output / Decimal(str(writing))) / use.all)
+        return {
+            "prompt": a_second * Decimal(str(1e6 / reading)),
+            "cached": Money(Decimal(0), one.price.currency),
+            "output": a_second * Decimal(str(1e6 / writing)),
+            "blended": a_second * Decimal(str(1e6 * blended)),
+        }
+
+    @cached_property
+    def developers_needed(self) -> int | None:
+        """From how many developers on owning is cheaper in full cost; None: up to 10,000 it is not."""
+        owned = self.owned
+        if owned is None:
+            return None
+        price = owned.price.amount / self.boxes
+
+        def cheaper(count: Decimal) -> bool:
+            team = replace(self.team, developers=int(count))
+            other = replace(self, team=team)
+            return self.owning(price, team).full < other.counterfactual
+
+        # Another box makes a step upward: the last crossing is not the first. Small teams are looked at one by one.
+        for count in range(1, 65):
+            if cheaper(Decimal(count)):
+                return count
+        found = break_even(cheaper, Decimal(65), Decimal(10_000), whole=True)
+        return int(found) if found is not None else None
+
+    @cached_property
+    def ranges(self) -> dict[str, tuple[Decimal, Decimal]]:
+        """What the sensitivity varies: half and twice for what is little known, less for the rest."""
+        owned = self.owned
+        assert owned
+        half, twice = Decimal("0.5"), Decimal(2)
+        wide = {
+            "price": (owned.price.amount * Decimal("0.8"), owned.price.amount * Decimal("1.3")),
+            "tariff": (owned.tariff.amount * half, owned.tariff.amount * twice),
+            "residual": (Decimal(0), min(Decimal("0.4"), Decimal(1))),
+            "interest": (Decimal(0), Decimal("0.12")),
+            "admin_hours": (owned.admin_hours * half, owned.admin_hours * 3),
+            "years": (Decimal(3), Decimal(6)),
+            "rented price": (half, Decimal("1.25")),
+            "tokens": (half, twice),
+        }
+        base = self.base
+        return {name: (min(low, base[name]), max(high, base[name])) for name, (low, high) in wide.items()}
+
+    @cached_property
+    def base(self) -> dict[str, Decimal]:
+        owned = self.owned
+        assert owned
+        return {
+            "price": owned.price.amount, "tariff": owned.tariff.amount, "residual": owned.residual,
+            "interest": owned.interest, "admin_hours": owned.admin_hours, "years": Decimal(owned.years),
+            "rented price": Decimal(1), "tokens": Decimal(1),
+        }  # fmt: skip
+
+    def saved(self, values: Mapping[str, Decimal]) -> Decimal:
+        """A year, in full cost, against the cheaper way of renting. Negative: renting is cheaper."""
+        owned = self.owned
+        assert owned
+        plain = {k: v for k, v in values.items() if k not in ("rented price", "tokens")}
+        changed = with_changes(owned, plain)
+        more = min(changed.utilisation * values["tokens"], Decimal(1))
+        changed = replace(changed, utilisation=more)
+        ways = [self.api.price.of(self.team.year) * values["tokens"]] if self.api else []
+        ways += [self.seat.month * 12 * self.team.developers] if self.seat else []
+        return (min(ways) * values["rented price"]).amount - changed.full.amount
+
+    @cached_property
+    def swings(self) -> list[Swing]:
+        return tornado(self.saved, self.base, self.ranges) if self.owned else []
+
+    @cached_property
+    def band(self) -> Band | None:
+        return monte_carlo(self.saved, self.base, self.ranges) if self.owned else None
+
+    # ---- the answer ----
+
+    @property
+    def pace(self) -> Bars:
+        """Tokens a second that one person sees, alone on the machine."""
+        assert self.speed
+        return self.speed.decode(Load(1, min(self.fit.context, 8192)))
+
+    @property
+    def usable(self) -> bool:
+        return self.speed is not None and self.pace.value >= LEAST_PACE
+
+    @property
+    def verdict(self) -> str:
+        """The first line."""
+        name, machine = self.fit.subject.name, self.fit.machine
+        if not self.fit.fits:
+            why = f"{name} does not fit on {machine.name}: {self.fit.why}."
+            return f"{why} What would do: {self.fit.change}.{self._instead}"
+        fast = f"{name} runs on {machine.name} at about {_pace(self.pace)} tokens/s for one"
+        owned = self.owned
+        if owned is None:
+            return f"{fast}. State a price and watts to compare with renting."
+        people = f"{self.team.developers} developer{'s' if self.team.developers > 1 else ''}"
+        boxes = f" ({self.boxes} of them)" if self.boxes > 1 else ""
+        difference = self.counterfactual - owned.full
+        way = self.rented_as
+        if difference.amount <= 0:
+            again = self.developers_needed
+            until = f" Owning pays from {again} developers on." if again else " No team size changes that."
+            rent = f"Renting is cheaper for {people}, by {difference * -1} a year ({way}).{until}"
+            return f"{rent} {fast}{boxes}.{self._slow}"
+        return f"Owning is cheaper for {people}, by {difference} a year against {way}. {fast}{boxes}.{self._slow}"
+
+    @property
+    def _slow(self) -> str:
+        """A warning for who would wait: prices do not say that it is no fun."""
+        assert self.speed
+        first = self.speed.first_token(PROMPT).value
+        if not self.usable:
+            return " It writes slowly: agents will wait."
+        if first > PATIENCE_S:
+            return f" It reads slowly: the first {PROMPT:,} tokens of a conversation take {first:.0f} s."
+        return ""
+
+    @property
+    def _instead(self) -> str:
+        """On what it would run, and whether that pays: the answer when the machine asked for is too small."""
+        other = self.alternative
+        if other is None or other.owned is None:
+            return ""
+        people = f"{self.team.developers} developer{'s' if self.team.developers > 1 else ''}"
+        left = other.counterfactual - other.owned.full
+        pays = (
+            f"owning it is cheaper by {left} a year" if left.amount > 0 else f"renting is cheaper by {left * -1} a year"
+        )
+        boxes = f"{other.boxes} times " if other.boxes > 1 else ""
+        which = f"{boxes}{other.fit.machine.name}, {other.owned.price}"
+        return f" Cheapest that runs it at a usable pace: {which}; for {people} {pays}."
+
+    @cached_property
+    def alternative(self) -> Plan | None:
+        """The cheapest machine of the catalogue, as many as the team needs, that runs the model at a usable pace."""
+        found: list[Plan] = []
+        for machine in catalogue().values():
+            placed = fit(self.fit.subject, machine, replace(self.fit.wish, memory_bytes=0))
+            if placed.fits:
+                other = replace(self, fit=placed, speed=speed(placed), terms=replace(self.terms, price=None))
+                if other.usable and other.owned:
+                    found.append(other)
+        return min(found, key=lambda plan: plan.owned.price.amount if plan.owned else Decimal(0), default=None)
+
+    @property
+    def notes(self) -> list[str]:
+        """Assumptions and warnings, one sentence each."""
+        said = list(assumptions(self.speed)) if self.speed else []
+        team = self.team
+        said.append(
+            f"a developer: {team.tokens_per_day:,} tokens a day ({team.cached_share:.0%} read again from the cache, "
+            f"{team.output_share:.0%} written), {team.days} days a year, {team.hours} hours"
+        )
+        said.append(
+            f"kept {self.terms.years} years, sold for {self.terms.residual:.0%}, {self.terms.interest:.0%} interest, "
+            f"{self.terms.admin_hours} hours of care a year"
+        )
+        for price in (self.api, self.seat):
+            if price:
+                old = stale(price, self.today)
+                said.append(f"price of {price.name}: {price.source}, {price.dated}{f' (STALE: {old})' if old else ''}")
+        if self.seat:
+            said.append(f"{self.seat.title} has caps: {self.seat.caps}")
+        machine = self.fit.machine
+        if machine.priced and (self.today - machine.priced).days > 180:
+            said.append(f"the machine's price is of {machine.priced}, {(self.today - machine.priced).days} days old")
+        return said
+
+
+def boxes_for(load: float) -> int:
+    """Machines for a mean load, in machines: the busiest hour is taken to be twice as busy as the mean."""
+    return max(1, math.ceil(load * PEAK - 1e-9))
+
+
+def _pace(bars: Bars) -> str:
+    digits = 1 if bars.value < 20 else 0
+    return f"{bars.value:.{digits}f} ({bars.low:.{digits}f} to {bars.high:.{digits}f})"

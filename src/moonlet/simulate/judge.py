@@ -1,0 +1,114 @@
+"""Whether a task was done: what the world has become, what the user was told, what was asked, and at what expense."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+from moonlet import llm
+from moonlet.chat.messages import Message
+from moonlet.llm import LLM, Done, ReplyOptions
+from moonlet.simulate.phrases import mentioned
+from moonlet.simulate.stage import Stage, canonical
+from moonlet.simulate.tasks import Goal, Task
+
+SLACK = 2  # calls more than the solution has, before they count as needless
+
+RUBRIC = """You judge how an assistant with tools served a user. Be strict; judge only what is written.
+What the user wanted: {wish}
+The conversation:
+{conversation}
+
+For each point answer 1 (true) or 0 (not true), as one JSON object and nothing else:
+{{"correct": the assistant's claims agree with the tool results, "complete": everything wanted was done or its failure
+explained, "clear": the answer can be understood without seeing the tool results, "polite": the tone is right}}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`state`, `told`, `asked`, `acted` and `frugal` are what passing needs; `arguments` says that every call of the
+    solution was made word for word, which another right way need not do."""
+
+    state: bool  # exactly the wanted effects
+    told: bool  # every fact
+    asked: bool  # what could not be known was asked for, not guessed
+    acted: bool  # tools were called if and only if they were needed
+    frugal: bool  # no needless calls
+    arguments: bool
+    needless: int  # calls more than the solution has
+    answered: bool = True  # it ended with words for the user
+    rubric: Mapping[str, bool] | None = None  # an llm's opinion, where one was asked
+
+    @property
+    def passed(self) -> bool:
+        checks = (self.state, self.told, self.asked, self.acted, self.frugal, self.answered)
+        return all(checks) and (self.rubric is None or all(self.rubric.values()))
+
+    @property
+    def reward(self) -> float:
+        """1 for a pass, else 0: parts of a goal earn nothing, or reaching only the easy parts would be learned."""
+        return float(self.passed)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"passed": self.passed, **asdict(self)}
+
+    def faults(self) -> list[str]:
+        """The checks that failed."""
+        names = ("state", "told", "asked", "acted", "frugal", "answered")
+        found = [name for name in names if not getattr(self, name)]
+        return found + [f"rubric: {name}" for name, fine in (self.rubric or {}).items() if not fine]
+
+
+def judge(goal: Goal, stage: Stage, messages: Sequence[Message]) -> Verdict:
+    """The verdict on a conversation, whose calls were made on this stage."""
+    assistant = [message for message in messages if message.role == "assistant"]
+    calls = [call for message in assistant for call in message.calls]
+    words = "\n".join(message.content for message in assistant)
+    made = [(call.name, _arguments(call.arguments)) for call in calls]
+    needless = len(calls) - len(goal.calls)
+    wanted = [(name, canonical(arguments)) for name, arguments in goal.calls]
+    return Verdict(
+        state=stage.effects() == goal.effects,
+        told=all(any(mentioned(words, way) for way in ways) for ways in goal.told),
+        asked=_questions(messages) >= goal.asks,
+        acted=bool(calls) == bool(goal.calls),
+        frugal=needless <= SLACK,
+        arguments=all(one in made for one in wanted),
+        needless=max(needless, 0),
+        answered=bool(messages) and messages[-1].role == "assistant" and bool(messages[-1].content.strip()),
+    )
+
+
+def _arguments(text: str) -> str:
+    try:
+        return canonical(json.loads(text or "{}"))
+    except (ValueError, RecursionError):
+        return text
+
+
+def _questions(messages: Sequence[Message]) -> int:
+    """Answers of the assistant after which the user had to speak again."""
+    return sum(a.role == "assistant" and b.role == "user" for a, b in pairwise(messages))
+
+
+def rubric(model: LLM, task: Task, messages: Sequence[Message]) -> Mapping[str, bool]:
+    """Another model's opinion, point by point; one that cannot be read is no. Raises LLMError."""
+    lines = []
+    for message in messages:
+        calls = "".join(f"\n  calls {call.name} {call.arguments}" for call in message.calls)
+        lines.append(f"{message.role}: {message.content}{calls}")
+    prompt = RUBRIC.format(wish=task.wish, conversation="\n".join(lines))
+    events = model.reply([Message("user", prompt)], (), ReplyOptions(temperature=0.0))
+    try:
+        done = next(event for event in events if isinstance(event, Done))
+    finally:
+        llm.close(events)
+    text = done.message.content
+    try:
+        told = json.loads(text[text.index("{") : text.rindex("}") + 1])
+    except (ValueError, RecursionError):
+        told = {}
+    return {name: bool(told.get(name)) for name in ("correct", "complete", "clear", "polite")}
