@@ -4,8 +4,8 @@
 
 PYTHON has the kit's own requirements (pytest, pytest-asyncio, pytest-html, grpcio, jsonschema, gherkin-official,
 Jinja2). The server is the product's, on a free port of this machine; only what works on tasks is the kit's: it tells by
-the beginning of a message's id what is to happen (its scenarios/*.feature). Prints each requirement that is not met, and
-the shares; exits 1 below 99 % of MUST or not above 95 % of all that were tested.
+the beginning of a message's id what is to happen (its scenarios/*.feature). Prints each requirement that is not met,
+and the shares; exits 1 below 99 % of MUST or not above 95 % of all that were tested.
 """
 
 from __future__ import annotations

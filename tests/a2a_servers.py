@@ -37,13 +37,14 @@ from moonlet.tools.running import here
 from moonlet.tools.tool import Tool, parameters
 
 SLOW_S = 3.0
+FREE = Offered(approve=allow_all)
 
 
 def offer(
     model: LLM,
     books: Books,
     url: str,
-    offered: Offered = Offered(),
+    offered: Offered,
     access: Access = Access(),
     name: str = "worker",
     **more: Any,
@@ -61,7 +62,7 @@ def offer(
 def offering(
     model: LLM,
     ledger: Path,
-    offered: Offered = Offered(approve=allow_all),
+    offered: Offered = FREE,
     access: Access = Access(),
     signer: Signer | None = None,
     **more: Any,

@@ -1,6 +1,5 @@
 """Two agents on one machine solve a task together over A2A while one of them is killed and started again."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -28,12 +27,17 @@ class Server:
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._command = [sys.executable, str(SERVERS), who, str(ledger), str(self.port), *([worker] if worker else [])]
-        self.start()
+        self._begin()
 
     def start(self) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(SERVERS.parent.parent)}
-        self._process = subprocess.Popen(self._command, env=environment)
-        wait_for(self._answers, "the server answers", 40)
+        self._begin()
+        self.wait()
+
+    def wait(self) -> None:
+        wait_for(self._answers, "the server answers", 60)
+
+    def _begin(self) -> None:
+        self._process = subprocess.Popen(self._command)
 
     def kill(self) -> None:
         """As a power cut would: nothing can be put in order."""
@@ -53,8 +57,10 @@ def two(folder: Path) -> Iterator[tuple[Server, Server, Path]]:
     """The boss, its worker, and where the worker's steps are written."""
     worker = Server("WORKER", folder / "worker.db")
     try:
+        worker.wait()  # the boss reads its card
         boss = Server("BOSS", folder / "boss.db", worker.url)
         try:
+            boss.wait()
             yield boss, worker, folder / "worker.db.steps"
         finally:
             boss.kill()
@@ -62,7 +68,7 @@ def two(folder: Path) -> Iterator[tuple[Server, Server, Path]]:
         worker.kill()
 
 
-def wait_for(true: Callable[[], bool], what: str, seconds: float = 20) -> None:
+def wait_for(true: Callable[[], bool], what: str, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
@@ -85,7 +91,7 @@ def test_the_task_is_solved_though_an_agent_is_killed_in_the_middle(tmp_path: Pa
         for server in {"worker": [worker], "boss": [boss], "both": [worker, boss]}[killed]:
             server.kill()
             server.start()
-        asking.join(60)
+        asking.join(150)
         assert answers and "The worker says" in answers[0] and "step 1, step 2, step 3" in answers[0]
         assert sorted(set(steps(log))) == ["1", "2", "3"]
         assert steps(log).count("1") == steps(log).count("3") == 1  # finished calls are not run again

@@ -81,6 +81,10 @@ def make_parser() -> argparse.ArgumentParser:
     serve.add_argument("--watts", type=float, help="of the machine at work, where it cannot measure them")
     serve.add_argument("--keep", type=_positive, metavar="DAYS", help="delete older requests from the ledger daily")
     serve.add_argument("--keep-prompts", action="store_true", help="keep what is asked, word for word")
+    serve.add_argument("--a2a", action="store_true", help="offer an agent to other agents, at /a2a")
+    serve.add_argument("--a2a-url", metavar="URL", help="how they reach this server (default: host and port)")
+    serve.add_argument("--a2a-sign", metavar="FILE", help="sign its card with this key (PEM), which is made if need be")
+    serve.add_argument("--a2a-push", action="append", metavar="HOST", help="may be notified, though it is private")
     _add_ledger_place(serve)
     _add_engine(serve)
 

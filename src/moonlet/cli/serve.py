@@ -47,8 +47,18 @@ def main(asked: argparse.Namespace) -> int:
                 app = create_app(loading, books, access)
                 if not access.keys_needed:  # it has no account for each caller
                     mcp.mount(app, mcp.make_server(offered(loading)))
+                if asked.a2a:
+                    _offer(asked, app, loading, books, access, bound.getsockname()[1])
                 _run(asked, app, loading, bound, access, database)
     return 0
+
+
+def _offer(asked: argparse.Namespace, app: FastAPI, loading: Loading, books: Books, access: Access, port: int) -> None:
+    try:
+        from moonlet.cli import a2a
+    except ImportError:  # an extra of the package
+        raise UsageError("--a2a needs the A2A SDK: pip install 'moonlet[a2a]'") from None
+    a2a.offer(asked, app, loading, books, access, port)
 
 
 def _run(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -166,6 +167,7 @@ class _Telling:
         self._number = ready.replies + 1  # of the reply that comes
         self._last = ready.last
         self._text: list[str] = []  # not told yet
+        self._due = 0.0  # when the next piece is to be told
         self._told = False  # a piece of this reply
         self._spoke = False
         self._asked: ToolCall | None = None
@@ -195,12 +197,14 @@ class _Telling:
         return False
 
     async def _next(self) -> Event | Exception | None:
-        """The next event; text that waits is told at least every _PIECE_S."""
+        """The next event; text that waits is told every _PIECE_S."""
         getting = asyncio.ensure_future(self._heard.get())
         try:
-            while not (await asyncio.wait((getting,), timeout=_PIECE_S if len(self._text) > 1 else None))[0]:
+            while True:
+                left = self._due - time.monotonic()
+                if (await asyncio.wait((getting,), timeout=max(left, 0) if len(self._text) > 1 else None))[0]:
+                    return getting.result()
                 await self._piece()
-            return getting.result()
         finally:
             getting.cancel()
 
@@ -208,6 +212,8 @@ class _Telling:
         match event:
             case Text(text):
                 self._text.append(text)
+                if len(self._text) > 1 and time.monotonic() >= self._due:
+                    await self._piece()
             case Done(message):
                 await self._piece(last=True)
                 self._last, self._told = message.content, False
@@ -225,6 +231,7 @@ class _Telling:
     async def _piece(self, last: bool = False) -> None:
         """Tell the text that waits. The newest bit is kept back until the reply is whole, so that its last piece is
         never empty."""
+        self._due = time.monotonic() + _PIECE_S
         kept = [] if last else self._text[-1:]
         text = "".join(self._text if last else self._text[:-1])
         self._text = kept

@@ -194,7 +194,7 @@ class _Agent:
             if follow.over:
                 return
             await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 2, 5.0)
+            wait_s = min(wait_s * 2, 2.0)
             stream = self._again(client, follow)
 
     async def _again(self, client: Client, follow: _Following) -> AsyncIterator[StreamResponse]:

@@ -1,0 +1,75 @@
+"""The agent offered by `moonlet serve --a2a`, and other agents as tools of `moonlet agent --a2a`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from moonlet.agent.results import TRUST_NOTE
+from moonlet.cli import UsageError
+from moonlet.ledger.books import Books
+from moonlet.ledger.keys import Key
+from moonlet.llm import LLM
+from moonlet.llm.loading import Loading
+from moonlet.server import a2a
+from moonlet.server.a2a_card import Face, Signer, SigningKeyError
+from moonlet.server.a2a_charge import Charged
+from moonlet.server.a2a_executor import AgentExecution, Offered
+from moonlet.server.keys import Access
+from moonlet.tools.a2a import Cost, Remote, RemoteAgentError, connect
+from moonlet.tools.basic import calculator, clock
+from moonlet.tools.tool import Tool
+
+_NAMED_KEY = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(https?://.*)")
+
+
+def offer(asked: argparse.Namespace, app: FastAPI, loading: Loading, books: Books, access: Access, port: int) -> None:
+    """Offers an agent with a calculator and a clock at /a2a. Raises UsageError, DatabaseError."""
+    host = f"[{asked.host}]" if ":" in asked.host else asked.host
+    url = asked.a2a_url or f"{'https' if asked.cert else 'http'}://{host}:{port}"
+    if not url.startswith(("http://", "https://")):
+        raise UsageError(f"--a2a-url {url}: how others reach this server, like https://agents.example.org")
+    tools = (calculator(), clock(lambda: datetime.now().astimezone()))
+
+    def model(key: Key | None) -> LLM:
+        loading.wait()  # tasks that were left unfinished come before the model is there
+        return Charged(loading, app.state.accounts, key, "a2a")
+
+    try:
+        signer = Signer.open(Path(asked.a2a_sign).expanduser()) if asked.a2a_sign else None
+    except SigningKeyError as error:
+        raise UsageError(f"--a2a-sign {error}") from None
+    about = f"The model {loading.name} on its owner's machine, with a calculator and a clock. It answers and asks back."
+    system = f"You do tasks that other agents and programs give you. {TRUST_NOTE}"
+    a2a.mount(
+        app,
+        Face(url, loading.name, about, keys_needed=access.keys_needed),
+        AgentExecution(Offered(tools, system), model, books.database),
+        books.database,
+        tools=[tool.spec for tool in tools],
+        signer=signer,
+        push_hosts=[one.lower() for one in asked.a2a_push or ()],
+    )
+
+
+def remote_agents(sources: Sequence[str], own: Sequence[Tool], noted: Callable[[Cost], None]) -> list[Tool]:
+    """The tools of agents elsewhere: a URL each, or VARIABLE=URL where the environment variable holds the key for
+    it. Raises UsageError."""
+    found: list[Tool] = []
+    for source in sources:
+        named = _NAMED_KEY.fullmatch(source)
+        url = named[2] if named else source
+        key = os.environ.get(named[1]) if named else None
+        if named and not key:
+            raise UsageError(f"--a2a {source}: the environment has no {named[1]}")
+        try:
+            found += connect(Remote(url, key), [tool.spec.name for tool in (*own, *found)], noted)
+        except RemoteAgentError as error:
+            raise UsageError(f"--a2a {error}") from None
+    return found
