@@ -288,7 +288,7 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
         help="like 12G; experts that do not fit are streamed",
     )
     parser.add_argument(
-        "--keep", type=_bytes, metavar="SIZE", help="of disk, for conversations that go on after a restart; default: 0"
+        "--prefixes", type=_bytes, metavar="SIZE", help="of disk, for conversations that go on after a restart; default: 0"
     )
     parser.add_argument(
         "--also", action="append", metavar="FOLDER", help="a copy on another drive, to stream from too; repeatable"

@@ -27,7 +27,7 @@ def open_local(asked: argparse.Namespace) -> Local:
         "threads": asked.threads,
         "cache_tokens": asked.cache_tokens,
         "memory_bytes": asked.memory,
-        "spill_bytes": asked.keep,
+        "spill_bytes": asked.prefixes,
     }
     settings: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
     if asked.also:
