@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import shapes
-from moonlet.engine.engine import EngineOptions
 from moonlet.local import find
 from moonlet.model.folder import ModelFolder, open_folder
 from moonlet.model.layout import Formats
@@ -58,10 +57,8 @@ JUDGED = [
 ]
 
 
-def judge(it: Judged, place: Path, machine: measure.Measured, runs: int) -> list[Row] | None:
-    """Rows of one model; None where the engine cannot stream and it should."""
-    if it.memory_share < 1 and "memory_bytes" not in EngineOptions.__dataclass_fields__:
-        return None
+def judge(it: Judged, place: Path, machine: measure.Measured, runs: int) -> list[Row]:
+    """Rows of one model."""
     folder = open_folder(find("nano")) if not it.shape else _written(it, place)
     size = sum(file.stat().st_size for file in folder.path.iterdir())
     memory = int(size * it.memory_share) if it.memory_share < 1 else 0
@@ -98,9 +95,6 @@ def main() -> None:
             if asked.only and asked.only not in it.name:
                 continue
             rows = judge(it, Path(place), machine, asked.runs)
-            if rows is None:
-                print(f"| {it.name} | this engine keeps all experts in memory | | | |")
-                continue
             for row in rows:
                 assert row.error is not None
                 errors.append(abs(row.error))

@@ -70,7 +70,7 @@ def groups() -> list[tuple[str, Subject, Machine, Wish, list[Case]]]:
         ]
         out.append((name, K2, catalogue()[name], Wish(context=9216), cases))
     q4 = bits(K2, 4.84, 4.84)
-    one = box("dual-xeon-1tb-rtx-4090", memory_gb=640, memory_gbs=307.2, tops=90)
+    one = box("dual-xeon-1tb-rtx-4090", memory_gb=700, memory_gbs=307.2, tops=90)
     two = box("dual-xeon-1tb-rtx-4090")
     out.append(("kt-1", q4, one, Wish(), [Case("K2 Q4_K_M, one Xeon and a 4090", "each", Load(1, 1024), 0, 10, KT)]))
     out.append(("kt-2", q4, two, Wish(), [Case("K2 Q4_K_M, two Xeons and a 4090", "each", Load(1, 1024), 0, 14, KT)]))

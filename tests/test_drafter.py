@@ -193,3 +193,18 @@ def test_a_repeating_reply_takes_fewer_steps_than_it_has_tokens(monkeypatch: pyt
         assert [token.id for token in reply] == [7] * 600
     assert reply.stats.steps < 60
     assert reply.stats.right_tokens > 0.9 * reply.stats.guessed_tokens
+
+
+def test_guesses_that_could_not_be_computed_do_not_count() -> None:
+    """Their experts could not be read: there are no logits for them, and the cache holds nothing of use."""
+
+    class Then:
+        def mask(self) -> None: ...
+        def accept(self, id: int) -> None: ...
+        def forced(self) -> list[int]:
+            return [2, 3]
+
+    sequence = Running([0], Sampling(max_tokens=9, temperature=0), Then(), 4)
+    sequence.guess = [1, 2, 3]
+    sequence.advance(np.eye(4, dtype=np.float32)[[1, 2]])  # only the first guess was computed
+    assert sequence.ids == [0, 1, 2, 3] and sequence.computed == 2

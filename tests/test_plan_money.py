@@ -253,6 +253,11 @@ def test_from_how_many_developers_on_owning_pays() -> None:
         return other.owned.full < other.counterfactual
 
     assert saves(needed) and not saves(needed - 1)
+    many = replace(it, team=replace(it.team, developers=needed))
+    assert many.price_needed and many.owned and many.price_needed > many.owned.price
+    at = replace(many, terms=replace(many.terms, price=many.price_needed.amount / many.boxes))
+    assert at.owned and abs(at.owned.full.amount - at.counterfactual.amount) < Decimal("0.01")
+    assert replace(it, seat=None, api=find_price("claude-opus-4-8")).tokens_needed  # type: ignore[arg-type]
     assert f"Owning pays from {needed} developers on." in it.verdict
 
 

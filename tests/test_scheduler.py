@@ -17,7 +17,7 @@ from moonlet.engine.cache import PageCache
 from moonlet.engine.drafter import Draft, Guesser, PromptLookup
 from moonlet.engine.engine import DeadlineError, Engine, EngineError, EngineOptions, QueueFullError, Terms
 from moonlet.engine.line import TURN
-from moonlet.engine.pace import Curve, Pace
+from moonlet.engine.pace import Curve, Pace, bytes_read
 from moonlet.engine.sampler import Sampling
 from moonlet.engine.scheduler import Scheduler
 from moonlet.engine.sequence import Sequence
@@ -274,6 +274,18 @@ def test_curves_learn_and_forget() -> None:
     for _ in range(20):
         curve.add(64, 0.2)
     assert curve.at(64) == pytest.approx(0.2, rel=0.1)
+
+
+def test_the_price_of_a_row_is_learned() -> None:
+    pace = Pace(parse_config(tiny.config("k2")), 0.25, bytes_read(1000, 10, 384, 8))
+    assert pace.row_cost(1) == pytest.approx(80 / 1080, rel=0.1)  # from the bytes, nearly all experts distinct
+    for _ in range(5):
+        pace.note(1, 0, 0.100)
+        pace.note(3, 0, 0.102)
+    assert pace.row_cost(1) == 0.02  # nearly free
+    for _ in range(20):
+        pace.note(3, 0, 0.29)
+    assert pace.row_cost(1) == pytest.approx(0.95, abs=0.02)  # every row reads its own experts from disk
 
 
 # ---- with a model ---------------------------------------------------------------------------------------------------

@@ -63,6 +63,11 @@ def make_parser() -> argparse.ArgumentParser:
     run.add_argument("--seed", type=int, metavar="N", help="makes the sampling repeatable")
     _add_engine(run)
 
+    _add_agent(verbs.add_parser("agent", help="do a task with tools: files, shell, pages, MCP servers"))
+    mcp = verbs.add_parser("mcp", help="offer a model to MCP clients, over standard input and output")
+    mcp.add_argument("model", nargs="?", metavar="MODEL", help="a folder, a pulled model or an endpoint's URL")
+    _add_engine(mcp)
+
     serve = verbs.add_parser("serve", help="answer OpenAI-style clients on this machine, or with keys those of others")
     serve.add_argument("model", nargs="?", metavar="MODEL", help="a folder or a pulled model")
     serve.add_argument("--host", default="127.0.0.1", help="another than a loopback address needs keys")
@@ -180,7 +185,7 @@ def _add_planner(verbs: argparse._SubParsersAction[_Parser]) -> None:
     plan.add_argument("--dense", choices=NUMBER_FORMATS, help="format of all but routed experts")
     plan.add_argument("--experts", choices=NUMBER_FORMATS, help="format of the routed experts")
     plan.add_argument("--no-stream", action="store_true", help="experts must not stay on disk")
-    plan.add_argument("--memory", type=_amount, metavar="GB", help="use no more of it")
+    plan.add_argument("--memory", type=_bytes, metavar="SIZE", help="use no more of it, like 24G")
     plan.add_argument("--skew", type=_amount, default=0.6, metavar="S", help="popularity of experts: rank^-S")
     plan.add_argument("--trace", metavar="FILE", help="measured routing, from moonlet bench --trace")
     plan.add_argument("--team", dest="developers", type=_positive, metavar="N", help="developers")
@@ -215,7 +220,7 @@ def _add_planner(verbs: argparse._SubParsersAction[_Parser]) -> None:
     bench.add_argument("--prompt", type=_positive, default=512, metavar="N", help="tokens of the prompt")
     bench.add_argument("--tokens", type=_positive, default=32, metavar="N", help="written in each run")
     bench.add_argument("--batches", type=_positive, nargs="+", default=[1, 4, 8], metavar="N")
-    bench.add_argument("--memory", type=_amount, metavar="GB", help="use no more of it; experts that do not fit stream")
+    bench.add_argument("--memory", type=_bytes, metavar="SIZE", help="use no more; experts that do not fit stream")
     bench.add_argument("--trace", metavar="FILE", help="write the experts that were chosen, for moonlet plan --trace")
     bench.add_argument("--keep", action="store_true", help="correct later plans of this machine by what is found")
     bench.add_argument("--json", action="store_true", help="print one JSON object")
@@ -239,6 +244,39 @@ def _decimal(text: str) -> Decimal:
     return value
 
 
+def _add_agent(agent: argparse.ArgumentParser) -> None:
+    agent.add_argument("task", nargs="?", metavar="TASK", help="what to do; - or nothing: from standard input")
+    agent.add_argument("--model", metavar="MODEL", help="a folder, a pulled model or an endpoint's URL")
+    agent.add_argument("--mcp", action="append", metavar="SOURCE", help="an mcp.json, a URL or a command; repeatable")
+    agent.add_argument("--tools", default="calculate,time,files", metavar="LIST", help="also shell, fetch; or none")
+    agent.add_argument("--folder", default=".", metavar="FOLDER", help="where files and the shell work")
+    agent.add_argument("--limits", metavar="LIST", help="steps=50,tokens=...,seconds=...,usd=...,call_s=...")
+    agent.add_argument("--price", metavar="IN/OUT", help="dollars for a million tokens, for the limit in usd")
+    mode = agent.add_mutually_exclusive_group()
+    for name, told in (
+        ("ask", "ask before anything that changes or sends something (default)"),
+        ("yes", "allow everything"),
+        ("read-only", "refuse what can change something"),
+    ):
+        mode.add_argument(f"--{name}", dest="mode", action="store_const", const=name, help=told)
+    agent.set_defaults(mode="ask")
+    agent.add_argument("--allow", action="append", metavar="PATTERN", help="tools that need no question; repeatable")
+    agent.add_argument("--fetch-allow", action="append", metavar="HOST", help="a host or network that is not public")
+    agent.add_argument("--shell-unconfined", action="store_true", help="a shell without a sandbox, as you")
+    agent.add_argument(
+        "--prompt", nargs="+", metavar="SERVER:NAME", help="begin with a server's prompt, NAME=VALUE after it"
+    )
+    agent.add_argument("--system", metavar="TEXT", help="instead of our own instructions")
+    agent.add_argument("--record", metavar="FILE", help="where the run is recorded (default: under the cache)")
+    agent.add_argument("--resume", metavar="FILE", help="go on with a recorded run")
+    agent.add_argument("--list", action="store_true", help="only list tools, prompts and resources")
+    agent.add_argument("--json", action="store_true", help="one JSON object a line, as things happen")
+    agent.add_argument("--temperature", type=float, metavar="T", help="0 always takes the likeliest token")
+    agent.add_argument("--max-tokens", type=_positive, metavar="N", help="of each reply")
+    agent.add_argument("--seed", type=int, metavar="N", help="makes the sampling repeatable")
+    _add_engine(agent)
+
+
 def _add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--exact", action="store_true", help="compute with float32 activations: slower, for comparing")
     parser.add_argument("--threads", type=_positive, metavar="N", help="default: one for each core")
@@ -248,6 +286,9 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
         type=_bytes,
         metavar="SIZE",
         help="like 12G; experts that do not fit are streamed",
+    )
+    parser.add_argument(
+        "--prefixes", type=_bytes, metavar="SIZE", help="of disk, for conversations that go on after a restart; default: 0"
     )
     parser.add_argument(
         "--also", action="append", metavar="FOLDER", help="a copy on another drive, to stream from too; repeatable"

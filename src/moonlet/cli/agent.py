@@ -45,20 +45,20 @@ def main(asked: argparse.Namespace) -> int:
     servers = [server for source in asked.mcp or () for server in read_servers(source)]
     console = Console(stderr=True, highlight=False)
     view = View(console if asked.json else Console(), console)
+    # Who pipes something in, or reads JSON, is no person who could be asked.
     terminal = Terminal(console, view.paused) if sys.stdin.isatty() and not asked.json else None
     with ExitStack() as stack:
         model, can_call = stack.enter_context(open_any(asked))
         if not can_call:
             raise UsageError(f"{model.name} has no format for calling tools")
-        record, past = _record(asked, model)
-        stack.callback(record.close)
         agents: list[Agent] = []
-        person = terminal if asked.mode != "yes" or terminal else None
-        sample = _sampler(model, agents) if person else None
-        host = stack.enter_context(Host(servers, _state(), person, sample, [folder]))
+        sample = _sampler(model, agents)
+        host = stack.enter_context(Host(servers, _state(), terminal, sample, [folder]))
         built = _built_in(asked, folder)
         if asked.list:
             return _list(host, built)
+        record, past = _record(asked, model)
+        stack.callback(record.close)
         approvals = Approvals(
             asked.mode, [*(asked.allow or ()), *host.allowed()], terminal.approve if terminal else None
         )
@@ -127,11 +127,11 @@ def _price(text: str | None) -> Price | None:
 
 def _task(asked: argparse.Namespace) -> str | None:
     """What is to be done; None if a run goes on, a prompt of a server says it, or nothing is done but listing."""
-    if asked.task is None and not (asked.resume or asked.prompt or asked.list):
-        if sys.stdin.isatty():
-            raise UsageError('say what to do: moonlet agent "..."')
-        return sys.stdin.read().strip() or None
-    return asked.task or None
+    piped = asked.task == "-" or (asked.task is None and not (asked.resume or asked.prompt or asked.list))
+    task = sys.stdin.read().strip() if piped and not sys.stdin.isatty() else asked.task
+    if (piped and not task) or task == "-":
+        raise UsageError('say what to do: moonlet agent "..."')
+    return task or None
 
 
 def _record(asked: argparse.Namespace, model: LLM) -> tuple[Record, Past | None]:
@@ -162,7 +162,7 @@ def _built_in(asked: argparse.Namespace, folder: Path) -> list[Tool]:
     made: list[Tool] = []
     try:
         made += [calculator()] if "calculate" in names else []
-        made += [clock()] if "time" in names else []
+        made += [clock(lambda: datetime.now().astimezone())] if "time" in names else []
         made += file_tools(folder) if "files" in names else []
         made += [shell_tool(folder, asked.shell_unconfined)] if "shell" in names else []
         made += [fetch_tool(asked.fetch_allow or ())] if "fetch" in names else []

@@ -38,7 +38,7 @@ def main(asked: argparse.Namespace) -> int:
             measured = measure.measure(tick)
         measure.keep(measured)
     test = Test(asked.prompt, asked.tokens, tuple(asked.batches))
-    memory = int(asked.memory * 1e9) if asked.memory else 0
+    memory = asked.memory or 0
     placed = fit(subject(str(path)), measured.machine, Wish(sequences=max(test.batches), memory_bytes=memory))
     if not placed.fits:
         raise UsageError(f"{placed.why}; what would do: {placed.change}")

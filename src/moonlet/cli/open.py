@@ -23,7 +23,12 @@ def open_local(asked: argparse.Namespace) -> Local:
     name = asked.model or NANO
     if is_url(name):
         raise UsageError(f"{name} is an endpoint already; name a model on this machine")
-    given = {"threads": asked.threads, "cache_tokens": asked.cache_tokens, "memory_bytes": asked.memory}
+    given = {
+        "threads": asked.threads,
+        "cache_tokens": asked.cache_tokens,
+        "memory_bytes": asked.memory,
+        "spill_bytes": asked.prefixes,
+    }
     settings: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
     if asked.also:
         settings["also"] = tuple(Path(folder).expanduser() for folder in asked.also)

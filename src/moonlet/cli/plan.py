@@ -21,7 +21,7 @@ from moonlet.model.anatomy import size
 from moonlet.planner import measure, money, report, routing
 from moonlet.planner.fit import Fit, Wish, fit
 from moonlet.planner.machine import Machine, catalogue, find_machine
-from moonlet.planner.plan import BATCHES, TEAMS, USUAL_API, USUAL_SEAT, Plan, Terms
+from moonlet.planner.plan import BATCHES, TEAMS, USAGE_TEAMS, USUAL_API, USUAL_SEAT, Plan, Terms
 from moonlet.planner.prices import ModelPrice, SeatPrice, find_price
 from moonlet.planner.routing import Popularity
 from moonlet.planner.simulate import Result, Simulation
@@ -45,7 +45,7 @@ def main(asked: argparse.Namespace) -> int:
             dense=asked.dense,
             experts=asked.experts,
             stream=not asked.no_stream,
-            memory_bytes=int(asked.memory * 1e9) if asked.memory else 0,
+            memory_bytes=asked.memory or 0,
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
@@ -306,6 +306,14 @@ def _show_payback(console: Console, plan: Plan) -> None:
         else:
             console.print(f"{count:>5}  never" + ("" if years[count] is None else " (over 100 years)"), markup=False)
     console.print()
+    table = Table(box=box.SIMPLE_HEAD, title="payback in years, by use", title_justify="left")
+    for i, title in enumerate(("tokens a day of each", *(f"{count} developers" for count in USAGE_TEAMS))):
+        table.add_column(title, justify="right" if i else "left")
+    for row in plan.usage():
+        table.add_row(*row)
+    console.print(table)
+    console.print(plan.break_evens, soft_wrap=True)
+    console.print()
 
 
 def _show_envelope(console: Console) -> None:
@@ -390,7 +398,11 @@ def _money_json(plan: Plan) -> dict[str, Any] | None:
         "full_a_year": str(owned.full.amount),
         "elsewhere_a_year": {name: str(amount.amount) for name, amount in plan.rented.items()},
         "payback_years": {str(n): None if value is None else str(round(value, 2)) for n, value in years.items()},
-        "developers_from_which_owning_is_cheaper": plan.developers_needed,
+        "break_even": {
+            "developers": plan.developers_needed,
+            "tokens_per_day": plan.tokens_needed,
+            "price": plan.price_needed and str(plan.price_needed.amount),
+        },
         "per_million": {kind: str(amount.amount) for kind, amount in cost.items()} if cost else None,
         "saved_a_year": plan.band and {"low": str(plan.band.low), "middle": str(plan.band.middle),
                                        "high": str(plan.band.high), "share_positive": plan.band.positive},

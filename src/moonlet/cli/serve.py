@@ -16,6 +16,7 @@ from rich.console import Console
 
 from moonlet.cli import UsageError
 from moonlet.cli.ledger import open_ledger
+from moonlet.cli.mcp import offered
 from moonlet.cli.open import open_later
 from moonlet.ledger import keys, report
 from moonlet.ledger.books import Books
@@ -24,6 +25,7 @@ from moonlet.ledger.energy import find_meter
 from moonlet.ledger.money import Price
 from moonlet.llm.loading import Loading
 from moonlet.local import Local
+from moonlet.server import mcp
 from moonlet.server.app import create_app
 from moonlet.server.keys import LOOPBACK, Access
 
@@ -43,6 +45,8 @@ def main(asked: argparse.Namespace) -> int:
             books = Books(database, price, find_meter(asked.watts), keep_prompts=asked.keep_prompts)
             with closing(books), _pruning(database, asked.keep):
                 app = create_app(loading, books, access)
+                if not access.keys_needed:  # it has no account for each caller
+                    mcp.mount(app, mcp.make_server(offered(loading)))
                 if asked.a2a:
                     _offer(asked, app, loading, books, access, bound.getsockname()[1])
                 _run(asked, app, loading, bound, access, database)

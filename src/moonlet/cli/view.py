@@ -17,7 +17,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text as Line
 
-from moonlet.agent import CallResult, Ended, Event
+from moonlet.agent import CallResult, CallStarted, Ended, Event, Notice, Progress, Ruling
 from moonlet.chat.messages import CallArguments, CallEnd, CallStart, Text, Thinking
 from moonlet.llm import Usage
 
@@ -94,6 +94,7 @@ class View:
         self._call = ""  # the call that is being written
         self._spinner = Spinner("dots", style="cyan")
         self._lock = threading.Lock()
+        self._display: Live | None = None
 
     def show(self, events: Iterator[Event]) -> Ended | None:
         """All events of a run; None if it was stopped. Raises what the events raise, after showing what there was."""
@@ -105,15 +106,29 @@ class View:
                         ended = self._take(event)
         finally:
             self._finish_text()
-        if ended:
+        if ended and ended.usages:
             self._note(Line("  " + status(reduce(add, ended.usages)), style="dim"))
         return ended
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing is drawn in the block, from any thread: somebody is asked something there."""
+        with self._lock:
+            if self._display:
+                self._display.stop()
+            try:
+                yield
+            finally:
+                if self._display:
+                    self._display.start()
 
     @contextmanager
     def _moving(self) -> Iterator[None]:
         """Redraws what is not finished, below what is, until the end of the block."""
         over = threading.Event()
         with Live(console=self._out, transient=True, auto_refresh=False, get_renderable=self._tail) as live:
+            self._display = live
+
             # rich's own thread for this may draw in the middle of a print, one line off.
             def redraw() -> None:
                 while not over.wait(REDRAW_S):
@@ -125,6 +140,7 @@ class View:
             try:
                 yield
             finally:
+                self._display = None
                 over.set()
                 thread.join()
 
@@ -142,14 +158,23 @@ class View:
                 self._call += text
             case CallEnd(_, call):
                 self._call = f"{call.name} {call.arguments}"
+            case CallStarted(_, call):
+                self._call = f"{call.name} {call.arguments}"
+            case Progress(call, text):
+                self._call = f"{call.name}: {text}"
             case CallResult():
                 self._call = ""
                 self._card(event)
+            case Notice(text):
+                self._note(Line(f"  {clean(text)}", style="yellow"))
+            case Ruling(_, call, allowed, by):
+                if by != "user":  # who answered knows it
+                    self._note(Line(f"  {clean(call.name)}: {'allowed' if allowed else 'refused'} ({by})", style="dim"))
             case Ended(reason):
                 self._finish_text()
-                if reason in ("length", "steps"):
-                    why = "the limit of tokens" if reason == "length" else "the limit of steps"
-                    self._note(Line(f"  stopped at {why}", style="yellow"))
+                if reason not in ("stop", "cancelled"):
+                    why = "tokens" if reason == "length" else reason
+                    self._note(Line(f"  stopped at the limit of {why}", style="yellow"))
                 return event
             case _:
                 self._finish_text()

@@ -112,7 +112,7 @@ class Engine:
         self._cache = PageCache(pages)
         longest = -(-self.context // PAGE)
         batch = Batch(tokens, rows, slots, self.context, longest, config.sparse_layers, config.experts_per_token)
-        self._pace = Pace(config, options.stall_ms / 1000, _bytes_read(folder))
+        self._pace = Pace(config, options.stall_ms / 1000, _bytes_read(folder, self.memory.streamed))
         self._inbox: queue.SimpleQueue[Sequence | _Scoring | Callable[[], None] | None] = queue.SimpleQueue()
         self.shelf = self._make_shelf(folder) if options.spill_bytes else None
         self._scheduler = Scheduler(self._cache, batch, self._pace, tokens, slots, self.shelf)
@@ -313,9 +313,12 @@ def _note_experts(work: Work, start: int, chosen: NDArray[np.int32], experts: in
     stats.experts_seen[np.arange(len(chosen))[:, None], went] = True
 
 
-def _bytes_read(folder: ModelFolder) -> Callable[[int], float]:
-    """What a step of some rows is expected to read of a folder's weights."""
+_DISK = 20  # an expert from disk takes as long as so many from memory, if half of them are found there
+
+
+def _bytes_read(folder: ModelFolder, streamed: bool) -> Callable[[int], float]:
+    """What a step of some rows is expected to read of a folder's weights, in bytes from memory."""
     config = folder.config
     dense = (folder.path / DENSE_FILE).stat().st_size
     expert = sum(folder.experts_file(layer)[3] for layer in range(config.dense_layers, config.layers))
-    return bytes_read(dense, expert, config.experts, config.experts_per_token)
+    return bytes_read(dense, expert * (_DISK if streamed else 1), config.experts, config.experts_per_token)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from moonlet.model.config import ModelConfig
 
 _FIRST = 64  # tokens of a prompt read beside others' replies as long as nothing is known
-_AHEAD = 4  # rows over which the price of one more is looked at
+_AHEAD = 4  # rows over which the price of one more is reckoned before it is known
 
 
 class Curve:
@@ -37,8 +37,14 @@ class Curve:
                 return self._seconds[at] * (size / self._sizes[at] if at < wanted else 1.0)
         return next((self._seconds[at] for at in range(wanted, 64) if self._count[at]), 0.0)
 
-    def knows(self, size: float) -> bool:
-        return self._count[_bucket(size)] > 3
+    def slope(self, size: float) -> float | None:
+        """Seconds that one more takes, as a share of the time of one at that size; None as long as it is not known."""
+        low = _bucket(size)
+        high = next((at for at in range(low + 1, min(low + 7, 64)) if self._count[at] > 3), 0)
+        if self._count[low] < 4 or not high:
+            return None
+        more = (self._seconds[high] - self._seconds[low]) / (self._sizes[high] - self._sizes[low])
+        return more * self._sizes[low] / self._seconds[low]
 
     def largest(self, seconds: float) -> float:
         """The largest size that is known to take no more, or up to twice that in proportion; 0 if nothing is known."""
@@ -98,10 +104,11 @@ class Pace:
 
         Where experts are read from disk, or every row chooses its own, it comes near to 1.
         """
-        now, more = self._decode.at(rows), self._decode.at(rows + _AHEAD)
-        if not self._decode.knows(rows) or not self._decode.knows(rows + _AHEAD):
+        share = self._decode.slope(rows)
+        if share is None:
             now, more = self._prior(rows), self._prior(rows + _AHEAD)
-        return min(max((more - now) / _AHEAD * rows / now, 0.02), 1.0)
+            share = (more - now) / _AHEAD * rows / now
+        return min(max(share, 0.02), 1.0)
 
     def token_s(self, rows: int) -> float:
         return self._decode.at(rows) / rows if rows else 0.0

@@ -207,8 +207,9 @@ class Sequence:
         """Draws the next tokens, and all that the grammar forces after each; `announce` follows if it is over.
 
         rows[0] are the logits after `ids`, rows[i] those after i guesses: they count as long as the guesses are right.
+        Guesses for which there are no rows could not be computed.
         """
-        stats, guess, base = self.reply.stats, self.guess, len(self.ids)
+        stats, guess, base = self.reply.stats, self.guess[: len(rows) - 1], len(self.ids)
         if not self.answered:
             self.answered = time.perf_counter()
             stats.prefill_s = self.answered - self.started
@@ -225,7 +226,7 @@ class Sequence:
         except Exception as error:  # a grammar of the caller's making: its reply fails, the others go on
             self._close("error", str(error) or type(error).__name__)
         self.computed = base + right
-        stats.guessed_tokens += len(guess)
+        stats.guessed_tokens += len(self.guess)
         stats.right_tokens += right
         self.guess = []
 

@@ -24,6 +24,8 @@ MEMORY_RESERVE_LEAST = 1.5 * GB
 CARD_RESERVE = 0.10
 LEAST_CONTEXT = 2048  # less is no use to an agent
 USUAL_CONTEXT = 32_768  # what is set aside when nothing is asked for: a coding agent's conversation
+STREAM_BUFFERS = 1 / 8  # at most, of the memory left to streamed experts, for steps of many tokens
+STREAM_STEP = 4096  # tokens of such a step, for which each expert is read once
 LEAST_SLOTS = 1.0  # streaming needs room for what one token chooses, in every layer
 
 
@@ -180,6 +182,10 @@ def _arrangements(
             short = (room["memory"] if place == "cards" else left) < slots or room["disk"] < experts
             if there == "disk" and rest and short:
                 break  # no room for the experts of a single token, or for all of them on disk
+            if there == "memory" and amount < rest:  # the engine's buffers for long steps, when experts are streamed
+                buffers = int(min(amount * STREAM_BUFFERS, STREAM_STEP * _token_bytes(subject)))
+                homes.append(Home("buffers", "memory", buffers))
+                amount -= buffers
             if amount:
                 homes.append(Home("experts", there, amount))
             rest -= amount
@@ -187,6 +193,13 @@ def _arrangements(
             yield _too_much(subject, machine, room)
             continue
         yield tuple(homes)
+
+
+def _token_bytes(subject: Subject) -> int:
+    """Buffers of a token in a step, about: activations in float32, and what experts and heads make of them."""
+    c = subject.config
+    wide = (c.experts_per_token + 5) * c.width + c.experts_per_token * c.expert_width
+    return 4 * (wide + 3 * c.heads * (c.latent + c.rope))
 
 
 def _too_much(subject: Subject, machine: Machine, room: dict[Place, int]) -> str:

@@ -11,12 +11,13 @@ from functools import cached_property
 
 from .fit import Fit, fit
 from .machine import catalogue
-from .money import Band, Money, Ownership, Swing, break_even, monte_carlo, payback, tornado, with_changes
+from .money import Band, Money, Ownership, Swing, break_even, monte_carlo, nothing, payback, tornado, with_changes
 from .prices import ModelPrice, SeatPrice, stale
 from .speed import Bars, Load, Speed, assumptions, speed
 from .team import Team
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
+USAGE_TEAMS = (1, 5, 20, 100)
 TEAMS = (1, 2, 3, 5, 10, 20, 50, 100)
 USUAL_API, USUAL_SEAT = "moonshotai/kimi-k2.6", "claude-max-20x"  # compared with when nothing is named
 PROMPT, PATIENCE_S = 8192, 30.0  # what a coding agent begins with, and how long one likes to wait for it
@@ -148,14 +149,21 @@ class Plan:
         owned = self.owned
         return payback(owned.price, self.counterfactual - owned.cash) if owned else None
 
-    def payback_at(self, developers: int) -> Decimal | None:
-        owned = self.owned
-        if owned is None or self.speed is None:
+    def payback_at(self, developers: int, tokens_per_day: int | None = None) -> Decimal | None:
+        """Years for another team."""
+        if self.owned is None:
             return None
-        team = replace(self.team, developers=developers)
-        other = replace(self, team=team)
-        mine = other.owning(owned.price.amount / self.boxes, team)
-        return payback(mine.price, other.counterfactual - mine.cash)
+        team = replace(self.team, developers=developers, tokens_per_day=tokens_per_day or self.team.tokens_per_day)
+        mine = self._owning_by(team)
+        return payback(mine.price, replace(self, team=team).counterfactual - mine.cash)
+
+    def _owning_by(self, team: Team) -> Ownership:
+        assert self.owned
+        return self.owning(self.owned.price.amount / self.boxes, team)
+
+    def _cheaper_for(self, team: Team) -> bool:
+        """Whether owning is cheaper in full cost."""
+        return self._owning_by(team).full < replace(self, team=team).counterfactual
 
     def per_million(self, sequences: int) -> dict[str, Money] | None:
         """Full cost of a million tokens when the machine is busy in all working hours with so many sequences.
@@ -183,15 +191,11 @@ class Plan:
     @cached_property
     def developers_needed(self) -> int | None:
         """From how many developers on owning is cheaper in full cost; None: up to 10,000 it is not."""
-        owned = self.owned
-        if owned is None:
+        if self.owned is None:
             return None
-        price = owned.price.amount / self.boxes
 
         def cheaper(count: Decimal) -> bool:
-            team = replace(self.team, developers=int(count))
-            other = replace(self, team=team)
-            return self.owning(price, team).full < other.counterfactual
+            return self._cheaper_for(replace(self.team, developers=int(count)))
 
         # Another box makes a step upward: the last crossing is not the first. Small teams are looked at one by one.
         for count in range(1, 65):
@@ -199,6 +203,29 @@ class Plan:
                 return count
         found = break_even(cheaper, Decimal(65), Decimal(10_000), whole=True)
         return int(found) if found is not None else None
+
+    @cached_property
+    def tokens_needed(self) -> int | None:
+        """From how many tokens a day of each developer on owning is cheaper in full cost; None: not up to a billion."""
+        if self.owned is None:
+            return None
+        tokens = 10_000.0
+        while tokens < 1e9:  # by steps of 5 %: more tokens need more machines, so that it does not only get better
+            if self._cheaper_for(replace(self.team, tokens_per_day=round(tokens))):
+                return round(tokens)
+            tokens *= 1.05
+        return None
+
+    @cached_property
+    def price_needed(self) -> Money | None:
+        """At what price of all machines together owning and renting cost the same; None: not even as a gift."""
+        owned = self.owned
+        if owned is None:
+            return None
+        free = replace(owned, price=nothing(owned.price.currency)).full
+        a_year = (owned.full - free).amount / owned.price.amount if owned.price.amount else Decimal(0)
+        left = self.counterfactual - free
+        return left / a_year if left.amount > 0 and a_year > 0 else None
 
     @cached_property
     def ranges(self) -> dict[str, tuple[Decimal, Decimal]]:
@@ -320,6 +347,26 @@ class Plan:
                 if other.usable and other.owned:
                     found.append(other)
         return min(found, key=lambda plan: plan.owned.price.amount if plan.owned else Decimal(0), default=None)
+
+    @property
+    def break_evens(self) -> str:
+        """Where owning and renting cost the same, as a sentence."""
+        if self.owned is None:
+            return ""
+        people, tokens, price = self.developers_needed, self.tokens_needed, self.price_needed
+        said = [f"from {people:,} developers on" if people else "with no number of developers"]
+        said.append(f"from {tokens:,} tokens a day of each on" if tokens else "with no number of tokens a day")
+        said.append(f"at a price below {price}" if price else "not even as a gift")
+        return f"Owning is cheaper in full cost {', '.join(said)} (each alone)."
+
+    def usage(self) -> list[list[str]]:
+        """Years of payback: a row for each number of tokens a day, a column for each of USAGE_TEAMS."""
+        rows = []
+        for factor in (Decimal("0.25"), Decimal(1), Decimal(4), Decimal(16)):
+            tokens = max(int(self.team.tokens_per_day * factor), 1)
+            years = [self.payback_at(count, tokens) for count in USAGE_TEAMS]
+            rows.append([f"{tokens:,}", *("never" if y is None or y > 100 else f"{y:.1f}" for y in years)])
+        return rows
 
     @property
     def notes(self) -> list[str]:

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from moonlet import kernels
+from moonlet.engine.batch import Batch
 from moonlet.engine.engine import Engine, EngineOptions
 from moonlet.engine.network import Network
 from moonlet.engine.sampler import Sampler, Sampling
-from moonlet.engine.scheduler import Work
 from moonlet.engine.sequence import Sequence
 from moonlet.kernels import PAGE, Format
 from moonlet.model.config import ModelConfig, parse_config
@@ -139,17 +139,22 @@ def _filled(slot: Slot, format: Format, random: np.random.Generator) -> bytes:
     return values.tobytes() if slot.name.endswith("router") else np.ones(slot.shape, np.float32).tobytes()
 
 
-def _works(config: ModelConfig, sequences: int, count: int, computed: int = 0) -> list[Work]:
-    """So many tokens of each of so many sequences, after `computed` ones that are taken to be in the cache."""
-    works = []
-    pages = -(-(computed + count) // PAGE)
-    for i in range(sequences):
-        ids = [(7 * i + j) % config.vocab for j in range(computed + count)]
-        sequence = Sequence(ids, Sampling(max_tokens=1, temperature=0), None, config.vocab)
-        sequence.pages = list(range(i * pages, (i + 1) * pages))
-        sequence.computed = computed
-        works.append(Work(sequence, count, True))
-    return works
+def batch_of(sequence: Sequence, config: ModelConfig, count: int) -> Batch:
+    """A step of the next `count` tokens of one sequence alone, whose pages are the first ones."""
+    pages = -(-len(sequence.ids) // PAGE)
+    sequence.slot, sequence.pages = 0, list(range(pages))
+    batch = Batch(count, 1, 1, len(sequence.ids), pages, config.sparse_layers, config.experts_per_token)
+    batch.pages[0] = sequence.pages
+    batch.add(sequence, count)
+    return batch
+
+
+def _batch(config: ModelConfig, count: int, computed: int = 0) -> Batch:
+    """So many tokens after `computed` ones that are taken to be in the cache."""
+    ids = [7 * j % config.vocab for j in range(computed + count)]
+    sequence = Sequence(ids, Sampling(max_tokens=1, temperature=0), None, config.vocab)
+    sequence.computed = computed
+    return batch_of(sequence, config, count)
 
 
 def _time(run: Callable[[], object], deadline: float, least_s: float = 0.0) -> float:
@@ -168,7 +173,7 @@ def _time(run: Callable[[], object], deadline: float, least_s: float = 0.0) -> f
 def _curve(network: Network, weights: int, deadline: float) -> tuple[tuple[float, float], ...]:
     points = []
     for count in COUNTS:
-        batch = _works(network.config, 1, count)
+        batch = _batch(network.config, count)
         points.append((float(count), _time(partial(network.step, batch), deadline) / weights))
     return tuple(points)
 
@@ -180,7 +185,7 @@ def _layers(folder: ModelFolder, deadline: float) -> tuple[float, float, float, 
     config = network.config
 
     def step(count: int, computed: int) -> float:
-        batch = _works(config, 1, count, computed)
+        batch = _batch(config, count, computed)
         return _time(lambda: network.step(batch), deadline, 0.1)
 
     short, long, wide, wide_long = step(1, near), step(1, far), step(many, near), step(many, far)
@@ -193,7 +198,7 @@ def _layers(folder: ModelFolder, deadline: float) -> tuple[float, float, float, 
 def _engine(folder: ModelFolder, layer_s: float, token_layer_s: float, deadline: float) -> tuple[float, float]:
     """Seconds that a step, and a token written, cost around the network's own."""
     tokens = 48
-    with Engine(folder, EngineOptions(cache_tokens=4096)) as engine:
+    with Engine(folder, EngineOptions(cache_tokens=4096), drafting=()) as engine:
 
         def decode(sequences: int) -> float:
             prompts = [[(i + j) % 256 for j in range(8)] for i in range(sequences)]

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import random
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from moonlet.engine.engine import Engine, EngineOptions
 from moonlet.engine.sampler import Sampling
+from moonlet.engine.sequence import Reads
 from moonlet.kernels import PAGE
 from moonlet.model.folder import ModelFolder
 
@@ -23,10 +22,6 @@ from .speed import Correction, Load, Speed
 RUNS = 3
 _WARM = 8  # tokens of a prompt before decoding is timed, and of the first run, which does not count
 _RAPL = Path("/sys/class/powercap")
-
-
-class ProofError(Exception):
-    """The measurement cannot be made as asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +57,9 @@ class Test:
 
 
 def options(test: Test, threads: int = 0, memory_bytes: int = 0) -> EngineOptions:
-    """Engine settings for a test; ProofError if the engine cannot be held to so much memory."""
-    given: dict[str, Any] = {"cache_tokens": test.cache_tokens, "threads": threads}
-    if memory_bytes:
-        if "memory_bytes" not in EngineOptions.__dataclass_fields__:
-            raise ProofError("this engine keeps all experts in memory; it cannot be held to less")
-        given["memory_bytes"] = memory_bytes
-    return EngineOptions(max_sequences=max(*test.batches, 1), **given)
+    """Engine settings for a test; memory_bytes 0: what is free."""
+    most = max(*test.batches, 1)
+    return EngineOptions(cache_tokens=test.cache_tokens, max_sequences=most, threads=threads, memory_bytes=memory_bytes)
 
 
 def prove(
@@ -77,7 +68,7 @@ def prove(
     """Runs the model and returns the rows; `tick` hears what is being run."""
     dice = random.Random(0)
     rows = []
-    with Engine(folder, settings) as engine:
+    with Engine(folder, settings, drafting=()) as engine:  # guesses would make tokens depend on what is written
         limit = engine.context - 2
         tick("warming up")
         _decode(engine, 1, _WARM, dice)
@@ -89,33 +80,30 @@ def prove(
         rows.append(Row(f"first token after {prompt}", "s", speed.first_token(prompt).value, seconds))
         for batch in test.batches:
             tick(f"{batch} at a time")
-            before, energy = _read_bytes(), _joules()
-            start = time.perf_counter()
+            before, energy = engine.reads, _joules()
             rates = [_decode(engine, batch, test.tokens, dice) for _ in range(test.runs)]
             load = Load(batch, _WARM + test.tokens // 2)
             rows.append(Row(f"decode x{batch}", "tokens/s", speed.decode(load).value, statistics.median(rates)))
             written = test.runs * batch * test.tokens
-            rows += _costs(speed, load, written, before, energy, time.perf_counter() - start)
+            rows += _costs(speed, load, written, engine.reads - before, energy)
     return rows
 
 
-def _costs(
-    speed: Speed, load: Load, written: int, before: int | None, energy: float | None, seconds: float
-) -> list[Row]:
-    """Bytes from disk and joules of each token written, where the system tells them."""
+def _costs(speed: Speed, load: Load, written: int, reads: Reads, energy: float | None) -> list[Row]:
+    """Hits and bytes from disk where experts are streamed, and joules where the processor tells them."""
     rows = []
     step = speed.step(load.sequences, load)
-    if speed.fit.streams:
-        after = _read_bytes()
-        read = None if after is None or before is None else (after - before) / written
-        rows.append(Row(f"  from disk, x{load.sequences}", "MB/token", step.read_bytes["disk"] / load.sequences / 1e6,
-                        None if read is None else read / 1e6))  # fmt: skip
+    name = f"x{load.sequences}"
+    if speed.fit.streams or reads.misses:
+        rows.append(Row(f"  hit rate, {name}", "share", step.hit_rate, reads.hit_rate))
+        disk = step.read_bytes["disk"] / load.sequences / 1e6
+        rows.append(Row(f"  from disk, {name}", "MB/token", disk, reads.read_bytes / written / 1e6))
     watts = speed.fit.machine.watts_load
     now = _joules()
     measured = None if now is None or energy is None else (now - energy) / written
     predicted = watts / speed.decode(load).value if watts else None
     if predicted is not None or measured is not None:
-        rows.append(Row(f"  energy, x{load.sequences}", "J/token", predicted, measured))
+        rows.append(Row(f"  energy, {name}", "J/token", predicted, measured))
     return rows
 
 
@@ -148,15 +136,6 @@ def _decode(engine: Engine, sequences: int, tokens: int, dice: random.Random) ->
     for reply in replies:
         list(reply)
     return sum((reply.stats.output_tokens - 1) / reply.stats.decode_s for reply in replies)
-
-
-def _read_bytes() -> int | None:
-    """What this process has had read from disks, direct reads included."""
-    try:
-        lines = Path("/proc/self/io").read_text().splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) for line in lines if line.startswith("read_bytes:")), None)
 
 
 def _joules() -> float | None:

@@ -9,7 +9,7 @@ from moonlet.model.anatomy import size
 
 from .chart import Line, Stack, lines, short, spans, stacks
 from .money import ENVELOPE_FLAW, envelope_payback
-from .plan import BATCHES, TEAMS, Plan
+from .plan import BATCHES, TEAMS, USAGE_TEAMS, Plan
 from .simulate import Result
 from .speed import Load
 
@@ -159,7 +159,8 @@ def _payback(plan: Plan, others: Sequence[Plan]) -> str:
         if known:
             series.append(Line(each.fit.machine.name, known))
     chart = lines(series, "developers", "years until it is paid back", log_y=True)
-    return _section("Payback", chart + f'<p class="soft">{escape(told)}</p>')
+    usage = _table(["tokens a day of each", *(f"{n} dev." for n in USAGE_TEAMS)], plan.usage()) if plan.owned else ""
+    return _section("Payback", chart + f'<p class="soft">{escape(told)} {escape(plan.break_evens)}</p>' + usage)
 
 
 def _per_million(plan: Plan) -> str:

@@ -83,8 +83,22 @@ def checked_call(tools: Iterable[Tool], wanted: ToolCall) -> Checked | Outcome:
         arguments = json.loads(wanted.arguments or "{}")
     except (ValueError, RecursionError) as mistake:
         return failure(f"the arguments of {wanted.name} are not valid JSON: {mistake}")
-    wrong = check(arguments, {"type": "object", **tool.spec.parameters}, "arguments")
+    schema = {"type": "object", **tool.spec.parameters}
+    arguments = _without_nulls(arguments, schema)
+    wrong = check(arguments, schema, "arguments")
     return failure(f"{wanted.name}: {wrong}") if wrong else Checked(tool, arguments)
+
+
+def _without_nulls(arguments: Any, schema: Mapping[str, Any]) -> Any:
+    """Models write null for what they leave out; where null is no value, it is left out."""
+    if not isinstance(arguments, dict):
+        return arguments
+    properties, required = schema.get("properties") or {}, schema.get("required") or ()
+
+    def left_out(name: str, value: Any) -> bool:
+        return value is None and name not in required and check(None, properties.get(name, {}), name) is not None
+
+    return {name: value for name, value in arguments.items() if not left_out(name, value)}
 
 
 def run(checked: Checked) -> Outcome:

@@ -1,0 +1,60 @@
+"""`moonlet mcp`: a model and its books, offered to MCP clients over standard input and output."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from moonlet.chat.messages import ToolSpec
+from moonlet.cli import make_parser
+from moonlet.cli.open import open_any
+from moonlet.llm import LLM
+from moonlet.server.mcp import ask_tool, make_server, serve_stdio
+from moonlet.tools.tool import Tool, ToolError, parameters
+
+VERB_S = 120.0  # of a verb that is asked for
+
+
+def main(asked: argparse.Namespace) -> int:
+    with open_any(asked) as (model, _):
+        asyncio.run(serve_stdio(make_server(offered(model))))
+    return 0
+
+
+def offered(model: LLM) -> Sequence[Tool]:
+    """What we offer: asking the model, and the verbs of this installation that tell something worth asking for."""
+    verbs = next(action.choices for action in make_parser()._actions if action.dest == "verb")
+    assert isinstance(verbs, dict)
+    return [ask_tool(model), *(_verb(name) for name in _OFFERED if name in verbs)]
+
+
+# Verbs as tools: what they are for, and the arguments they take as words.
+_OFFERED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "plan": (
+        "Plan a machine for a model: does it fit, how fast, what does it cost against renting",
+        parameters({"model": {"type": "string", "description": "Such as moonshotai/Kimi-K2-Thinking"}}),
+    ),
+    "ledger": ("What the model was used for: tokens, energy and money", {}),
+    "info": (
+        "A model's anatomy: parameters, bytes, cache",
+        parameters({"model": {"type": "string", "description": "A folder or the name of a pulled model"}}),
+    ),
+}
+
+
+def _verb(name: str) -> Tool:
+    """`moonlet NAME ... --json` in a process of its own: what it prints is its own, and so is its fall."""
+    about, schema = _OFFERED[name]
+
+    def run(arguments: Mapping[str, Any]) -> str:
+        command = [sys.executable, "-m", "moonlet", name, "--json", "--", *map(str, arguments.values())]
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=VERB_S)
+        if done.returncode:
+            raise ToolError(" ".join(done.stderr.split())[-500:] or f"it ended with {done.returncode}")
+        return done.stdout
+
+    return Tool(ToolSpec(name, about, schema), run)
