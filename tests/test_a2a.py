@@ -124,6 +124,9 @@ def test_the_official_client_streams(tmp_path: Path, binding: str, version: str)
     assert len(pieces) > 2 and pieces[-1].last_chunk and not pieces[0].append
     said = "".join(part.text for piece in pieces for part in piece.artifact.parts)
     assert said == "A long answer that comes in many pieces."
+    with offering(model, tmp_path / "l.db") as url:
+        (kept,) = rpc(url, "ListTasks", {"includeArtifacts": True})["result"]["tasks"]
+        assert [part["text"] for part in kept["artifacts"][0]["parts"]] == [said]
     assert events[-1].status_update.status.state == TaskState.TASK_STATE_COMPLETED
 
 

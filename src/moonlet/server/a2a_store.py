@@ -18,7 +18,7 @@ from a2a.server.tasks.push_notification_config_store import (
     normalize_push_notification_config,
 )
 from a2a.server.tasks.task_store import TaskStore
-from a2a.types import ListTasksRequest, ListTasksResponse, Task, TaskPushNotificationConfig, TaskState
+from a2a.types import Artifact, ListTasksRequest, ListTasksResponse, Task, TaskPushNotificationConfig, TaskState
 from a2a.utils.constants import DEFAULT_LIST_TASKS_PAGE_SIZE
 from a2a.utils.errors import InternalError, InvalidParamsError
 from a2a.utils.task import ListTasksCursor, decode_list_tasks_cursor, encode_list_tasks_cursor
@@ -99,7 +99,10 @@ class Tasks(TaskStore):
         self._database = database
 
     async def save(self, task: Task, context: ServerCallContext) -> None:
-        """Insert or replace. Raises InternalError."""
+        """Insert or replace; the pieces in which an answer was told become one text in `task` too. Raises
+        InternalError."""
+        for artifact in task.artifacts:
+            _join(artifact)
         values = (task.id, owner_of(context), task.context_id, int(task.status.state), _updated_ns(task))
         await in_thread(self._save, values, MessageToJson(task, indent=None))
 
@@ -226,6 +229,14 @@ def _task(row: Row) -> Task:
     task = Task()
     Parse(str(row[0]), task, ignore_unknown_fields=True)
     return task
+
+
+def _join(artifact: Artifact) -> None:
+    parts = artifact.parts
+    if len(parts) > 1 and all(part.media_type == "text/plain" and part.HasField("text") for part in parts):
+        text = "".join(part.text for part in parts)
+        del parts[1:]
+        parts[0].text = text
 
 
 def _updated_ns(task: Task) -> int:

@@ -154,7 +154,7 @@ class _Agent:
             try:
                 await self._follow(client, client.send_message(SendMessageRequest(message=said)), follow)
             except asyncio.CancelledError:
-                await self._cancel(client, follow.task.id)
+                await self._cancel(client, follow.task.id, said.message_id)
                 raise
         return self._outcome(follow, name)
 
@@ -165,7 +165,7 @@ class _Agent:
                 if task_id:
                     return json.dumps(_seen(await client.get_task(GetTaskRequest(id=task_id))), ensure_ascii=False)
                 found = await client.list_tasks(ListTasksRequest(page_size=10, include_artifacts=True))
-            except _FAILURES as error:
+            except (*_FAILURES, NotImplementedError) as error:  # agents of 0.3 have no lists
                 raise ToolError(f"the tasks cannot be seen: {_why(error)}") from None
         return json.dumps([_seen(task) for task in found.tasks], ensure_ascii=False)
 
@@ -205,11 +205,16 @@ class _Agent:
             async for response in client.subscribe(SubscribeToTaskRequest(id=task.id)):
                 yield response
 
-    async def _cancel(self, client: Client, task_id: str) -> None:
-        """Nobody waits any more: the agent is told, if it listens."""
-        if task_id:
-            with suppress(*_FAILURES, TimeoutError):
-                async with asyncio.timeout(CANCEL_S):
+    async def _cancel(self, client: Client, task_id: str, message_id: str) -> None:
+        """Nobody waits any more: the agent is told, if it listens. A task that has not been heard of yet is known by
+        the message that began it."""
+        with suppress(*_FAILURES, NotImplementedError, TimeoutError):
+            async with asyncio.timeout(CANCEL_S):
+                if not task_id:
+                    found = await client.list_tasks(ListTasksRequest(page_size=10))
+                    began = [task for task in found.tasks if any(one.message_id == message_id for one in task.history)]
+                    task_id = began[0].id if began else ""
+                if task_id:
                     await client.cancel_task(CancelTaskRequest(id=task_id))
 
     def _outcome(self, follow: _Following, name: str) -> str:
