@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moonlet.chat.constrain import CallConstraint, ChoiceError, SchemaError
+from moonlet.chat.grammar import quoted_properties, quoting_grammar
 from moonlet.chat.messages import ToolSpec
 from moonlet.chat.parser import Parser
 from moonlet.chat.template import opens_thinking
@@ -472,3 +473,37 @@ def test_names_of_properties_that_a_pattern_can_say():
     with pytest.raises(SchemaError, match="propertyNames"):
         format = {"type": "object", "propertyNames": {"format": "uuid"}}
         CallConstraint(small(), [ToolSpec("f", "", arguments(a=format))], family="moonlet")
+
+
+def test_a_verbatim_argument_is_a_piece_of_what_was_said() -> None:
+    tokenizer = small()
+    text = {"type": "string", "x-verbatim": True}
+    schema = {
+        "type": "object",
+        "properties": {"title": text, "count": {"type": "integer"}, "day": text},
+        "required": ["title"],
+    }
+    tool = ToolSpec("add", "", schema)
+    said = 'Put "chess club", 午餐 and Anna\'s party\nin for Friday'
+    grammar = quoting_grammar(tokenizer, True, tool, said)
+
+    def allowed(**arguments: object) -> bool:
+        ids = tokenizer.encode(json.dumps(arguments, ensure_ascii=False))
+        matcher = grammar.deep_copy()
+        return bool(matcher.try_consume_tokens(ids) == len(ids) and matcher.is_accepting())
+
+    assert allowed(title="chess club") and allowed(title="Anna's party", day="Friday") and allowed(title="午")
+    assert allowed(title='"chess club"', count=3, day="Friday"), "what JSON escapes is escaped"
+    assert not allowed(title="book club") and not allowed(title="che"), "no other words, and no parts of words"
+    assert not allowed(day="Friday") and not allowed(title="Friday", day="Friday", count=3)
+    assert not allowed(title="Friday", count="three"), "the rest is held to its schema"
+
+
+def test_what_is_verbatim_stays_a_schema_where_nothing_was_said() -> None:
+    tool = ToolSpec("add", "", {"type": "object", "properties": {"a": {"type": "string", "x-verbatim": True}}})
+    assert quoted_properties(tool) == {"a"}
+    open_ = ToolSpec("add", "", {**tool.parameters, "additionalProperties": {"type": "string"}})
+    assert quoted_properties(open_) == set()
+    ids = small().encode('{"a": "anything"}')
+    matcher = quoting_grammar(small(), True, tool, "").deep_copy()
+    assert matcher.try_consume_tokens(ids) == len(ids)

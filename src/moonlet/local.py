@@ -201,6 +201,7 @@ class Local:
                     parallel=options.parallel_calls,
                     answer=options.answer_schema,
                     limit=limit,
+                    said="\n".join(m.content for m in messages if m.role in ("user", "tool")),
                 )
                 if (least := constraint.least) is not None and limit < least:
                     what = "the JSON" if options.tool_choice in ("auto", "none") else "the call"

@@ -18,7 +18,16 @@ from typing import Any
 import llguidance
 import numpy as np
 
-from moonlet.chat.grammar import LONGEST_END, Mask, answer_end, answer_grammar, tool_end, tool_grammar, way_to_end
+from moonlet.chat.grammar import (
+    LONGEST_END,
+    Mask,
+    answer_end,
+    answer_grammar,
+    quoting_grammar,
+    tool_end,
+    tool_grammar,
+    way_to_end,
+)
 from moonlet.chat.messages import ToolSpec
 from moonlet.chat.schema import SchemaError
 from moonlet.chat.template import Family, opens_thinking, thinks
@@ -94,11 +103,13 @@ class CallConstraint:
         parallel: bool = True,
         answer: Mapping[str, Any] | None = None,
         limit: int | None = None,
+        said: str = "",
     ) -> None:
         """`tool_choice`: auto, none, required (one call or more) or the name of the tool to call once; the last two
         after the thought, in families that think. `history_calls` and `thinking_open` as for the parser. `parallel`:
         several calls may be made. `answer`: the JSON schema of the text, in a reply that is no call. `limit`: so many
-        ids may come, the one that ends the reply not counted. Raises SchemaError, ChoiceError."""
+        ids may come, the one that ends the reply not counted.
+        `said`: what arguments may be quoted from. Raises SchemaError, ChoiceError."""
         names = [tool.name for tool in tools]
         if tool_choice not in ("auto", "none", "required", *names):
             raise ChoiceError(
@@ -107,6 +118,7 @@ class CallConstraint:
         if tool_choice == "required" and not tools:
             raise ChoiceError("tool_choice is required, but there are no tools")
         self._tokenizer = tokenizer
+        self._said = said
         self._marks = _marks(tokenizer)
         self._spaced = family == "moonlet"
         self._must = tool_choice not in ("auto", "none")
@@ -194,7 +206,9 @@ class CallConstraint:
             node = self._node[id]
             if isinstance(node, str):
                 self._place, self._tool = _Place.ARGUMENTS, node
-                self._matcher, self._way = self._grammars[node].deep_copy(), None
+                tool = self._tools[node]
+                self._matcher = quoting_grammar(self._tokenizer, self._spaced, tool, self._said).deep_copy()
+                self._way = None
                 if not self._spaced:
                     self._usual = tool_grammar(self._tokenizer, True, self._tools[node]).deep_copy()
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,6 +42,9 @@ _LOOSE: JsonCompileOptions = {
     "coerce_one_of": False,
 }
 
+# Words, numbers, spaces and marks; letters of scripts that set no spaces between words one by one.
+_PIECE = re.compile(r"[a-zA-Z\u00c0-\u024f]+|\d+|\s+|.", re.DOTALL)
+
 # What brings JSON to an end, then what goes on shortest, last what opens something new.
 _CLOSING = b'}]",:'
 _GOING_ON = b"0123456789ntfabcdeghijklmopqrsuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_./@+~!#$%&'()*;<=>?^`|[{ \\"
@@ -49,6 +53,48 @@ _GOING_ON = b"0123456789ntfabcdeghijklmopqrsuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_./
 def tool_grammar(tokenizer: Tokenizer, spaced: bool, tool: ToolSpec) -> llguidance.LLMatcher:
     """The grammar of a tool's arguments, to be copied for each call. Raises SchemaError."""
     return _grammar(tokenizer, spaced, tool.name, json.dumps(dict(tool.parameters)))
+
+
+def quoting_grammar(tokenizer: Tokenizer, spaced: bool, tool: ToolSpec, said: str) -> llguidance.LLMatcher:
+    """The grammar of a tool's arguments in which every property that is declared `"x-verbatim": true` is a piece of
+    `said`, whole words of it: names and messages that nobody mentioned cannot come. Other tools: as `tool_grammar`."""
+    properties = quoted_properties(tool)
+    if not properties or not said:
+        return tool_grammar(tokenizer, spaced, tool)
+    source = _quoting(tool, properties, said, _SPACED if spaced else _LOOSE)
+    matcher = llguidance.LLMatcher(_vocabulary(tokenizer), source, log_level=0)
+    assert not matcher.is_error(), matcher.get_error()
+    return matcher
+
+
+def quoted_properties(tool: ToolSpec) -> set[str]:
+    """Properties to be quoted from the conversation; only of schemas that are a plain list of properties."""
+    schema = enforceable(tool.name, dict(tool.parameters))
+    if schema.keys() - {"type", "properties", "required", "additionalProperties"} or schema.get("additionalProperties"):
+        return set()
+    declared = tool.parameters.get("properties", {})
+    return {name for name, one in declared.items() if isinstance(one, dict) and one.get("x-verbatim") is True}
+
+
+def _quoting(tool: ToolSpec, quoted: set[str], said: str, options: JsonCompileOptions) -> str:
+    """A grammar in llguidance's Lark: the properties in their order, those that may be left out with their commas."""
+    schema = enforceable(tool.name, dict(tool.parameters))
+    names, required = list(schema["properties"]), set(schema.get("required", ()))
+    pieces = [json.dumps(piece, ensure_ascii=False)[1:-1] for piece in _PIECE.findall(said)]
+    gap = "" if options is _SPACED else "/ ?/"
+    comma, colon = ('", "', '": "') if options is _SPACED else ('"," / ?/', '":" / ?/')
+    rules = [f'start: "{{" {gap} first0 {gap} "}}"', f"SAID: %regex {json.dumps({'substring_chunks': pieces})}"]
+    for at, name in enumerate(names):
+        key = json.dumps(json.dumps(name))
+        value = '"\\"" SAID "\\""' if name in quoted else f"value{at}"
+        skip = "" if name in required else f" | first{at + 1}"
+        rules.append(f"field{at}: {key} {colon} {value}")
+        rules.append(f"first{at}: field{at} next{at + 1}{skip}")
+        rules.append(f"next{at}: {comma} field{at} next{at + 1}" + skip.replace("first", "next"))
+        if name not in quoted:
+            rules.append(f"value{at}: %json {json.dumps(schema['properties'][name] | {'x-guidance': options})}")
+    rules += [f'first{len(names)}: ""', f'next{len(names)}: ""']
+    return "\n".join(rules) + "\n"
 
 
 def answer_grammar(tokenizer: Tokenizer, spaced: bool, schema: Mapping[str, Any]) -> llguidance.LLMatcher:

@@ -48,7 +48,8 @@ Thing = TypeVar("Thing")
 
 
 def _text(description: str) -> dict[str, Any]:
-    return {"type": "string", "description": description}
+    """Words of the conversation: no call can name what nobody said."""
+    return {"type": "string", "description": description, "x-verbatim": True}
 
 
 DAY = _text("Such as tomorrow")
@@ -87,7 +88,8 @@ SPECS: dict[str, ToolSpec] = {
         ToolSpec("set_timer", "Start a countdown timer",
                  parameters({"duration": _text("Such as 10 minutes")})),
         ToolSpec("set_light", "Switch or dim the lights in a room",
-                 parameters({"room": _text("Room, or all"), "power": {"type": "string", "enum": ["on", "off"]}},
+                 parameters({"room": {"type": "string", "description": "Room, or all"},
+                             "power": {"type": "string", "enum": ["on", "off"]}},
                             {"brightness": {"type": "integer", "description": "Percent"}})),
         ToolSpec("set_temperature", "Set the heating",
                  parameters({"degrees": {"type": "number", "description": "Celsius"}}, {"room": _text("Room")})),

@@ -24,7 +24,7 @@ CALCULATE = ToolSpec(
 CURRENT_TIME = ToolSpec(
     "current_time",
     "Tell the time and date, here or in a city",
-    parameters(optional={"place": {"type": "string", "description": "City"}}),
+    parameters(optional={"place": {"type": "string", "description": "City", "x-verbatim": True}}),
 )
 
 Number = int | float
