@@ -123,7 +123,7 @@ def _show(done: Sequence[Trajectory], as_json: bool) -> None:
     console = Console(highlight=False)
     table = Table(box=None, header_style="bold")
     for name in ("", "tasks", "passed", "95 %", "state", "told", "calls exact", "needless"):
-        table.add_column(name, justify="left" if name == "" else "right")
+        table.add_column(name, justify="left" if name == "" else "right", no_wrap=True)
     for row in rows:
         table.add_row(*_cells(row))
     console.print(table)

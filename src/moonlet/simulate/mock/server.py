@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import shlex
 import tempfile
@@ -130,7 +129,8 @@ async def _ask(
         from mcp import Client, StdioServerParameters, stdio_client
     except ImportError:
         raise ServerError("the package mcp is not installed: pip install mcp") from None
-    start = StdioServerParameters(command=words[0], args=list(words[1:]), env=dict(os.environ))
+    # Without `env` it gets PATH, HOME and the like: the keys of this process are none of its business.
+    start = StdioServerParameters(command=words[0], args=list(words[1:]))
     async with Client(stdio_client(start, errlog=complaints)) as client:
         listed = await client.list_tools()
         tools = []

@@ -1,0 +1,40 @@
+"""`moonlet train`: settings that are wrong are said in one line, right ones reach the training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from moonlet.cli import main
+from moonlet.train import nano
+
+
+@pytest.mark.parametrize(
+    ("stage", "text", "said"),
+    [
+        ("pretrain", "", "folder is missing"),
+        ("pretrain", "folder = 3", "folder must be text"),
+        ("pretrain", 'folder = "x"\nlr = 1', "no setting 'lr'"),
+        ("pretrain", 'folder = "x"\nsteps = true', "steps must be a whole number"),
+        ("pretrain", 'folder = "x"\nstart = "nano"', "say sft"),
+        ("sft", 'folder = "x"', "start is missing"),
+        ("sft", "folder = ", "CONFIG"),
+    ],
+)
+def test_wrong_settings(stage: str, text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "CONFIG"
+    config.write_text(text)
+    assert main(["train", stage, str(config)]) == 2
+    told = capsys.readouterr().err
+    assert said in told and told.count("\n") == 1
+    assert not (tmp_path / "x").exists()
+
+
+def test_settings_reach_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+    monkeypatch.setattr(nano, "main", lambda arguments: seen.append(arguments) or 130)
+    config = tmp_path / "c.toml"
+    config.write_text('folder = "here"\nstart = "nano"\nsteps = 7\n')
+    assert main(["train", "sft", str(config)]) == 130
+    assert nano._arguments(seen[0]).steps == 7 and nano._arguments(seen[0]).start == "nano"
