@@ -248,6 +248,9 @@ def _add_agent(agent: argparse.ArgumentParser) -> None:
     agent.add_argument("task", nargs="?", metavar="TASK", help="what to do; - or nothing: from standard input")
     agent.add_argument("--model", metavar="MODEL", help="a folder, a pulled model or an endpoint's URL")
     agent.add_argument("--mcp", action="append", metavar="SOURCE", help="an mcp.json, a URL or a command; repeatable")
+    agent.add_argument(
+        "--a2a", action="append", metavar="URL", help="another agent as a tool; with a key: VARIABLE=URL"
+    )
     agent.add_argument("--tools", default="calculate,time,files", metavar="LIST", help="also shell, fetch; or none")
     agent.add_argument("--folder", default=".", metavar="FOLDER", help="where files and the shell work")
     agent.add_argument("--limits", metavar="LIST", help="steps=50,tokens=...,seconds=...,usd=...,call_s=...")
@@ -288,7 +291,10 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
         help="like 12G; experts that do not fit are streamed",
     )
     parser.add_argument(
-        "--prefixes", type=_bytes, metavar="SIZE", help="of disk, for conversations that go on after a restart; default: 0"
+        "--prefixes",
+        type=_bytes,
+        metavar="SIZE",
+        help="of disk, for conversations that go on after a restart; default: 0",
     )
     parser.add_argument(
         "--also", action="append", metavar="FOLDER", help="a copy on another drive, to stream from too; repeatable"
