@@ -22,7 +22,7 @@ from moonlet.local import find
 from moonlet.model.folder import ModelFolder, open_folder
 from moonlet.model.layout import Formats
 from moonlet.planner import measure, prove
-from moonlet.planner.fit import Wish, fit
+from moonlet.planner.fit import fit
 from moonlet.planner.prove import Row, Test
 from moonlet.planner.routing import zipf
 from moonlet.planner.speed import speed
@@ -63,7 +63,7 @@ def judge(it: Judged, place: Path, machine: measure.Measured, runs: int) -> list
     size = sum(file.stat().st_size for file in folder.path.iterdir())
     memory = int(size * it.memory_share) if it.memory_share < 1 else 0
     test = Test(512, 24, BATCHES, runs)
-    placed = fit(subject(str(folder.path)), machine.machine, Wish(sequences=max(BATCHES), memory_bytes=memory))
+    placed = fit(subject(str(folder.path)), machine.machine, prove.wish(test, folder, memory))
     config = folder.config
     # Routers of random weights choose evenly; the small model's is trained, and a plan's usual assumption is judged.
     even = zipf(config.experts, config.experts_per_token, 0.0) if it.shape else None

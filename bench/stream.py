@@ -95,11 +95,12 @@ def main() -> None:
     parser.add_argument("--also", type=Path, action="append", default=[])
     parser.add_argument("--skew", action="store_true")
     parser.add_argument("--tokens", type=int, default=32)
+    parser.add_argument("--threads", type=int, default=0)
     asked = parser.parse_args()
     rng = random.Random(0)
     folder = open_folder(asked.folder)
     folders = [folder, *(open_folder(path) for path in asked.also)]
-    options = EngineOptions(cache_tokens=8192, memory_bytes=asked.memory, also=tuple(asked.also))
+    options = EngineOptions(cache_tokens=8192, memory_bytes=asked.memory, also=tuple(asked.also), threads=asked.threads)
     with Engine(folder, options) as engine:
         memory = engine.memory
         if not memory.streamed:

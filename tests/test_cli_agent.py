@@ -2,20 +2,31 @@
 
 import io
 import json
+import socket
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import uvicorn
 
 from moonlet.chat.messages import Message, ToolCall
 from moonlet.cli import main
 from moonlet.cli.agent import parse_limits
 from moonlet.cli.mcp import offered
 from moonlet.cli.terminal import plain
+from moonlet.ledger import keys, report
+from moonlet.ledger.books import Books
+from moonlet.ledger.database import open_database
 from moonlet.llm.scripted import Scripted
-from moonlet.server.mcp import ask_tool, make_server, mount
+from moonlet.server.app import create_app
+from moonlet.server.keys import Access
+from moonlet.server.mcp import OWN, ask_tool, make_server, mount
 from moonlet.tools.mcp.config import ServerConfig
 from moonlet.tools.mcp.host import Host
 from moonlet.tools.tool import call
@@ -127,26 +138,27 @@ def test_what_is_asked_about_shows_what_it_is() -> None:
 # The other way round: our things for MCP clients.
 
 
-def test_the_server_answers_mcp_clients(tmp_path: Path) -> None:
-    import socket
-    import threading
-    import time
-
-    import uvicorn
-
-    from moonlet.server.app import create_app
-
-    model = Scripted(["Forty-two."], name="m")
-    app = create_app(model)
-    mount(app, make_server([ask_tool(model)]))
+@contextmanager
+def offering(model: Scripted, books: Books | None = None, access: Access = OWN) -> Iterator[str]:
+    """The address of a server's /mcp."""
+    app = create_app(model, books, access)
+    mount(app, make_server([ask_tool(model, app.state.accounts)]), access)
     bound = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
     thread.start()
     while not server.started:
+        assert thread.is_alive()
         time.sleep(0.01)
-    url = f"http://127.0.0.1:{bound.getsockname()[1]}/mcp"
     try:
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}/mcp"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+def test_the_server_answers_mcp_clients(tmp_path: Path) -> None:
+    with offering(Scripted(["Forty-two."], name="m")) as url:
         with Host([ServerConfig("own", url=url)], tmp_path) as host:
             assert host.notices() == []
             assert call(host.tools(), ToolCall("c", "own__ask", '{"question": "6 x 7?"}')) == "Forty-two."
@@ -154,9 +166,21 @@ def test_the_server_answers_mcp_clients(tmp_path: Path) -> None:
             assert "'question' is missing" in call(host.tools(), ToolCall("c", "own__ask", "{}"))
             (connection, _) = host.offers()["own"]
             assert connection.version == "2026-07-28"
-    finally:
-        server.should_exit = True
-        thread.join(10)
+        for headers in ({"Host": "evil.test"}, {"Origin": "https://evil.test"}):
+            assert httpx.post(url, json={}, headers=headers).status_code in (403, 421)
+
+
+def test_who_asks_over_mcp_needs_a_key_and_is_in_the_books(tmp_path: Path) -> None:
+    with closing(Books(open_database(str(tmp_path / "ledger")))) as books:
+        secret = keys.add(books.database, "ada")[1]
+        with offering(Scripted(["Yes."], name="m"), books, Access(keys_needed=True)) as url:
+            assert httpx.post(url, json={}).status_code == 401
+            config = ServerConfig("own", url=url, headers={"Authorization": f"Bearer {secret}"})
+            with Host([config], tmp_path) as host:
+                assert host.notices() == []
+                assert call(host.tools(), ToolCall("c", "own__ask", '{"question": "There?"}')) == "Yes."
+        rows = list(report.rows(books.database, prompts=False))
+    assert [(row["key_name"], row["api"]) for row in rows] == [("ada", "mcp.ask")]
 
 
 def test_what_is_offered_over_standard_input_and_output(tmp_path: Path) -> None:

@@ -163,7 +163,8 @@ def test_responses_are_kept_for_their_owner_and_can_be_forgotten() -> None:
         second = asked.responses.create(model="scripted", input="2", previous_response_id=first.id)
         assert [m.content for m in model.asked[1][0]] == ["1", "one", "2"]
         assert asked.responses.retrieve(first.id).output_text == "one"
-        assert [item.model_dump()["content"] for item in asked.responses.input_items.list(second.id)] == ["2"]
+        listed: list[Any] = list(asked.responses.input_items.list(second.id))
+        assert [item.content[0].text for item in listed] == ["2"]
         with pytest.raises(openai.NotFoundError):
             other.responses.retrieve(first.id)
         asked.responses.delete(first.id)

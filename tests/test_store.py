@@ -307,7 +307,7 @@ def test_memory_counts_everything_and_says_when_it_cannot_fit(model: Tiny) -> No
     assert less.streamed and less.total == everything.total - model.row
     assert share_out(model.folder, 32, 32, False, 0, 0, model.budget(3)).experts == model.budget(3)
     fixed = everything.total - everything.experts
-    with pytest.raises(EngineError, match=r"needs at least .* GB .*are allowed.*--memory.*--cache-tokens") as error:
+    with pytest.raises(EngineError, match=r"needs at least .* MB .*are allowed.*--memory.*--cache-tokens") as error:
         shares(fixed + model.row)
     assert "\n" not in str(error.value)
     with pytest.raises(EngineError, match="are allowed"):

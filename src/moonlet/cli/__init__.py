@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import NoReturn
 
 NUMBER_FORMATS = ("bf16", "int8", "int4")
@@ -107,6 +108,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_ledger(verbs.add_parser("ledger", help="what was used, by whom, and what it cost"))
 
     _add_planner(verbs)
+    _add_simulate(verbs)
     verbs.add_parser("version", help="print the version")
     return parser
 
@@ -278,6 +280,32 @@ def _add_agent(agent: argparse.ArgumentParser) -> None:
     agent.add_argument("--max-tokens", type=_positive, metavar="N", help="of each reply")
     agent.add_argument("--seed", type=int, metavar="N", help="makes the sampling repeatable")
     _add_engine(agent)
+
+
+def _add_simulate(verbs: argparse._SubParsersAction[_Parser]) -> None:
+    simulate = verbs.add_parser("simulate", help="try a model in simulated worlds, or on your own MCP tools")
+    simulate.add_argument("model", nargs="?", metavar="MODEL", help="a folder, a pulled model, a URL, or: solution")
+    simulate.add_argument("--name", metavar="NAME", help="the model to ask for at the endpoint")
+    simulate.add_argument("--from-mcp", metavar="CMD", help="mock the tools of the MCP server that this command starts")
+    simulate.add_argument(
+        "--examples", type=Path, metavar="FILE", help="recorded results of its tools, one JSON a line"
+    )
+    simulate.add_argument("--record", action="append", metavar="CALL", help="call it once for real: TOOL {ARGUMENTS}")
+    simulate.add_argument("-n", type=_positive, default=110, metavar="N", help="tasks (default: 110)")
+    simulate.add_argument("--seed", type=int, default=0, metavar="N", help="of the tasks")
+    simulate.add_argument("--domains", metavar="A,B", help="only these worlds")
+    simulate.add_argument("--kinds", metavar="A,B", help="only these kinds of tasks")
+    simulate.add_argument("--languages", metavar="A,B", help="en, th, zh (default: all; with --from-mcp: en)")
+    simulate.add_argument("--user", metavar="URL", help="an endpoint that plays the users")
+    simulate.add_argument("--judge", metavar="URL", help="an endpoint that judges by rubric what has passed the checks")
+    simulate.add_argument("--workers", type=_positive, default=2, metavar="N", help="rollouts at a time (default: 2)")
+    simulate.add_argument("--ray", action="store_true", help="run them on Ray")
+    simulate.add_argument("--out", type=Path, metavar="FILE", help="write every trajectory as a line of JSON")
+    simulate.add_argument("--replay", type=Path, metavar="FILE", help="play recorded trajectories again and compare")
+    simulate.add_argument("--temperature", type=float, metavar="T", help="0 always takes the likeliest token")
+    simulate.add_argument("--max-tokens", type=_positive, metavar="N", help="of each reply")
+    simulate.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_engine(simulate)
 
 
 def _add_engine(parser: argparse.ArgumentParser) -> None:

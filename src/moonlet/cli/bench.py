@@ -18,7 +18,7 @@ from moonlet.cli.plan import ticking
 from moonlet.local import NANO, find
 from moonlet.model.folder import open_folder
 from moonlet.planner import measure, prove
-from moonlet.planner.fit import Wish, fit
+from moonlet.planner.fit import fit
 from moonlet.planner.measure import Measured
 from moonlet.planner.prove import Row, Test
 from moonlet.planner.speed import speed
@@ -39,7 +39,7 @@ def main(asked: argparse.Namespace) -> int:
         measure.keep(measured)
     test = Test(asked.prompt, asked.tokens, tuple(asked.batches))
     memory = asked.memory or 0
-    placed = fit(subject(str(path)), measured.machine, Wish(sequences=max(test.batches), memory_bytes=memory))
+    placed = fit(subject(str(path)), measured.machine, prove.wish(test, folder, memory))
     if not placed.fits:
         raise UsageError(f"{placed.why}; what would do: {placed.change}")
     working = speed(placed, correction=measured.correction)

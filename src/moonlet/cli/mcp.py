@@ -13,6 +13,7 @@ from moonlet.chat.messages import ToolSpec
 from moonlet.cli import make_parser
 from moonlet.cli.open import open_any
 from moonlet.llm import LLM
+from moonlet.server.accounts import Accounts
 from moonlet.server.mcp import ask_tool, make_server, serve_stdio
 from moonlet.tools.tool import Tool, ToolError, parameters
 
@@ -25,11 +26,12 @@ def main(asked: argparse.Namespace) -> int:
     return 0
 
 
-def offered(model: LLM) -> Sequence[Tool]:
-    """What we offer: asking the model, and the verbs of this installation that tell something worth asking for."""
+def offered(model: LLM, accounts: Accounts | None = None, own: bool = True) -> Sequence[Tool]:
+    """What we offer: asking the model, and the verbs of this installation that tell something worth asking for. Where
+    others than the `own`er come in, no verb runs for them: each may only ask, and is charged."""
     verbs = next(action.choices for action in make_parser()._actions if action.dest == "verb")
     assert isinstance(verbs, dict)
-    return [ask_tool(model), *(_verb(name) for name in _OFFERED if name in verbs)]
+    return [ask_tool(model, accounts), *(_verb(name) for name in _OFFERED if name in verbs and own)]
 
 
 # Verbs as tools: what they are for, and the arguments they take as words.

@@ -45,8 +45,8 @@ def main(asked: argparse.Namespace) -> int:
             books = Books(database, price, find_meter(asked.watts), keep_prompts=asked.keep_prompts)
             with closing(books), _pruning(database, asked.keep):
                 app = create_app(loading, books, access)
-                if not access.keys_needed:  # it has no account for each caller
-                    mcp.mount(app, mcp.make_server(offered(loading)))
+                tools = offered(loading, app.state.accounts, own=not access.keys_needed)
+                mcp.mount(app, mcp.make_server(tools), access)
                 if asked.a2a:
                     _offer(asked, app, loading, books, access, bound.getsockname()[1])
                 _run(asked, app, loading, bound, access, database)

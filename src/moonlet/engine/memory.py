@@ -82,7 +82,7 @@ def share_out(
 
 def _too_little(dense: int, cache: int, workspace: int, experts: int, allowed: int, stated: bool) -> str:
     def told(count: int) -> str:
-        return f"{count / 1e9:.2f} GB"
+        return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
     need = dense + cache + workspace + experts
     whose = "are allowed" if stated else "are free here"

@@ -139,22 +139,16 @@ def _filled(slot: Slot, format: Format, random: np.random.Generator) -> bytes:
     return values.tobytes() if slot.name.endswith("router") else np.ones(slot.shape, np.float32).tobytes()
 
 
-def batch_of(sequence: Sequence, config: ModelConfig, count: int) -> Batch:
-    """A step of the next `count` tokens of one sequence alone, whose pages are the first ones."""
-    pages = -(-len(sequence.ids) // PAGE)
-    sequence.slot, sequence.pages = 0, list(range(pages))
-    batch = Batch(count, 1, 1, len(sequence.ids), pages, config.sparse_layers, config.experts_per_token)
+def _batch(config: ModelConfig, count: int, computed: int = 0) -> Batch:
+    """So many tokens of one sequence, after `computed` ones that are taken to be in the cache."""
+    ids = [7 * j % config.vocab for j in range(computed + count)]
+    sequence = Sequence(ids, Sampling(max_tokens=1, temperature=0), None, config.vocab)
+    pages = -(-len(ids) // PAGE)
+    sequence.computed, sequence.slot, sequence.pages = computed, 0, list(range(pages))
+    batch = Batch(count, 1, 1, len(ids), pages, config.sparse_layers, config.experts_per_token)
     batch.pages[0] = sequence.pages
     batch.add(sequence, count)
     return batch
-
-
-def _batch(config: ModelConfig, count: int, computed: int = 0) -> Batch:
-    """So many tokens after `computed` ones that are taken to be in the cache."""
-    ids = [7 * j % config.vocab for j in range(computed + count)]
-    sequence = Sequence(ids, Sampling(max_tokens=1, temperature=0), None, config.vocab)
-    sequence.computed = computed
-    return batch_of(sequence, config, count)
 
 
 def _time(run: Callable[[], object], deadline: float, least_s: float = 0.0) -> float:

@@ -17,6 +17,7 @@ from moonlet.engine.sequence import Reads
 from moonlet.kernels import PAGE
 from moonlet.model.folder import ModelFolder
 
+from .fit import Wish
 from .speed import Correction, Load, Speed
 
 RUNS = 3
@@ -60,6 +61,13 @@ def options(test: Test, threads: int = 0, memory_bytes: int = 0) -> EngineOption
     """Engine settings for a test; memory_bytes 0: what is free."""
     most = max(*test.batches, 1)
     return EngineOptions(cache_tokens=test.cache_tokens, max_sequences=most, threads=threads, memory_bytes=memory_bytes)
+
+
+def wish(test: Test, folder: ModelFolder, memory_bytes: int = 0) -> Wish:
+    """What `fit` is asked for: the same cache and memory that the engine is given."""
+    sequences = max(test.batches)
+    context = min(max(test.cache_tokens // sequences, 1), folder.config.max_positions)
+    return Wish(context=context, sequences=sequences, memory_bytes=memory_bytes)
 
 
 def prove(

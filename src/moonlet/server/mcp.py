@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import mcp_types as types
@@ -18,21 +19,32 @@ from mcp.server.lowlevel.server import Server
 from mcp.server.stdio import stdio_server
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
+from starlette.requests import Request
 from starlette.routing import Route
 
 from moonlet.chat.messages import Message, Text, ToolCall, ToolSpec
+from moonlet.ledger.keys import Key
 from moonlet.llm import LLM, Done, LLMError, ReplyOptions
 from moonlet.llm import close as end_reply
+from moonlet.server.accounts import Account, Accounts
+from moonlet.server.errors import ApiError
+from moonlet.server.keys import Access, key_of
+from moonlet.server.replies import Asked
 from moonlet.tools.running import Running, entered, here
 from moonlet.tools.tool import Checked, Outcome, Tool, ToolError, checked_call, failure, parameters, run
 
+OWN = Access()  # this machine alone
 MAX_TOKENS = 4096  # of an answer that asks for no limit of its own
 PATH = "/mcp"
 _NEWS_S = 0.5  # between two messages of progress
 
 
-def ask_tool(model: LLM) -> Tool:
-    """`ask`: the model answers one question, without tools and without a history."""
+_KEY: ContextVar[Key | None] = ContextVar("moonlet_mcp_key", default=None)  # with which the call came in
+
+
+def ask_tool(model: LLM, accounts: Accounts | None = None) -> Tool:
+    """`ask`: the model answers one question, without tools and without a history. With `accounts` it is in the books,
+    within the limits of the key that asks."""
     required = {"question": {"type": "string"}}
     optional = {
         "system": {"type": "string", "description": "Instructions for the answer"},
@@ -42,26 +54,45 @@ def ask_tool(model: LLM) -> Tool:
     def answer(arguments: Mapping[str, Any]) -> str:
         system = [Message("system", arguments["system"])] if arguments.get("system") else []
         options = ReplyOptions(max_tokens=arguments.get("max_tokens") or MAX_TOKENS)
-        call = here()
-        said: list[str] = []
+        messages = (*system, Message("user", arguments["question"]))
         try:
-            events = model.reply([*system, Message("user", arguments["question"])], (), options)
-            call.on_stop(lambda: end_reply(events))
-            for event in events:
-                if call.stopped:
-                    end_reply(events)
-                    break
-                if isinstance(event, Text):
-                    said.append(event.text)
-                    call.tell(f"{sum(map(len, said))} characters")
-                elif isinstance(event, Done) and event.finish == "length":
-                    said.append("\n[the limit of tokens ended the answer here]")
-        except LLMError as error:
+            asked = Asked(model.name, messages, (), options)
+            account = accounts.open(_KEY.get(), "mcp.ask", asked) if accounts else None
+        except (ApiError, LLMError) as error:
             raise ToolError(str(error)) from None
-        return "".join(said)
+        return _answer(model, messages, account.options if account else options, account)
 
     about = f"Ask the model {model.name}, which runs on its owner's machine, and get its answer"
     return Tool(ToolSpec("ask", about, parameters(required, optional)), answer)
+
+
+def _answer(model: LLM, messages: Sequence[Message], options: ReplyOptions, account: Account | None) -> str:
+    """The text of one reply, and its place in the books."""
+    call = here()
+    said: list[str] = []
+    usage, failed = None, None
+    try:
+        events = model.reply(messages, (), options)
+        call.on_stop(lambda: end_reply(events))
+        for event in events:
+            if account:
+                account.see(event)
+            if call.stopped:
+                end_reply(events)
+                break
+            if isinstance(event, Text):
+                said.append(event.text)
+                call.tell(f"{sum(map(len, said))} characters")
+            elif isinstance(event, Done):
+                usage = event.usage
+                said += ["\n[the limit of tokens ended the answer here]"] if event.finish == "length" else []
+    except LLMError as error:
+        failed = error
+        raise ToolError(str(error)) from None
+    finally:
+        if account:
+            account.close(usage, failed, left=call.stopped)
+    return "".join(said)
 
 
 def make_server(tools: Sequence[Tool], version: str = "0.1.0") -> Server[Any]:
@@ -73,6 +104,8 @@ def make_server(tools: Sequence[Tool], version: str = "0.1.0") -> Server[Any]:
     async def call_tool(context: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
         written = json.dumps(params.arguments or {}, ensure_ascii=False)
         checked = checked_call(tools, ToolCall("", params.name, written))
+        request = getattr(context, "request", None)
+        _KEY.set(key_of(request) if isinstance(request, Request) else None)
         outcome = await _run(context, checked) if isinstance(checked, Checked) else checked
         content = types.TextContent(type="text", text=outcome.text)
         return types.CallToolResult(content=[content], is_error=outcome.failed)
@@ -117,13 +150,16 @@ def _declared(tool: Tool) -> types.Tool:
     return types.Tool(name=tool.spec.name, description=tool.spec.description, input_schema=schema, annotations=hints)
 
 
-def mount(app: FastAPI, server: Server[Any], hosts: Sequence[str] = ("127.0.0.1", "localhost", "[::1]")) -> None:
+def mount(app: FastAPI, server: Server[Any], access: Access = OWN) -> None:
     """Serve it at /mcp of an application, which asks for keys in front of this as for everything else. Requests
     addressed to other names, or sent by pages of other origins, are refused."""
+    hosts = [f"[{name}]" if ":" in name else name for name in access.hosts or ()]
+    own = [f"{scheme}://{name}" for host in hosts for name in (host, f"{host}:*") for scheme in ("http", "https")]
     security = TransportSecuritySettings(
-        enable_dns_rebinding_protection=True,
+        # With keys and any name allowed, who asks holds a key, and is no page under a borrowed name.
+        enable_dns_rebinding_protection=access.hosts is not None,
         allowed_hosts=[name for host in hosts for name in (host, f"{host}:*")],
-        allowed_origins=[f"http://{name}" for host in hosts for name in (host, f"{host}:*")],
+        allowed_origins=[*own, *access.origins],
     )
     manager = StreamableHTTPSessionManager(server, security_settings=security, max_sessions=1000, retry_interval=1000)
     app.router.routes.append(Route(PATH, StreamableHTTPASGIApp(manager)))

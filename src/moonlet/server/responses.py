@@ -126,7 +126,7 @@ def read(body: Any) -> ResponseRequest:
 def _items(body: Mapping[str, Any]) -> list[Any]:
     raw = body.get("input")
     if isinstance(raw, str):
-        return [{"type": "message", "role": "user", "content": raw}]
+        return [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": raw}]}]
     if raw is None and body.get("previous_response_id"):
         return []
     if not isinstance(raw, list) or not (raw or body.get("previous_response_id")):

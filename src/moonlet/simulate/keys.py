@@ -8,6 +8,8 @@ from random import Random
 from moonlet.simulate.domains.every import DOMAINS
 from moonlet.simulate.domains.locale import LANGUAGES, Language
 from moonlet.simulate.making import kinds
+from moonlet.simulate.mock.server import Server
+from moonlet.simulate.mock.tasks import kinds as mock_kinds
 from moonlet.simulate.tasks import KINDS, PERSONAS, Key, Persona, TaskError, TaskKind
 
 TRAINING, HELD_OUT = range(0, 1 << 30), range(1 << 30, 1 << 31)  # seeds: no task of one is a task of the other
@@ -56,3 +58,19 @@ def stream(
                 rng.randrange(seeds.start, seeds.stop),
                 rng.random() < evolved,
             )
+
+
+def mock_suite(server: Server, count: int, seed: int = 0, languages: Sequence[Language] = ("en",)) -> list[Key]:
+    """So many tasks for a mocked server, kinds taken in turn."""
+    rng = Random(f"suite {seed}")
+    having = mock_kinds(server)
+    return [
+        Key(
+            f"mcp:{server.name}",
+            having[place % len(having)],
+            rng.choice(list(languages)),
+            rng.choice([one for one in PERSONAS if one != "changes_mind"]),
+            rng.randrange(HELD_OUT.start, HELD_OUT.stop),
+        )
+        for place in range(count)
+    ]

@@ -14,6 +14,7 @@ from moonlet.simulate.domains.domain import Action, Domain
 from moonlet.simulate.domains.every import DOMAINS
 from moonlet.simulate.domains.locale import field
 from moonlet.simulate.episode import Episode, Wanted
+from moonlet.simulate.manners import styled
 from moonlet.simulate.phrases import ADMITS, TALK, phrase, shown, ways
 from moonlet.simulate.stage import LASTING, Broken, Fault, Operation, Stage, State
 from moonlet.simulate.tasks import Goal, Key, Reply, Task, TaskError, TaskKind
@@ -72,7 +73,7 @@ class Making:
         self.played = stage.copy()
         self.tools = self.played.tools()
         self.episode = Episode([one.spec for one in stage.operations])
-        opening = self._styled(text)
+        opening = styled(text, self.key.persona, self.language, self.rng)
         self.episode.system(system_text(self.today))
         self.episode.user(opening)
         self._play(wishes)
@@ -354,15 +355,3 @@ class Making:
     def _admit(self, key: str, **values: Any) -> None:
         self.told.append(tuple(ADMITS[key]))
         self.episode.answer(phrase(key, self.language, **values))
-
-    def _styled(self, text: str) -> str:
-        """The user's first words in the manner of the persona."""
-        text = text[0].upper() + text[1:] if text[0].isascii() and text[0].islower() else text
-        if self.key.persona == "terse":
-            for polite in ("Please ", "please ", ", please", " please", "I'd like to ", "I want to ", "ช่วย", "请"):
-                text = text.replace(polite, "")
-            return text.rstrip(".?!。？！")
-        if self.key.persona in ("chatty", "mixed"):
-            closed = text if text[-1] in ".?!。？！" else text + {"en": ".", "th": "", "zh": "。"}[self.language]
-            return phrase(self.key.persona, self.language, self.rng, text=closed)
-        return text

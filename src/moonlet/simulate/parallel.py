@@ -13,6 +13,7 @@ from typing import Any
 
 from moonlet.llm import LLM, PLAIN, ReplyOptions
 from moonlet.llm.remote import Remote
+from moonlet.simulate.mock.server import Server
 from moonlet.simulate.rollout import Trajectory, rollout
 from moonlet.simulate.tasks import Key
 
@@ -41,6 +42,7 @@ class Players:
     user: Endpoint | None = None
     critic: Endpoint | None = None
     options: ReplyOptions = PLAIN
+    server: Server | None = None  # whose tools are mocked, instead of our own worlds
 
 
 def rollouts(keys: Iterable[Key], players: Players, workers: int = 2, ray: bool = False) -> Iterator[Trajectory]:
@@ -69,7 +71,7 @@ def one_rollout(key: Key, players: Players) -> Trajectory:
 
     try:
         model = at(players.model) if isinstance(players.model, Endpoint) else players.model
-        return rollout(key, model, players.options, at(players.user), at(players.critic))
+        return rollout(key, model, players.options, at(players.user), at(players.critic), players.server)
     finally:
         for remote in opened:
             remote.close()

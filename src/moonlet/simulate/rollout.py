@@ -26,6 +26,8 @@ from moonlet.llm.scripted import Scripted
 from moonlet.simulate import judge
 from moonlet.simulate.episode import Conversation
 from moonlet.simulate.making import make
+from moonlet.simulate.mock.server import Server
+from moonlet.simulate.mock.tasks import make_mock
 from moonlet.simulate.stage import Stage
 from moonlet.simulate.tasks import Key, Task
 from moonlet.simulate.users import PlayedUser, RecordedUser, ScriptedUser, User
@@ -136,22 +138,27 @@ def solver(task: Task) -> LLM:
     return Scripted(task.solution, name="solution")
 
 
-def rollout(key: Key, model: LLM | None, options: ReplyOptions = PLAIN, played_by: LLM | None = None,
-            critic: LLM | None = None) -> Trajectory:  # fmt: skip
-    """The task of this key, done by a model, or without one in the way that is known to be right."""
-    task, stage = make(key)
+def rollout(
+    key: Key,
+    model: LLM | None,
+    options: ReplyOptions = PLAIN,
+    played_by: LLM | None = None,
+    critic: LLM | None = None,
+    server: Server | None = None,
+) -> Trajectory:
+    """The task of this key, done by a model, or without one in the way that is known to be right; with a server, a task
+    for a mock of it."""
+    task, stage = make_mock(key, server) if server else make(key)
     user = PlayedUser(played_by, task) if played_by else None
-    return play(task, stage, model or solver(task), user, options, critic)
+    done = play(task, stage, model or solver(task), user, options, critic)
+    return replace(done, source=server.as_json()) if server else done
 
 
 def replay(recorded: Trajectory) -> Trajectory:
     """The rollout again, with the assistant's and the user's words as recorded: results and verdict are made anew.
     Raises TrajectoryError if they are not what they were."""
-    return check(recorded, *make(recorded.key))
-
-
-def check(recorded: Trajectory, task: Task, stage: Stage) -> Trajectory:
-    """As `replay`, for a task that is at hand."""
+    source = recorded.source
+    task, stage = make_mock(recorded.key, Server.from_json(source)) if source else make(recorded.key)
     said = [message for message in recorded.messages if message.role == "assistant"]
     again = play(task, stage, Scripted(said, name=recorded.model), RecordedUser(recorded.messages))
     again = replace(again, end=recorded.end, usage=recorded.usage, seconds=recorded.seconds, source=recorded.source)

@@ -1,0 +1,215 @@
+"""`moonlet simulate`: the command, rollouts side by side, and mocks of MCP servers."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from moonlet.chat.messages import ToolCall, ToolSpec
+from moonlet.cli import main
+from moonlet.llm.scripted import Scripted
+from moonlet.simulate import lessons
+from moonlet.simulate.keys import mock_suite, suite
+from moonlet.simulate.mock.roles import understood
+from moonlet.simulate.mock.server import Example, Offered, Server, ServerError, inlined, read_server
+from moonlet.simulate.mock.tasks import kinds
+from moonlet.simulate.mock.world import Mock
+from moonlet.simulate.parallel import Players, RayMissingError, rollouts
+from moonlet.simulate.report import Row
+from moonlet.simulate.rollout import Trajectory, replay, rollout
+from moonlet.simulate.stage import Stage
+from moonlet.tools.tool import call, parameters
+
+TEXT = {"type": "string"}
+TEXTS = {"type": "array", "items": TEXT}
+
+
+def _offered(
+    name: str, about: str, required: dict, optional: dict | None = None, reads: bool = False, **output: dict
+) -> Offered:
+    declared = {"type": "object", "properties": output} if output else {}
+    return Offered(ToolSpec(name, about, parameters(required, optional)), declared, reads)
+
+
+def _rows(**fields: dict) -> dict:
+    return {"type": "array", "items": {"type": "object", "properties": fields, "required": list(fields)}}
+
+
+GRAPH = Server(
+    "graph",
+    (
+        _offered("create_people", "Create several people.", {"people": _rows(name=TEXT, role=TEXT, remarks=TEXTS)}),
+        _offered("add_remarks", "Add remarks to people.", {"remarks": _rows(personName=TEXT, contents=TEXTS)}),
+        _offered("delete_people", "Delete people.", {"personNames": TEXTS}),
+        _offered("open_entries", "Open entries by name.", {"names": TEXTS}, reads=True),
+        _offered("search_entries", "Search everything.", {"query": TEXT}, reads=True),
+        _offered("write_file", "Write a file.", {"path": TEXT, "content": TEXT}),
+        _offered("read_file", "Read a file.", {"path": TEXT}, reads=True),
+        _offered("move_file", "Move a file.", {"source": TEXT, "destination": TEXT}),
+        _offered("convert_time", "Convert a time (24 hours).", {"source_timezone": TEXT, "time": TEXT}, reads=True,
+                 source={"type": "object", "properties": {"timezone": TEXT}}, minutes={"type": "integer"}),
+    ),
+    (Example("convert_time", {"source_timezone": "Asia/Tokyo", "time": "10:00"}, {"minutes": 42}),),
+)  # fmt: skip
+
+
+def _called(stage: Stage, name: str, **arguments: object) -> dict:
+    return json.loads(call(stage.tools(), ToolCall("1", name, json.dumps(arguments))))
+
+
+def test_roles_are_read_from_names_and_schemas() -> None:
+    found = {one.name: (one.role, one.table, one.member) for one in understood(GRAPH.tools)}
+    assert found["create_people"] == ("create", "people", "")
+    assert found["open_entries"] == ("read", "", "") and found["search_entries"] == ("search", "", "")
+    assert found["write_file"] == ("create", "file", "") and found["read_file"] == ("read", "file", "")
+    assert found["convert_time"][0] == "compute"
+
+
+def test_a_mock_keeps_state() -> None:
+    mock = Mock(GRAPH)
+    stage = Stage(mock.state(Random(1), "en"), mock.operations())
+    _called(stage, "write_file", path="/a/b.txt", content="hello")
+    assert _called(stage, "read_file", path="/a/b.txt") == {"path": "/a/b.txt", "content": "hello"}
+    _called(stage, "move_file", source="/a/b.txt", destination="/c.txt")
+    assert "not found" in _called(stage, "read_file", path="/a/b.txt")["error"]
+    assert _called(stage, "read_file", path="/c.txt")["content"] == "hello"
+    _called(stage, "create_people", people=[{"name": "Ann", "role": "baker", "remarks": ["tall"]}])
+    assert _called(stage, "open_entries", names=["Ann"])["role"] == "baker"
+    assert "Ann" in str(_called(stage, "search_entries", query="baker"))
+    _called(stage, "delete_people", personNames=["Ann"])
+    assert "not found" in _called(stage, "open_entries", names=["Ann"])["error"]
+    assert stage.effects() == ('add file {"content": "hello", "path": "/c.txt"}',)
+
+
+def test_what_is_computed_is_recorded_or_always_the_same() -> None:
+    mock = Mock(GRAPH)
+    stage = Stage(mock.state(Random(1), "en"), mock.operations())
+    assert _called(stage, "convert_time", source_timezone="Asia/Tokyo", time="10:00") == {"minutes": 42}
+    first = _called(stage, "convert_time", source_timezone="Europe/Paris", time="11:00")
+    assert first == _called(stage, "convert_time", source_timezone="Europe/Paris", time="11:00")
+    assert first["source"] == {"timezone": "Europe/Paris"} and isinstance(first["minutes"], int)
+
+
+def test_tasks_for_a_mock_are_solved_replayed_and_not_passed_by_words() -> None:
+    keys = mock_suite(GRAPH, 36, languages=("en", "th", "zh"))
+    assert {key.kind for key in keys} == set(kinds(GRAPH)) >= {"single", "steps", "clarify", "missing", "explain"}
+    for key in keys:
+        done = rollout(key, None, server=GRAPH)
+        assert done.verdict.passed, (str(key), done.verdict.faults())
+        assert replay(Trajectory.parse(done.line())).line() == done.line()
+        if key.kind not in ("talk", "no_tool"):
+            assert not rollout(key, Scripted(["I cannot find it."] * 12), server=GRAPH).verdict.passed
+
+
+def test_definitions_are_put_in_their_places() -> None:
+    schema = {
+        "$defs": {"P": {"type": "object", "properties": {"next": {"$ref": "#/$defs/P"}}}},
+        "properties": {"p": {"$ref": "#/$defs/P"}},
+    }
+    assert inlined(schema)["properties"]["p"]["properties"]["next"]["type"] == "object"
+
+
+def test_a_running_server_is_read_and_mocked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("mcp", reason="the MCP SDK is not installed")
+    command = f"{sys.executable} {Path(__file__).parent / 'shelf_server.py'}"
+    server = read_server(command, record=[{"tool": "page_minutes", "arguments": {"pages": 30}}])
+    assert server.name == "shelf_server-py" and len(server.tools) == 5
+    assert server.examples == (Example("page_minutes", {"pages": 30}, {"minutes": 60}),)
+    assert Server.from_json(json.loads(json.dumps(server.as_json()))) == server
+    out = tmp_path / "t.jsonl"
+    assert (
+        main(["simulate", "solution", "--from-mcp", command, "-n", "9", "--workers", "1", "--out", str(out), "--json"])
+        == 0
+    )
+    told = json.loads(capsys.readouterr().out)
+    assert told["rows"][-1] == {**told["rows"][-1], "name": "all", "tasks": 9, "passed": 9}
+    assert main(["simulate", "--replay", str(out)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "said"), [("", "empty"), ("/no/such/server", "No such file"), (f"{sys.executable} -c pass", "-c pass")]
+)
+def test_a_server_that_does_not_come_up_is_said_in_one_line(command: str, said: str) -> None:
+    pytest.importorskip("mcp", reason="the MCP SDK is not installed")
+    with pytest.raises(ServerError, match=said):
+        read_server(command)
+
+
+def test_examples_that_cannot_be_read_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("mcp", reason="the MCP SDK is not installed")
+    path = tmp_path / "e.jsonl"
+    path.write_text('{"tool": "x"}\n')
+    command = f"{sys.executable} {Path(__file__).parent / 'shelf_server.py'}"
+    assert main(["simulate", "solution", "--from-mcp", command, "--examples", str(path)]) == 2
+    assert "line 1" in capsys.readouterr().err
+
+
+def test_rollouts_side_by_side_are_those_one_after_another() -> None:
+    keys = suite(6, seed=3)
+    alone = list(rollouts(keys, Players(), workers=1))
+    beside = list(rollouts(keys, Players(), workers=2))
+    assert [one.messages for one in alone] == [one.messages for one in beside]
+    assert all(one.verdict.passed for one in beside)
+    shared = list(rollouts(keys, Players(Scripted(["No."] * 99)), workers=3))
+    assert [str(one.key) for one in shared] == [str(key) for key in keys]
+
+
+def test_ray_is_asked_for_by_name() -> None:
+    try:
+        import ray  # noqa: F401
+    except ImportError:
+        with pytest.raises(RayMissingError, match="pip install ray"):
+            list(rollouts(suite(1), Players(), ray=True))
+    else:
+        assert all(one.verdict.passed for one in rollouts(suite(2), Players(), ray=True))
+
+
+def test_the_command_reports_and_writes_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "t.jsonl"
+    assert (
+        main(["simulate", "solution", "-n", "11", "--workers", "1", "--out", str(out), "--domains", "shop,bank"]) == 0
+    )
+    told = capsys.readouterr().out
+    assert "passed" in told and "100%" in told
+    assert len(out.read_text().splitlines()) == 11
+    assert main(["simulate", "--replay", str(out)]) == 0
+    assert "11 trajectories" in capsys.readouterr().out
+    out.write_text(out.read_text().replace("functions.", "functions_", 1))
+    assert main(["simulate", "--replay", str(out)]) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--domains", "zoo"], "no domain 'zoo'"),
+        (["--kinds", "hard"], "no kind of task"),
+        (["--languages", "fr"], "no language"),
+        (["--examples", "x"], "--from-mcp"),
+        (["--user", "somebody"], "URL"),
+        (["--temperature", "9"], "temperature"),
+        (["--domains", "units", "--kinds", "refused"], "no tasks"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["simulate", "solution", *arguments]) == 2
+    told = capsys.readouterr().err
+    assert said in told and told.count("\n") == 1
+
+
+def test_intervals_hold_what_they_say() -> None:
+    low, high = Row("", 100, 50, 0, 0, 0, 0).interval
+    assert 0.40 < low < 0.41 and 0.59 < high < 0.60
+    assert Row("", 10, 10, 0, 0, 0, 0).interval[1] == 1.0 and Row("", 10, 0, 0, 0, 0, 0).interval[0] == 0.0
+
+
+def test_lessons_are_solved_tasks() -> None:
+    rng = Random(1)
+    for _ in range(15):
+        one = lessons.conversation(rng)
+        assert one.tools and one.messages[-1].role == "assistant"
