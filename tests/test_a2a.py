@@ -21,6 +21,7 @@ from moonlet.agent import Limits
 from moonlet.agent.approval import allow_all
 from moonlet.chat import messages as chat
 from moonlet.chat.messages import ToolCall, ToolSpec
+from moonlet.cli import main as cli_main
 from moonlet.ledger import keys
 from moonlet.ledger.database import open_database
 from moonlet.llm.scripted import Scripted
@@ -397,3 +398,16 @@ def test_a_card_cannot_send_us_elsewhere(tmp_path: Path) -> None:
     with pytest.raises(RemoteAgentError, match="begins with http"):
         connect(Remote("ftp://127.0.0.1"))
     assert "secret" not in repr(Remote(url, "secret"))
+
+
+def test_the_command_lists_other_agents_and_keeps_keys_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MOONLET_HOME", str(tmp_path))
+    with offering(Scripted([]), tmp_path / "l.db") as url:
+        listing = ["agent", "--list", "--model", "nano", "--tools", "none", "--a2a", url, "--a2a", url]
+        assert cli_main(listing) == 0
+        listed = capsys.readouterr().out
+        assert all(f"{name}: " in listed for name in ("worker", "worker_tasks", "worker_2", "worker_2_tasks"))
+        assert cli_main([*listing[:-1], f"NO_SUCH_KEY={url}"]) == 2
+        assert "the environment has no NO_SUCH_KEY" in capsys.readouterr().err

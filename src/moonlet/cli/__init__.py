@@ -253,6 +253,9 @@ def _add_agent(agent: argparse.ArgumentParser) -> None:
     agent.add_argument("task", nargs="?", metavar="TASK", help="what to do; - or nothing: from standard input")
     agent.add_argument("--model", metavar="MODEL", help="a folder, a pulled model or an endpoint's URL")
     agent.add_argument("--mcp", action="append", metavar="SOURCE", help="an mcp.json, a URL or a command; repeatable")
+    agent.add_argument(
+        "--a2a", action="append", metavar="URL", help="another agent as a tool; with a key: VARIABLE=URL"
+    )
     agent.add_argument("--tools", default="calculate,time,files", metavar="LIST", help="also shell, fetch; or none")
     agent.add_argument("--folder", default=".", metavar="FOLDER", help="where files and the shell work")
     agent.add_argument("--limits", metavar="LIST", help="steps=50,tokens=...,seconds=...,usd=...,call_s=...")

@@ -55,6 +55,8 @@ def main(asked: argparse.Namespace) -> int:
         sample = _sampler(model, agents)
         host = stack.enter_context(Host(servers, _state(), terminal, sample, [folder]))
         built = _built_in(asked, folder)
+        if asked.a2a:
+            built += _elsewhere(asked.a2a, built, console)
         if asked.list:
             return _list(host, built)
         record, past = _record(asked, model)
@@ -205,6 +207,17 @@ def _sampler(model: LLM, agents: Sequence[Agent]) -> Sample:
         return "", model.name
 
     return sample
+
+
+def _elsewhere(sources: Sequence[str], own: Sequence[Tool], console: Console) -> list[Tool]:
+    """Other agents as tools; what each of their tasks cost is told."""
+    try:
+        from moonlet.cli.a2a import remote_agents
+    except ImportError:  # an extra of the package
+        raise UsageError("--a2a needs the A2A SDK: pip install 'moonlet[a2a]'") from None
+    return remote_agents(
+        sources, own, lambda cost: console.print(Line(plain(f"{cost.agent} took {cost}"), style="dim"), soft_wrap=True)
+    )
 
 
 def _list(host: Host, built: Sequence[Tool]) -> int:
