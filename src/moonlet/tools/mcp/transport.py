@@ -63,14 +63,15 @@ async def stdio(config: ServerConfig, ended: Callable[[str], None]) -> AsyncIter
                 told = f"it flooded us: {FLOOD} messages more than {PER_S} a second, and was stopped"
             except (anyio.ClosedResourceError, anyio.BrokenResourceError, ConnectionError):
                 pass
-        if not leaving:
-            if told:
-                _signal(process, signal.SIGKILL)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), EXIT_S)
-            words = " ".join(last.decode(errors="replace").split())[-300:]
-            code = "" if process.returncode is None else f" (exit code {process.returncode})"
-            ended(told or f"it ended{code}" + (f": {words}" if words else ""))
+            # Before the stream is closed: what waits for an answer is then told why there is none.
+            if not leaving:
+                if told:
+                    _signal(process, signal.SIGKILL)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(process.wait(), EXIT_S)
+                words = " ".join(last.decode(errors="replace").split())[-300:]
+                code = "" if process.returncode is None else f" (exit code {process.returncode})"
+                ended(told or f"it ended{code}" + (f": {words}" if words else ""))
 
     async def listen() -> None:
         while piece := await process.stderr.read(4096):  # type: ignore[union-attr]
