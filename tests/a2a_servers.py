@@ -28,9 +28,9 @@ from moonlet.llm import LLM
 from moonlet.llm.scripted import Scripted
 from moonlet.server import a2a
 from moonlet.server.a2a_card import Face, Signer
-from moonlet.server.a2a_charge import Charged
 from moonlet.server.a2a_executor import AgentExecution, Offered
 from moonlet.server.app import create_app
+from moonlet.server.charged import Charged
 from moonlet.server.keys import Access
 from moonlet.tools.a2a import Remote, connect
 from moonlet.tools.running import here

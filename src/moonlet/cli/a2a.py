@@ -19,8 +19,8 @@ from moonlet.llm import LLM
 from moonlet.llm.loading import Loading
 from moonlet.server import a2a
 from moonlet.server.a2a_card import Face, Signer, SigningKeyError
-from moonlet.server.a2a_charge import Charged
 from moonlet.server.a2a_executor import AgentExecution, Offered
+from moonlet.server.charged import Charged
 from moonlet.server.keys import Access
 from moonlet.tools.a2a import Cost, Remote, RemoteAgentError, connect
 from moonlet.tools.basic import calculator, clock

@@ -26,10 +26,10 @@ from moonlet.chat.messages import Message, Text, ToolCall, ToolSpec
 from moonlet.ledger.keys import Key
 from moonlet.llm import LLM, Done, LLMError, ReplyOptions
 from moonlet.llm import close as end_reply
-from moonlet.server.accounts import Account, Accounts
+from moonlet.server.accounts import Accounts
+from moonlet.server.charged import Charged
 from moonlet.server.errors import ApiError
 from moonlet.server.keys import Access, key_of
-from moonlet.server.replies import Asked
 from moonlet.tools.running import Running, entered, here
 from moonlet.tools.tool import Checked, Outcome, Tool, ToolError, checked_call, failure, parameters, run
 
@@ -54,45 +54,27 @@ def ask_tool(model: LLM, accounts: Accounts | None = None) -> Tool:
     def answer(arguments: Mapping[str, Any]) -> str:
         system = [Message("system", arguments["system"])] if arguments.get("system") else []
         options = ReplyOptions(max_tokens=arguments.get("max_tokens") or MAX_TOKENS)
-        messages = (*system, Message("user", arguments["question"]))
+        asked = Charged(model, accounts, _KEY.get(), "mcp.ask") if accounts else model
+        call = here()
+        said: list[str] = []
         try:
-            asked = Asked(model.name, messages, (), options)
-            account = accounts.open(_KEY.get(), "mcp.ask", asked) if accounts else None
+            events = asked.reply((*system, Message("user", arguments["question"])), (), options)
+            call.on_stop(lambda: end_reply(events))
+            for event in events:
+                if call.stopped:
+                    end_reply(events)
+                    break
+                if isinstance(event, Text):
+                    said.append(event.text)
+                    call.tell(f"{sum(map(len, said))} characters")
+                elif isinstance(event, Done) and event.finish == "length":
+                    said.append("\n[the limit of tokens ended the answer here]")
         except (ApiError, LLMError) as error:
             raise ToolError(str(error)) from None
-        return _answer(model, messages, account.options if account else options, account)
+        return "".join(said)
 
     about = f"Ask the model {model.name}, which runs on its owner's machine, and get its answer"
     return Tool(ToolSpec("ask", about, parameters(required, optional)), answer)
-
-
-def _answer(model: LLM, messages: Sequence[Message], options: ReplyOptions, account: Account | None) -> str:
-    """The text of one reply, and its place in the books."""
-    call = here()
-    said: list[str] = []
-    usage, failed = None, None
-    try:
-        events = model.reply(messages, (), options)
-        call.on_stop(lambda: end_reply(events))
-        for event in events:
-            if account:
-                account.see(event)
-            if call.stopped:
-                end_reply(events)
-                break
-            if isinstance(event, Text):
-                said.append(event.text)
-                call.tell(f"{sum(map(len, said))} characters")
-            elif isinstance(event, Done):
-                usage = event.usage
-                said += ["\n[the limit of tokens ended the answer here]"] if event.finish == "length" else []
-    except LLMError as error:
-        failed = error
-        raise ToolError(str(error)) from None
-    finally:
-        if account:
-            account.close(usage, failed, left=call.stopped)
-    return "".join(said)
 
 
 def make_server(tools: Sequence[Tool], version: str = "0.1.0") -> Server[Any]:
