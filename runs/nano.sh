@@ -2,6 +2,7 @@
 # The small model from nothing: vocabulary, training, checkpoint in the public layout, model folder.
 #
 #   runs/nano.sh runs/out/nano [--data FOLDER_OF_PUBLIC_SETS] [--steps N] [--threads N]
+#   runs/nano.sh runs/out/nano2 --start runs/out/nano/model [...]      goes on from a model folder, with fresh data
 #
 # About an hour of two cores (2,400 tokens a second). It may be stopped at any time; the same command goes on. It runs
 # at low priority, and its threads sleep while they wait for one another: spinning, two threads of which one has lost its

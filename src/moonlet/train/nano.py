@@ -76,6 +76,7 @@ CONFIG: dict[str, Any] = {
 }
 # Rows are long because the list of tools takes 800 tokens of each.
 RECIPE = Recipe(steps=1900, rows=2, length=2048, long_from=1.0)
+FURTHER = replace(RECIPE, steps=3100, lr=4e-3, decay_from=0.45)  # with --start
 FORMATS = ConvertOptions(dense="int8", experts="int8")  # 18.8 MB
 VOCABULARY_SAMPLES = 20_000  # conversations that the pieces are learned from
 VOCABULARY_SEED, SEED = 0, 1
@@ -87,7 +88,8 @@ def main(arguments: list[str] | None = None) -> int:
     asked = _arguments(arguments)
     torch.set_num_threads(asked.threads)
     out = Console(stderr=True, highlight=False, soft_wrap=True)
-    recipe = RECIPE if asked.steps is None else replace(RECIPE, steps=asked.steps)
+    usual = FURTHER if asked.start else RECIPE
+    recipe = usual if asked.steps is None else replace(usual, steps=asked.steps)
     begun = open_folder(find(asked.start)) if asked.start else None
     if begun:
         asked.folder.mkdir(parents=True, exist_ok=True)
@@ -115,7 +117,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--start", metavar="MODEL", help="a model folder, or nano: go on from its weights")
     parser.add_argument("--seed", type=int, metavar="N", default=SEED, help="of the conversations")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="public sets of requests (default: none of them)")
-    parser.add_argument("--steps", type=int, metavar="N", help=f"default: {RECIPE.steps}")
+    parser.add_argument("--steps", type=int, metavar="N", help=f"default: {RECIPE.steps}, or {FURTHER.steps} with --start")
     parser.add_argument("--threads", type=int, metavar="N", default=torch.get_num_threads())
     parser.add_argument("--samples", type=int, metavar="N", default=VOCABULARY_SAMPLES, help="for the vocabulary")
     return parser.parse_args(arguments)
