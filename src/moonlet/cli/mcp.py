@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -26,12 +27,15 @@ def main(asked: argparse.Namespace) -> int:
     return 0
 
 
-def offered(model: LLM, accounts: Accounts | None = None, own: bool = True) -> Sequence[Tool]:
+def offered(
+    model: LLM, accounts: Accounts | None = None, own: bool = True, ledger: str | None = None
+) -> Sequence[Tool]:
     """What we offer: asking the model, and the verbs of this installation that tell something worth asking for. Where
-    others than the `own`er come in, no verb runs for them: each may only ask, and is charged."""
+    others than the `own`er come in, no verb runs for them: each may only ask, and is charged. `ledger`: where it is kept, if not in
+    the usual place."""
     verbs = next(action.choices for action in make_parser()._actions if action.dest == "verb")
     assert isinstance(verbs, dict)
-    return [ask_tool(model, accounts), *(_verb(name) for name in _OFFERED if name in verbs and own)]
+    return [ask_tool(model, accounts), *(_verb(name, ledger) for name in _OFFERED if name in verbs and own)]
 
 
 # Verbs as tools: what they are for, and the arguments they take as words.
@@ -48,13 +52,17 @@ _OFFERED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 
 
-def _verb(name: str) -> Tool:
+def _verb(name: str, ledger: str | None) -> Tool:
     """`moonlet NAME ... --json` in a process of its own: what it prints is its own, and so is its fall."""
     about, schema = _OFFERED[name]
+    place = {"MOONLET_LEDGER": ledger} if ledger else {}  # by the environment: a password is not seen there
 
     def run(arguments: Mapping[str, Any]) -> str:
         command = [sys.executable, "-m", "moonlet", name, "--json", "--", *map(str, arguments.values())]
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=VERB_S)
+        environment = {**os.environ, **place}
+        done = subprocess.run(
+            command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=VERB_S, env=environment
+        )
         if done.returncode:
             raise ToolError(" ".join(done.stderr.split())[-500:] or f"it ended with {done.returncode}")
         return done.stdout

@@ -30,6 +30,7 @@ from moonlet.server.app import create_app
 from moonlet.server.keys import LOOPBACK, Access
 
 _DAY_S = 86400.0
+SETTLE_S = 5.0  # for replies that were just ended to write what they took
 
 
 def main(asked: argparse.Namespace) -> int:
@@ -45,11 +46,12 @@ def main(asked: argparse.Namespace) -> int:
             books = Books(database, price, find_meter(asked.watts), keep_prompts=asked.keep_prompts)
             with closing(books), _pruning(database, asked.keep):
                 app = create_app(loading, books, access)
-                tools = offered(loading, app.state.accounts, own=not access.keys_needed)
+                tools = offered(loading, app.state.accounts, own=not access.keys_needed, ledger=asked.ledger)
                 mcp.mount(app, mcp.make_server(tools), access)
                 if asked.a2a:
                     _offer(asked, app, loading, books, access, bound.getsockname()[1])
                 _run(asked, app, loading, bound, access, database)
+                books.wait_settled(SETTLE_S)
     return 0
 
 

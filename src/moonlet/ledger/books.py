@@ -58,6 +58,8 @@ class Books:
         self._meter = meter
         self._clock = clock
         self._lock = threading.Lock()
+        self._settled = threading.Condition(self._lock)
+        self._under_way: set[str] = set()  # admitted and not settled
         self._waiting: dict[str, Entry] = {}  # rows that could not be written yet, oldest first
         self._swept = 0.0
         self._closed = threading.Event()
@@ -97,6 +99,8 @@ class Books:
             if not self._sweep():
                 raise
             self._open(entry, key)  # a server had died, and its requests no longer count
+        with self._lock:
+            self._under_way.add(entry.id)
         return replace(entry, energy_mark=self._meter.begin()) if self._meter else entry
 
     def settle(self, entry: Entry, state: State, took: Took, error: str | None = None) -> Entry:
@@ -117,7 +121,15 @@ class Books:
             nano_usd=cost,
         )
         self._keep(closed)
+        with self._settled:
+            self._under_way.discard(entry.id)
+            self._settled.notify_all()
         return closed
+
+    def wait_settled(self, timeout_s: float) -> None:
+        """Until every request that was admitted here is settled, or the time is up."""
+        with self._settled:
+            self._settled.wait_for(lambda: not self._under_way, timeout_s)
 
     def close_lost(self) -> int:
         """Marks the open rows of servers that have ended without closing them. Returns how many there were."""
@@ -198,7 +210,7 @@ class Books:
             self._wait(entry)
 
     def _wait(self, entry: Entry) -> None:
-        self._waiting[entry.id] = entry
+        self._waiting[entry.id] = replace(entry, asked=None)  # the numbers wait; prompts can be of any size
         if self._catching_up is None or not self._catching_up.is_alive():
             self._catching_up = threading.Thread(target=self._catch_up, name="moonlet-ledger", daemon=True)
             self._catching_up.start()

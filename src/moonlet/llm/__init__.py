@@ -82,8 +82,8 @@ class ReplyOptions:
     answer_schema: Mapping[str, Any] | None = None  # JSON schema that the text must satisfy, where the reply has one
 
     def __post_init__(self) -> None:
-        if self.max_tokens is not None and self.max_tokens < 1:
-            raise ValueError(f"max_tokens must be at least 1, got {self.max_tokens}")
+        if self.max_tokens is not None and not 1 <= self.max_tokens < 1 << 31:
+            raise ValueError(f"max_tokens must be at least 1 and below {1 << 31}, got {self.max_tokens}")
         if self.temperature is not None and not 0 <= self.temperature <= 2:
             raise ValueError(f"temperature must be between 0 and 2, got {self.temperature}")
         if self.top_p is not None and not 0 < self.top_p <= 1:

@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from a2a.server.agent_execution import AgentExecutor, RequestContext
@@ -33,6 +34,7 @@ from moonlet.server.a2a_caller import Caller, caller_of
 from moonlet.server.a2a_record import TaskRecord
 from moonlet.server.a2a_run import StoppableModel, StoppableTools, work
 from moonlet.server.a2a_store import Tasks
+from moonlet.server.apart import apart
 from moonlet.server.errors import ApiError
 from moonlet.tools.a2a import USAGE, text_of
 from moonlet.tools.running import Running
@@ -91,7 +93,7 @@ class AgentExecution(AgentExecutor):
             await updater.start_work()
             caller = caller_of(context.call_context)
             try:
-                ready = await asyncio.to_thread(self._prepare, task_id, context_id, caller, message)
+                ready = await apart(partial(self._prepare, task_id, context_id, caller, message))
             except (RecordError, DatabaseError, ApiError) as error:
                 await _fail(updater, _told(error))
                 return

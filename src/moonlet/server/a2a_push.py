@@ -21,6 +21,7 @@ from a2a.utils.proto_utils import to_stream_response
 from google.protobuf.json_format import MessageToJson
 
 from moonlet.server.a2a_store import PushConfigs
+from moonlet.server.apart import apart
 
 TIMEOUT_S = 10.0  # of one attempt
 WAITS_S = (0.5, 2.0)  # before the second and the third attempt
@@ -50,7 +51,8 @@ async def place_of(url: str, allowed: Sequence[str] = ()) -> tuple[httpx.URL, st
         raise PushRefusedError("the URL must hold no password; send credentials in `authentication`")
     port = parsed.port or (443 if parsed.scheme == "https" else 80)
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        asked = apart(partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM))
+        found = await asyncio.wait_for(asked, TIMEOUT_S)
     except (OSError, UnicodeError):
         raise PushRefusedError(f"{host} cannot be resolved", lasting=False) from None
     addresses = [str(entry[4][0]) for entry in found]

@@ -21,7 +21,7 @@ from moonlet.server import anthropic, completions, document, openai, responses
 from moonlet.server.accounts import Accounts, books_families
 from moonlet.server.errors import ApiError, api_error
 from moonlet.server.kept import Kept, KeptResponses
-from moonlet.server.keys import Access, HostCheck, KeyCheck
+from moonlet.server.keys import Access, HostCheck, KeyCheck, key_of
 from moonlet.server.metrics import CONTENT_TYPE, Metrics
 from moonlet.server.replies import Replies
 from moonlet.server.response_stream import ResponseStream
@@ -131,8 +131,10 @@ def _add_responses(app: FastAPI, replies: Replies, kept: KeptResponses) -> None:
 
 def _owner(request: Request) -> str:
     """Whose responses these are: what one key made, no other finds."""
-    key = request.headers.get("authorization") or request.headers.get("x-api-key") or ""
-    return hashlib.sha256(key.encode()).hexdigest()
+    if key := key_of(request):
+        return key.id
+    said = request.headers.get("authorization") or request.headers.get("x-api-key") or ""  # no keys here: anything
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def _kept(kept: KeptResponses, owner: str, id: str) -> Kept:
@@ -174,7 +176,7 @@ async def _json(request: Request) -> Any:
         if len(body) > MAX_BODY:
             raise ApiError(f"the body is larger than {MAX_BODY >> 20} MiB", status=413)
     try:
-        value = json.loads(body, parse_float=_finite, parse_constant=_finite)
+        value = json.loads(body.decode("utf-8-sig"), parse_float=_finite, parse_constant=_finite)
         return _whole_characters(value) if b"\\ud" in body or b"\\uD" in body else value
     except (ValueError, RecursionError) as error:
         raise ApiError(f"the body is not JSON: {error}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from moonlet import llm
 from moonlet.chat.messages import Message, ToolSpec
@@ -40,31 +41,39 @@ class _ChargedReply:
         self._events, self._account = events, account
         self._lock = threading.Lock()
         self._usage: Usage | None = None
-        self._reading = self._left = self._ended = False
+        self._turn = threading.Lock()  # of whoever reads
+        self._left = self._ended = False
 
     def __iter__(self) -> Iterator[Event]:
         return self
 
     def __next__(self) -> Event:
-        self._reading = True
+        with self._turn:
+            return self._next()
+
+    def _next(self) -> Event:
         try:
             event = next(self._events)
         except Exception as error:
             self._end(None if isinstance(error, StopIteration) else error)
             raise
-        finally:
-            self._reading = False
         self._account.see(event)
         if isinstance(event, Done):
             self._usage = event.usage
         return event
 
     def close(self) -> None:
-        """Nobody listens any more. What is being read at this moment closes the account when it comes."""
+        """Nobody listens any more. It goes on to its Done, if it can: what it took is still wanted. While another
+        thread reads, that one must close it, or read to the end."""
         self._left = self._left or self._usage is None
         llm.close(self._events)
-        if not self._reading:
-            self._end(None)
+        if self._turn.acquire(blocking=False):
+            try:
+                with suppress(Exception):  # StopIteration, too: the account is closed by then
+                    while True:
+                        self._next()
+            finally:
+                self._turn.release()
 
     def _end(self, error: Exception | None) -> None:
         with self._lock:

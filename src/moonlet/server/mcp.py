@@ -27,6 +27,7 @@ from moonlet.ledger.keys import Key
 from moonlet.llm import LLM, Done, LLMError, ReplyOptions
 from moonlet.llm import close as end_reply
 from moonlet.server.accounts import Accounts
+from moonlet.server.apart import apart
 from moonlet.server.charged import Charged
 from moonlet.server.errors import ApiError
 from moonlet.server.keys import Access, key_of
@@ -118,9 +119,9 @@ async def _run(context: Any, checked: Checked) -> Outcome:
             return run(checked)
 
     try:
-        return await asyncio.to_thread(work)
+        return await apart(work)
     except asyncio.CancelledError:
-        running.stop()
+        loop.run_in_executor(None, running.stop)  # it may wait for the books
         raise
     except Exception as broken:
         return failure(f"{checked.tool.spec.name} broke: {type(broken).__name__}")

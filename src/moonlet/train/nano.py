@@ -117,7 +117,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--start", metavar="MODEL", help="a model folder, or nano: go on from its weights")
     parser.add_argument("--seed", type=int, metavar="N", default=SEED, help="of the conversations")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="public sets of requests (default: none of them)")
-    parser.add_argument("--steps", type=int, metavar="N", help=f"default: {RECIPE.steps}, or {FURTHER.steps} with --start")
+    parser.add_argument("--steps", type=int, metavar="N", help=f"default: {RECIPE.steps}; with --start {FURTHER.steps}")
     parser.add_argument("--threads", type=int, metavar="N", default=torch.get_num_threads())
     parser.add_argument("--samples", type=int, metavar="N", default=VOCABULARY_SAMPLES, help="for the vocabulary")
     return parser.parse_args(arguments)
