@@ -193,7 +193,7 @@ nb::tuple route_array(const Array<const float, 2>& logits, const Array<const flo
 Fresh<float, 2> attend_array(const Array<const float, 2>& q, const Array<const float, 2>& rows, int L, float scale,
                              bool bf16, const std::string& isa) {
   const int H = (int)q.shape(0), W = (int)q.shape(1), n = (int)rows.shape(0);
-  require((int)rows.shape(1) == W && L >= 1 && L <= W && n >= 1, "attention shapes do not fit");
+  require((int)rows.shape(1) == W && L >= 1 && L <= W && W <= 1024 && n >= 1, "attention shapes do not fit");
   const int width = (int)round_up(W, 32), pages = (n + PAGE - 1) / PAGE;
   std::vector<float> cache32((size_t)pages * PAGE * width);
   std::vector<uint16_t> cache16(cache32.size());
@@ -353,6 +353,7 @@ struct Loaded {
 void check_shape(const Shape& s) {
   require(s.V > 0 && s.D > 0 && s.layers > 0 && s.H > 0 && s.L > 0 && s.N > 0 && s.R > 0 && s.value > 0,
           "every size must be positive");
+  require(s.L + s.R <= 1024, "latent and rotated part must not be wider than 1024 together");
   require(s.R % 2 == 0 && (int)s.inverse_frequencies.size() == s.R / 2, "one frequency for each rotated pair");
   require(s.dense_layers >= 0 && s.dense_layers <= s.layers, "more dense layers than layers");
   if (s.dense_layers == s.layers) return;

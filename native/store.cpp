@@ -129,6 +129,8 @@ void ExpertStore::resize(int64_t slots) {
                         [](const Slot& slot) { return slot.state == State::reading; });
   });
   if (slots < before) {
+    int64_t pins = 0;  // at most half of what stays: others need places
+    for (Slot& slot : slots_) slot.pinned = slot.pinned && pins < slots / 2, pins += slot.pinned;
     for (int64_t i = slots; i < before; i++) slots_[i].held = true;  // no place for others
     for (int64_t i = slots; i < before; i++) {
       const int to = slots_[i].state == State::ready ? victim(false) : -1;
@@ -204,8 +206,8 @@ int ExpertStore::victim(bool for_guess) const {
 void ExpertStore::adopt_budget() {
   const int64_t budget = next_budget_;
   if (budget == budget_) return;
+  budget_ = budget;  // first: if there is no memory for it, the slots stay as they are and it is not tried again
   resize(slots_for(budget));
-  budget_ = budget;
 }
 
 void ExpertStore::begin_step() {

@@ -520,6 +520,17 @@ def test_heat_that_does_not_help_is_let_go(own: Tiny) -> None:
     assert early is not None and late is not None and late >= early
 
 
+def test_pinned_experts_give_way_when_memory_shrinks(own: Tiny) -> None:
+    """Half of the places were pinned; of half as many places all would be, and nothing could be read any more."""
+    write_heat(own.folder, Heat(np.full((LAYERS, E), K / E), 1e6))
+    with own.stream(50) as engine:
+        said(submit(engine, [3, 1, 4], tokens=20))
+        for slots in (20, 6):
+            engine.set_budget(own.budget(slots))
+            assert said(submit(engine, [1, 5, 9], tokens=40))
+            assert store(engine).slots == slots
+
+
 def test_heat_that_is_stale_or_damaged_is_ignored(own: Tiny) -> None:
     share = np.full((LAYERS, E), 0.25, np.float32)
     write_heat(own.folder, Heat(share, 5000.0))

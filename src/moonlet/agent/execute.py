@@ -64,6 +64,10 @@ class Executor:
                 allowed.append((index, call, checked))
             else:
                 yield self._result(index, call, failure(f"not allowed: {decision.why}"), 0.0)
+        if until is not None and time.monotonic() >= until:
+            for index, call, _ in allowed:
+                yield self._result(index, call, failure("not run: the time of the whole run is up"), 0.0)
+            return
         for index, call, checked in allowed:
             yield CallStarted(index, call, checked.tool.changes)
         yield from self._watch(allowed, until)

@@ -31,8 +31,8 @@ def offered(
     model: LLM, accounts: Accounts | None = None, own: bool = True, ledger: str | None = None
 ) -> Sequence[Tool]:
     """What we offer: asking the model, and the verbs of this installation that tell something worth asking for. Where
-    others than the `own`er come in, no verb runs for them: each may only ask, and is charged. `ledger`: where it is kept, if not in
-    the usual place."""
+    others than the `own`er come in, no verb runs for them: each may only ask, and is charged.
+    `ledger`: where it is kept, if not in the usual place."""
     verbs = next(action.choices for action in make_parser()._actions if action.dest == "verb")
     assert isinstance(verbs, dict)
     return [ask_tool(model, accounts), *(_verb(name, ledger) for name in _OFFERED if name in verbs and own)]

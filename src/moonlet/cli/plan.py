@@ -242,7 +242,7 @@ def _show_speed(console: Console, plan: Plan) -> None:
                       f"({first.low:.1f} to {first.high:.1f})")  # fmt: skip
     step = plan.speed.step(1, Load(1, context))
     hit = f", {step.hit_rate:.0%} of its experts in memory" if plan.fit.streams else ""
-    console.print(f"one token alone reads {size(round(sum(step.read_bytes.values())))}{hit}")
+    console.print(f"one token alone reads {size(round(step.read_once))}{hit}")
     console.print()
 
 

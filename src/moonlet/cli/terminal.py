@@ -20,17 +20,28 @@ from moonlet.agent.approval import Answer, Question
 from moonlet.chat.messages import Message
 
 SHOWN = 6000  # characters of one value
+_UNSEEN = {
+    *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0),
+    *(*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)),
+}  # letters and marks that have no width, whatever their category says
 
 
 def plain(text: str) -> str:
     """Text that shows what it is: control and direction characters, and all that has no width, as their codes."""
 
     def shown(letter: str) -> str:
-        hidden = unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") and letter not in "\n\t"
+        kind = unicodedata.category(letter)
+        hidden = kind in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") or ord(letter) in _UNSEEN
+        hidden = hidden and letter not in "\n\t"
         return f"\\u{ord(letter):04x}" if hidden else letter
 
     cut = text if len(text) <= SHOWN else f"{text[:SHOWN]}\n… and {len(text) - SHOWN} more characters"
     return "".join(map(shown, cut))
+
+
+def _whole(text: str) -> str:
+    """The same without a cut: what is approved is seen to its end."""
+    return "".join(plain(text[at : at + SHOWN]) for at in range(0, len(text), SHOWN))
 
 
 class Terminal:
@@ -47,7 +58,7 @@ class Terminal:
             self._say(f"\n  May it call {plain(question.call.name)}?  It {question.why}.", "bold yellow")
             for name, value in question.checked.arguments.items():
                 text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-                self._say("\n".join(f"    {line}" for line in f"{plain(name)}: {plain(text)}".split("\n")), "")
+                self._say("\n".join(f"    {line}" for line in f"{plain(name)}: {_whole(text)}".split("\n")), "")
             if question.checked.tool.hints:
                 self._say(f"    {plain(question.checked.tool.hints)}", "dim")
             answer = self._read(f"  y: yes   a: always ({plain(question.lasting)})   n: no  [n] ")
@@ -87,7 +98,7 @@ class Terminal:
             self._say(f"\n  Server {plain(server)} wants your model to answer:", "bold yellow")
             for message in messages:
                 self._say(
-                    "\n".join(f"    {line}" for line in f"{message.role}: {plain(message.content)}".split("\n")), ""
+                    "\n".join(f"    {line}" for line in f"{message.role}: {_whole(message.content)}".split("\n")), ""
                 )
             return self._read("  Let it? The answer goes to that server. [y/N] ") in ("y", "yes")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -30,6 +31,8 @@ from .scheduler import Scheduler
 from .sequence import DeadlineError, EngineError, Finish, QueueFullError, Reads, Reply, Sequence, Terms, Trace
 from .shelf import Shelf
 from .spill import open_spill
+
+_log = logging.getLogger("moonlet.engine")
 
 __all__ = ["DeadlineError", "Engine", "EngineError", "EngineOptions", "QueueFullError", "Terms", "Trace"]
 
@@ -119,6 +122,7 @@ class Engine:
         if self.shelf:
             self.shelf.loaded = self._scheduler.loaded
         self._closed = False  # None in the inbox: close
+        self._sending = threading.Lock()  # nothing is put behind that
         self._thread = threading.Thread(target=self._loop, name="moonlet-engine", daemon=True)
         self._thread.start()
 
@@ -207,7 +211,7 @@ class Engine:
                 at += work.tokens - work.count + 1
             if sequence.trace:
                 sequence.trace(start, chosen[:, work.start : work.start + sequence.computed - start].copy())
-            if sequence.computed > sequence.prompt_length:
+            if sequence.computed > sequence.prompt_length and self.config.sparse_layers:
                 _note_experts(work, start, chosen, self.config.experts)
             sequence.announce()
             self._scheduler.settle(work)
@@ -236,9 +240,10 @@ class Engine:
 
     def close(self) -> None:
         """Ends what is under way."""
-        if not self._closed:
-            self._closed = True
-            self._inbox.put(None)
+        with self._sending:
+            if not self._closed:
+                self._closed = True
+                self._inbox.put(None)
         self._thread.join()
 
     def __enter__(self) -> Engine:
@@ -248,9 +253,10 @@ class Engine:
         self.close()
 
     def _send(self, item: Sequence | _Scoring) -> None:
-        if self._closed:
-            raise EngineError("the engine is closed")
-        self._inbox.put(item)
+        with self._sending:
+            if self._closed:
+                raise EngineError("the engine is closed")
+            self._inbox.put(item)
 
     def _loop(self) -> None:
         busy = False
@@ -282,7 +288,10 @@ class Engine:
             elif isinstance(item, _Scoring):
                 self._score(item)
             else:
-                item()
+                try:
+                    item()
+                except Exception:  # more memory than there is, say: what was before holds
+                    _log.exception("an order between two steps failed")
         return True
 
     def _score(self, scoring: _Scoring) -> None:

@@ -10,7 +10,7 @@ from moonlet.kernels import PAGE
 
 from .batch import Batch, Work
 from .cache import PageCache, extend_keys
-from .line import TURN, Line, Owner
+from .line import TURN, Line
 from .pace import Pace
 from .sequence import DeadlineError, Sequence
 from .shelf import Shelf
@@ -126,7 +126,7 @@ class Scheduler:
         beside, load = self._batch.tokens, self._pace.room(self._batch.tokens)
         for sequence in readers:
             if sequence.turn >= TURN:
-                self._pass_turn(self.line.of(sequence))
+                self._pass_turn(sequence)
             most = room if math.isinf(load) else min(room, max(int(self._pace.tokens(sequence.computed, load)), 0))
             if len(readers) > 1:
                 most = min(most, TURN - sequence.turn)
@@ -137,10 +137,11 @@ class Scheduler:
                 room -= count
                 self._batch.add(sequence, count)
 
-    def _pass_turn(self, owner: Owner) -> None:
-        sequence = owner.reading.popleft()
+    def _pass_turn(self, sequence: Sequence) -> None:
+        reading = self.line.of(sequence).reading
+        reading.remove(sequence)
+        reading.append(sequence)
         sequence.turn = 0
-        owner.reading.append(sequence)
 
     def _pages_allow(self, sequence: Sequence) -> int:
         """Tokens it may have beyond its ids without taking anybody's pages."""

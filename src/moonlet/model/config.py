@@ -273,6 +273,8 @@ def _yarn(raw: Mapping[str, Any]) -> Yarn | None:
 
 def _check(raw: Mapping[str, Any], config: ModelConfig) -> None:
     """What the graph assumes and a config could contradict."""
+    if config.latent + config.rope > 1024:
+        raise ConfigError(f"kv_lora_rank and qk_rope_head_dim are {config.latent + config.rope} together, at most 1024")
     if raw.get("hidden_act", "silu") != "silu":
         raise ConfigError(f"hidden_act {raw['hidden_act']!r} is not supported, only silu")
     if raw.get("attention_bias"):

@@ -99,7 +99,10 @@ class Fit:
     def tensor_parallel(self) -> bool:
         """All in several cards: they share each layer. Otherwise layers lie in one card each."""
         cards = self.machine.cards
-        return cards is not None and cards.count > 1 and self.dense_place == "cards" and self.share("cards") == 1.0
+        if cards is None or cards.count < 2 or self.dense_place != "cards" or self.share("cards") != 1.0:
+            return False
+        cached = sum(home.bytes for home in self.homes if home.part == "cache")
+        return cached >= cards.count * self.context * self.wish.sequences * self.subject.cache_bytes_per_token
 
 
 def rooms(machine: Machine, wish: Wish) -> dict[Place, int]:

@@ -342,6 +342,6 @@ def with_changes(owned: Ownership, values: Mapping[str, Decimal]) -> Ownership:
     for name, value in values.items():
         old = getattr(owned, name)
         changes[name] = (
-            Money(value, old.currency) if isinstance(old, Money) else int(value) if name == "years" else value
+            Money(value, old.currency) if isinstance(old, Money) else round(value) if name == "years" else value
         )
     return replace(owned, **changes)  # type: ignore[arg-type]

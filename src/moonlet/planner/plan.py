@@ -173,9 +173,12 @@ class Plan:
         owned = self.owned
         if owned is None or self.speed is None:
             return None
+        hours = min(self.team.days * self.team.hours, owned.hours)
         one = replace(owned, price=owned.price / self.boxes, watts_load=owned.watts_load / self.boxes,
-                      watts_idle=owned.watts_idle / self.boxes, utilisation=Decimal(1))  # fmt: skip
-        seconds = float(self.team.days * self.team.hours) * 3600
+                      watts_idle=owned.watts_idle / self.boxes, network=owned.network / self.boxes,
+                      rent=owned.rent / self.boxes, admin_hours=owned.admin_hours / self.boxes,
+                      utilisation=hours / owned.hours)  # fmt: skip
+        seconds = float(hours) * 3600
         a_second = one.full / Decimal(str(seconds))
         writing = self.speed.decode(Load(sequences, self.fit.context)).value
         reading = self.speed.prefill(4096).value

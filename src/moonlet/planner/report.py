@@ -117,7 +117,7 @@ def _speed(plan: Plan) -> str:
             )
     step = speed.step(1, Load(1, context))
     told = (
-        f"With {context:,} tokens behind each. One token reads {size(round(sum(step.read_bytes.values())))}; "
+        f"With {context:,} tokens behind each. One token reads {size(round(step.read_once))}; "
         f"{step.hit_rate:.0%} of its experts are in memory. Bands: see the assumptions."
     )
     table = _table(["prompt", "tokens/s read", "first token after"], rows)
@@ -149,7 +149,7 @@ def _cost(plan: Plan) -> str:
 def _payback(plan: Plan, others: Sequence[Plan]) -> str:
     points = [(float(n), plan.payback_at(n)) for n in TEAMS]
     told = f"Price over cash saved a year, against the cheaper of: {', '.join(plan.rented)}."
-    never = [f"{n:.0f}" for n, years in points if years is None or years > 100]
+    never = [f"{n:.0f}" for n, years in points if years is None or years > 100] if plan.owned else []
     if never:
         told += f" Never (or after more than 100 years) for {', '.join(never)} developers."
     series = []
@@ -224,7 +224,8 @@ def compared_rows(plans: Sequence[Plan]) -> list[list[str]]:
         rows.append([
             f"{plan.boxes} x {machine.name}" if plan.boxes > 1 else machine.name, price,
             "from disk" if plan.fit.streams else "yes", f"{plan.pace.value:.1f}", f"{plan.fit.largest_context:,}",
-            str(owned.full) if owned else "?", f"{years:.1f} y" if years is not None else "never",
+            str(owned.full) if owned else "?",
+            "?" if owned is None else f"{years:.1f} y" if years is not None else "never",
         ])  # fmt: skip
     return rows
 

@@ -92,6 +92,11 @@ class Step:
     def seconds(self) -> float:
         return sum(self.parts.values())
 
+    @property
+    def read_once(self) -> float:
+        """Bytes that are read; what comes from disk is read again, from memory, and counts once."""
+        return sum(bytes_ for place, bytes_ in self.read_bytes.items() if place != "disk")
+
 
 @dataclass(frozen=True, slots=True)
 class Correction:

@@ -13,6 +13,7 @@ import ssl
 import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -41,7 +42,10 @@ def fetch_tool(allow: Sequence[str] = ()) -> Tool:
         return _fetch(backend, arguments["url"])
 
     def host(arguments: Mapping[str, Any]) -> str:
-        return f"pages of {urlsplit(arguments['url']).netloc}"
+        try:
+            return f"pages of {urlsplit(arguments['url']).netloc}"
+        except ValueError:
+            return "an address that cannot be read"  # the call itself says why
 
     about = "Read a web page or a JSON document by its address"
     spec = ToolSpec("fetch_page", about, parameters({"url": {"type": "string"}}))
@@ -222,7 +226,8 @@ class _Page(HTMLParser):
         if tag in self.SILENT:
             self._silent = max(0, self._silent - 1)
         elif tag == "a" and self._link and not self._link.startswith(("#", "javascript:")):
-            self.parts.append(f" ({urljoin(self._url, self._link)})")
+            with suppress(ValueError):  # a link that is no address
+                self.parts.append(f" ({urljoin(self._url, self._link)})")
             self._link = ""
         if tag in self.BLOCKS:
             self.parts.append("\n")

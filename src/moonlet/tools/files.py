@@ -124,7 +124,10 @@ def write_file(folder: Folder, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def edit_file(folder: Folder, given: Mapping[str, Any]) -> dict[str, Any]:
     """One place of a file."""
-    text = _text(folder, given["path"])
+    try:
+        text = _text(folder, given["path"], "strict")
+    except UnicodeDecodeError:
+        raise ToolError(f"{given['path']}: not UTF-8 text; an edit would damage it") from None
     count = text.count(given["old"]) if given["old"] else 0
     if count != 1:
         raise ToolError(f"the old text occurs {count} times in {given['path']}; it must occur once")
@@ -138,14 +141,14 @@ def delete_file(folder: Folder, given: Mapping[str, Any]) -> dict[str, Any]:
     return {"deleted": given["path"]}
 
 
-def _text(folder: Folder, path: str) -> str:
+def _text(folder: Folder, path: str, errors: str = "replace") -> str:
     with folder.opened(path) as descriptor, os.fdopen(os.dup(descriptor), "rb") as file:
         data = file.read(MAX_READ + 1)
     if len(data) > MAX_READ:
         raise ToolError(f"{path}: larger than {MAX_READ >> 20} MiB")
     if b"\0" in data[:8192]:
         raise ToolError(f"{path}: not a text file")
-    return data.decode("utf-8", "replace")
+    return data.decode("utf-8", errors)
 
 
 def _make_folders(folder: Folder, path: str) -> None:

@@ -221,7 +221,7 @@ def _distinct(names: Sequence[str]) -> list[str]:
     found: list[str] = []
     taken: set[str] = set()
     for name in names:
-        clean = _clean(name) or "server"
+        clean = _clean(name)[:22].strip("_") or "server"  # stands whole, with its number, in the names of its tools
         number = 2
         distinct = clean
         while distinct in taken:

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import anyio
 import httpx2
@@ -152,7 +153,9 @@ async def http(config: ServerConfig, auth: httpx2.Auth | None) -> AsyncIterator[
     """A server behind a URL. Its headers go to its own origin alone; redirects elsewhere are not followed."""
     timeout = httpx2.Timeout(30.0, read=300.0)
     if config.old_stream:
-        async with sse_client(config.url, headers=dict(config.headers), auth=auth) as old:
+        async with sse_client(
+            config.url, headers=dict(config.headers), auth=auth, httpx_client_factory=_bounded_client
+        ) as old:
             yield old
         return
     bounded = _Bounded(httpx2.AsyncHTTPTransport())
@@ -163,6 +166,11 @@ async def http(config: ServerConfig, auth: httpx2.Auth | None) -> AsyncIterator[
         yield streams  # type: ignore[misc]
 
 
+def _bounded_client(headers: Any = None, timeout: Any = None, auth: Any = None) -> httpx2.AsyncClient:
+    transport = _Bounded(httpx2.AsyncHTTPTransport())
+    return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, transport=transport)
+
+
 class _Bounded(httpx2.AsyncBaseTransport):
     """Bodies that are one message are bounded; streams of events are bounded event by event where they are read."""
 
@@ -170,7 +178,12 @@ class _Bounded(httpx2.AsyncBaseTransport):
         self._inner = inner
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        # Sixteen megabytes that are packed can be sixteen gigabytes.
+        request.headers["Accept-Encoding"] = "identity"
         response = await self._inner.handle_async_request(request)
+        if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+            await response.aclose()
+            raise httpx2.ReadError("a packed answer, though unpacked was asked for")
         if not response.headers.get("content-type", "").startswith("text/event-stream"):
             assert isinstance(response.stream, httpx2.AsyncByteStream)
             response.stream = _Counted(response.stream)
