@@ -28,6 +28,7 @@ from moonlet.llm.scripted import Scripted
 from moonlet.server.a2a_card import Signer
 from moonlet.server.a2a_executor import Offered
 from moonlet.server.a2a_push import PushRefusedError, is_public, place_of
+from moonlet.server.a2a_store import prune
 from moonlet.server.keys import Access
 from moonlet.tools.a2a import Cost, Remote, RemoteAgentError, connect
 from moonlet.tools.running import Running, entered, here
@@ -151,6 +152,25 @@ def test_a_question_waits_for_its_answer_also_over_a_restart(tmp_path: Path) -> 
             {"message": {"messageId": "x", "role": "ROLE_USER", "parts": [{"text": "?"}], "taskId": task["id"]}},
         )
         assert again["error"]["code"] == -32004  # it is over
+
+
+def test_old_tasks_are_pruned_and_what_is_worked_on_is_not(tmp_path: Path) -> None:
+    with offering(Scripted(["done"]), tmp_path / "l.db") as url:
+        send(url, "count")
+    with closing(open_database(tmp_path / "l.db")) as database:
+        prune(database, time.time() - 60)
+        with database.reading() as connection:
+            assert len(connection.run("SELECT id FROM a2a_tasks")) == 1
+        with database.transaction() as connection:
+            connection.run("UPDATE a2a_tasks SET state = ?", (int(TaskState.TASK_STATE_WORKING),))
+        prune(database, time.time() + 60)
+        with database.transaction() as connection:
+            assert len(connection.run("SELECT id FROM a2a_tasks")) == 1
+            connection.run("UPDATE a2a_tasks SET state = ?", (int(TaskState.TASK_STATE_COMPLETED),))
+        prune(database, time.time() + 60)
+        with database.reading() as connection:
+            for table in ("a2a_tasks", "a2a_record", "a2a_push"):
+                assert not connection.run(f"SELECT * FROM {table}"), table
 
 
 def test_a_context_is_one_conversation(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def main(asked: argparse.Namespace) -> int:
         with _bound(asked) as bound:
             loading = open_later(asked)
             books = Books(database, price, find_meter(asked.watts), keep_prompts=asked.keep_prompts)
-            with closing(books), _pruning(database, asked.keep):
+            with closing(books), _pruning(database, asked.keep, asked.a2a):
                 app = create_app(loading, books, access)
                 tools = offered(loading, app.state.accounts, own=not access.keys_needed, ledger=asked.ledger)
                 mcp.mount(app, mcp.make_server(tools), access)
@@ -150,14 +150,19 @@ def _bound(asked: argparse.Namespace) -> socket.socket:
 
 
 @contextmanager
-def _pruning(database: Database, days: int | None) -> Iterator[None]:
+def _pruning(database: Database, days: int | None, a2a: bool) -> Iterator[None]:
     """Deletes what is older than so many days: now, and every day as long as the server lives."""
     over = threading.Event()
 
     def prune() -> None:
         while True:
             with suppress(DatabaseError):  # a full disk: tomorrow again
-                report.prune(database, time.time() - (days or 0) * _DAY_S)
+                before = time.time() - (days or 0) * _DAY_S
+                report.prune(database, before)
+                if a2a:
+                    from moonlet.server import a2a_store  # an extra of the package
+
+                    a2a_store.prune(database, before)
             if over.wait(_DAY_S):
                 return
 

@@ -92,6 +92,17 @@ async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
         raise InternalError(message="the tasks cannot be read or written at the moment") from None
 
 
+def prune(database: Database, before: float) -> None:
+    """Deletes tasks that last changed before then and are not worked on, with all that hangs on them. Raises
+    DatabaseError."""
+    make_tables(database)
+    old = "SELECT id FROM a2a_tasks WHERE updated_ns < ? AND state NOT IN (?, ?)"
+    values = (int(before * 1e9), *(int(state) for state in _WORK))
+    with database.transaction() as connection:
+        for table, column in (("a2a_push", "task_id"), ("a2a_record", "task_id"), ("a2a_tasks", "id")):
+            connection.run(f"DELETE FROM {table} WHERE {column} IN ({old})", values)
+
+
 class Tasks(TaskStore):
     """The task store of the A2A SDK over our database."""
 
