@@ -163,7 +163,7 @@ void ExpertStore::move(int from, int to) {
   a = Slot{};
 }
 
-// Nobody waits for it any more: unread it is emptied, being read it will not become ready.
+// Nobody waits for it any more: unread it is emptied, being read it need not be read to its end.
 void ExpertStore::drop(int slot) {
   Slot& s = slots_[slot];
   if (s.state == State::queued) empty(slot);

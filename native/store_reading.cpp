@@ -77,7 +77,8 @@ void ExpertStore::finish(int slot, int drive, const char* why) {
   Slot& s = slots_[slot];
   (s.wanted ? wanted_reading_ : ahead_reading_)--;
   s.drive = (int8_t)drive, s.why = why;
-  s.state = why || s.dropped ? State::failed : State::ready;
+  s.state = why ? State::failed : State::ready;  // what was read whole is kept, wanted or not
+  s.dropped = false;
   if (why && s.wanted) {
     s.tried |= 1u << drive;
     if (s.tried + 1 != 1u << drives_) {  // another drive has a copy

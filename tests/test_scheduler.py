@@ -357,10 +357,11 @@ def test_a_full_queue_says_when_to_come_again() -> None:
 
 def test_a_deadline_ends_a_reply_that_runs_and_one_that_waits() -> None:
     with Engine(engines.folder(), EngineOptions(cache_tokens=4096, threads=1, max_sequences=1)) as engine:
-        soon = Terms(deadline_s=0.3)
-        replies = [engine.submit([1, i], Sampling(max_tokens=4000, temperature=0), None, soon) for i in range(2)]
-        for reply in replies:
-            with pytest.raises(DeadlineError, match=r"deadline of 0\.3 s passed after"):
+        runs, waits = Terms(deadline_s=0.4), Terms(deadline_s=0.1)
+        endless = Sampling(max_tokens=4000, temperature=0)
+        replies = [engine.submit([1, i], endless, None, terms) for i, terms in enumerate((runs, waits))]
+        for reply, told in zip(replies, (r"0\.4 s passed after", r"0\.1 s passed after 0 tokens")):
+            with pytest.raises(DeadlineError, match=told):
                 list(reply)
         assert replies[0].stats.output_tokens > replies[1].stats.output_tokens == 0
         assert len(list(engine.submit([1], Sampling(max_tokens=5), None, Terms(deadline_s=60)))) == 5
