@@ -85,12 +85,17 @@ def packed(format: kernels.Format, rows: int, cols: int, random: np.random.Gener
             row[:] = np.roll(pattern, 4 * int(random.integers(len(pattern) // 4)))
         return out.reshape(-1)
     tile = 576 if format == "int4" else 1088
-    spread = 4.6 if format == "int4" else 73.0  # deviation of uniform codes
+    spread = 4.2 if format == "int4" else 73.0  # deviation of the codes
     tiles = kernels.packed_bytes(format, rows, cols) // tile
     out = random.integers(0, 256, (tiles, tile), np.uint8)
+    # The code below all others has no counterpart above: with it, weights have a mean, which layer after layer pulls all
+    # tokens into one direction, to the same experts.
+    codes = out[:, :-64]
     if format == "int8":
-        codes = out[:, :-64].view(np.int8)
-        codes[codes == -128] = 0
+        codes[codes == 0x80] = 0
+    else:  # nibbles hold code + 8
+        codes[codes & 0x0F == 0] |= 0x08
+        codes[codes & 0xF0 == 0] |= 0x80
     scale = np.float32(deviation / spread).view(np.uint32) >> 16
     out[:, -64:].view(np.uint16)[:] = scale
     return out.reshape(-1)

@@ -7,6 +7,7 @@ other shapes are predicted.
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -30,16 +31,15 @@ from .rates import Curves, MeasuredRates
 
 TIMED: tuple[Format, ...] = ("bf16", "int8", "int4")
 COUNTS = (1, 2, 4, 8, 16, 64, 256)  # tokens: our kernels change their way at 4 and at 64
-REPEATS = 3
+REPEATS = 5
 _WIDTH = 2048
 _LAYERS = 2
 _TINY_LAYERS = 12
-_TINY_HEADS = 16
 
 _BASE = {
     "model_type": "deepseek_v3", "q_lora_rank": None, "kv_lora_rank": 512, "qk_nope_head_dim": 128,
     "qk_rope_head_dim": 64, "v_head_dim": 128, "n_shared_experts": 0, "max_position_embeddings": 8192,
-    "vocab_size": 256,
+    "vocab_size": 32,
 }  # fmt: skip
 
 
@@ -58,14 +58,15 @@ def measure_rates(
     for format in TIMED:
         tick(f"{format} weights times tokens")
         folder = write_dense(place / format, format, inner)
-        curves[format] = _curve(Network(folder, max(COUNTS), 32, 8), 3 * _WIDTH * inner * _LAYERS, deadline)
+        curves[format] = _curve(folder, deadline)
         small = write_dense(place / f"{format}-near", format, inside)
-        near[format] = _curve(Network(small, max(COUNTS), 32, 8), 3 * _WIDTH * inside * _LAYERS, deadline)
+        near[format] = _curve(small, deadline)
         for file in folder.path.iterdir():
             file.unlink()
     tick("attention, layers, sampling")
-    tiny = write_tiny(place / "tiny")
-    attend_s, attend_many_s, layer_s, token_layer_s = _layers(tiny, deadline)
+    attend_s, attend_many_s = _attention(write_tiny(place / "attention", 16, 512), deadline)
+    tiny = write_tiny(place / "tiny", 4, 32)
+    layer_s, token_layer_s = _layers(tiny, deadline)
     step_s, token_s = _engine(tiny, layer_s, token_layer_s, deadline)
     return MeasuredRates(
         curves, attend_s, attend_many_s, layer_s, token_layer_s, step_s, token_s, _logit_s(deadline),
@@ -83,12 +84,12 @@ def write_dense(path: Path, format: Format, inner: int) -> ModelFolder:
     return _write(path, raw, Formats(format, format))
 
 
-def write_tiny(path: Path) -> ModelFolder:
-    """So small that only what is done around the arithmetic takes time; with experts and a real latent width."""
+def write_tiny(path: Path, heads: int, latent: int) -> ModelFolder:
+    """So small that only what is done around the weights takes time: barriers, routing, attention over the cache."""
     raw = {
-        **_BASE, "hidden_size": 64, "num_hidden_layers": _TINY_LAYERS, "num_attention_heads": _TINY_HEADS,
-        "intermediate_size": 64, "first_k_dense_replace": 0, "n_routed_experts": 64, "num_experts_per_tok": 6,
-        "moe_intermediate_size": 32,
+        **_BASE, "hidden_size": 64, "num_hidden_layers": _TINY_LAYERS, "num_attention_heads": heads,
+        "kv_lora_rank": latent, "qk_nope_head_dim": 32, "v_head_dim": 32, "intermediate_size": 64,
+        "first_k_dense_replace": 0, "n_routed_experts": 64, "num_experts_per_tok": 6, "moe_intermediate_size": 32,
     }  # fmt: skip
     return _write(path, raw, Formats("int8", "int8"))
 
@@ -164,7 +165,11 @@ def _time(run: Callable[[], object], deadline: float, least_s: float = 0.0) -> f
     return statistics.median(times)
 
 
-def _curve(network: Network, weights: int, deadline: float) -> tuple[tuple[float, float], ...]:
+def _curve(folder: ModelFolder, deadline: float) -> tuple[tuple[float, float], ...]:
+    """(tokens, seconds for one weight) of a step that reads all weights; those of attention count as well."""
+    network = Network(folder, max(COUNTS), 32, 8)
+    matrices = [slot for slot in slots(folder.config) if slot.kind in ("packed", "keys", "values")]
+    weights = sum(math.prod(slot.shape) for slot in matrices)
     points = []
     for count in COUNTS:
         batch = _batch(network.config, count)
@@ -172,21 +177,31 @@ def _curve(network: Network, weights: int, deadline: float) -> tuple[tuple[float
     return tuple(points)
 
 
-def _layers(folder: ModelFolder, deadline: float) -> tuple[float, float, float, float]:
-    """Seconds for a number of the cache (one token, many tokens), for a layer of a step, for a token in a layer."""
-    near, far, many = 16, 2048, 32
-    network = Network(folder, 64, 32, far // PAGE + 4)
-    config = network.config
+_NEAR, _FAR, _MANY = 16, 2048, 32  # tokens in the cache; tokens of a prompt's step
 
-    def step(count: int, computed: int) -> float:
-        batch = _batch(config, count, computed)
-        return _time(lambda: network.step(batch), deadline, 0.1)
 
-    short, long, wide, wide_long = step(1, near), step(1, far), step(many, near), step(many, far)
-    numbers = (far - near) * config.heads * (config.latent + config.rope) * config.layers
-    attend_s, attend_many_s = max(long - short, 1e-9) / numbers, max(wide_long - wide, 1e-9) / (many * numbers)
-    token_layer_s = max(wide - short, 0.0) / (many - 1) / config.layers
-    return attend_s, attend_many_s, max(short / config.layers - token_layer_s, 0.0), token_layer_s
+def _attention(folder: ModelFolder, deadline: float) -> tuple[float, float]:
+    """Seconds for a number of the cache, for a step of one token and of many."""
+    network, config = Network(folder, 64, 32, _FAR // PAGE + 4), folder.config
+    numbers = (_FAR - _NEAR) * config.heads * (config.latent + config.rope) * config.layers
+
+    def longer(count: int) -> float:
+        near, far = (
+            _time(partial(network.step, _batch(config, count, computed)), deadline, 0.1) for computed in (_NEAR, _FAR)
+        )
+        return max(far - near, 1e-9) / (count * numbers)
+
+    return longer(1), longer(_MANY)
+
+
+def _layers(folder: ModelFolder, deadline: float) -> tuple[float, float]:
+    """Seconds for a layer of a step, and for a token in a layer."""
+    network, layers = Network(folder, 64, 32, 4), folder.config.layers
+    one, many = (
+        _time(partial(network.step, _batch(folder.config, count, _NEAR)), deadline, 0.1) for count in (1, _MANY)
+    )
+    token_layer_s = max(many - one, 0.0) / (_MANY - 1) / layers
+    return max(one / layers - token_layer_s, 0.0), token_layer_s
 
 
 def _engine(folder: ModelFolder, layer_s: float, token_layer_s: float, deadline: float) -> tuple[float, float]:
@@ -195,7 +210,7 @@ def _engine(folder: ModelFolder, layer_s: float, token_layer_s: float, deadline:
     with Engine(folder, EngineOptions(cache_tokens=4096), drafting=()) as engine:
 
         def decode(sequences: int) -> float:
-            prompts = [[(i + j) % 256 for j in range(8)] for i in range(sequences)]
+            prompts = [[(i + j) % folder.config.vocab for j in range(8)] for i in range(sequences)]
             replies = [engine.submit(p, Sampling(max_tokens=tokens, temperature=0)) for p in prompts]
             for reply in replies:
                 list(reply)
