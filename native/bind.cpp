@@ -108,13 +108,14 @@ struct Owned {  // activations copied from an array, rows padded
   std::vector<float> f, scale;
   std::vector<int8_t> q;
   std::vector<int32_t> sum;
+  std::vector<uint16_t> half;
   Activations view;
   Owned(const float* x, int64_t rows, int64_t cols) {
     const int64_t stride = round_up(cols, GROUP);
-    f.assign(rows * stride, 0), q.resize(rows * stride);
+    f.assign(rows * stride, 0), q.resize(rows * stride), half.resize(rows * stride);
     scale.resize(rows * stride / GROUP), sum.resize(rows * stride / GROUP);
     for (int64_t r = 0; x && r < rows; r++) std::copy(x + r * cols, x + (r + 1) * cols, f.begin() + r * stride);
-    view = {f.data(), q.data(), scale.data(), sum.data(), stride};
+    view = {f.data(), q.data(), scale.data(), sum.data(), half.data(), stride};
   }
 };
 

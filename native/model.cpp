@@ -41,13 +41,14 @@ struct Layout {
     place(x.q, rows * stride);
     place(x.scale, rows * stride / GROUP);
     place(x.sum, rows * stride / GROUP);
+    place(x.half, rows * stride);
   }
 };
 
 // Part `i` of activations whose rows hold `parts` of them side by side.
 Activations part(const Activations& x, int64_t i, int64_t parts) {
   const int64_t at = i * x.stride, group = at / GROUP;
-  return {x.f + at, x.q + at, x.scale + group, x.sum + group, x.stride * parts};
+  return {x.f + at, x.q + at, x.scale + group, x.sum + group, x.half + at, x.stride * parts};
 }
 
 }  // namespace
@@ -137,11 +138,11 @@ Model::Span Model::share(int thread, int64_t count) const {
   return {(int)(count * thread / n), (int)(count * (thread + 1) / n)};
 }
 
-bool Model::wants_codes(Format format) const {
-  return !limits_.exact && (format == Format::int8 || format == Format::int4);
+bool Model::wants_twins(Format format) const {
+  return !limits_.exact && format != Format::f32;
 }
-bool Model::wants_codes(const Matrix& w) const {
-  return wants_codes(w.format);
+bool Model::wants_twins(const Matrix& w) const {
+  return wants_twins(w.format);
 }
 
 void* Model::cache_row(int layer, int token) const {
@@ -258,13 +259,13 @@ void Model::queries(int thread, const LayerWeights& w, int layer) {
     pool_.barrier();
   }
   const Span rows = share(thread, (int64_t)T * s.H);
-  const bool codes = wants_codes(w.k_up[0]);
+  const bool twins = wants_twins(w.k_up[0]);
   for (int row = rows.begin; row < rows.end; row++) {
     const int t = row / s.H, h = row % s.H;
     float* q = q_ + (int64_t)t * q_stride + h * head;
     float* nope = nope_.f + row * nope_.stride;
     memcpy(nope, q, sizeof(float) * s.N);
-    if (codes) ops_.quantise(nope_, row, row + 1, 0, (int)(nope_.stride / GROUP));
+    if (twins) ops_.quantise(nope_, row, row + 1, 0, (int)(nope_.stride / GROUP));
     ops_.rotate(q + s.N, cosine_ + (int64_t)t * s.R / 2, sine_ + (int64_t)t * s.R / 2, s.R);
   }
   pool_.barrier();
@@ -294,7 +295,7 @@ void Model::attention(int thread, int layer) {
   const int stride = pad(s.L + s.R), fours = (s.H + FOUR - 1) / FOUR;
   const int64_t layer_bytes = (int64_t)limits_.pages * PAGE * cache_width_ * (limits_.exact ? 4 : 2);
   Span tasks = share(thread, (int64_t)T * fours);
-  const bool latent_codes = wants_codes(w.v_up[0]);
+  const bool latent_twins = wants_twins(w.v_up[0]);
   while (tasks.begin < tasks.end) {
     const int t = tasks.begin / fours, h0 = tasks.begin % fours * FOUR;
     int h1 = h0 + (tasks.end - tasks.begin) * FOUR;
@@ -306,7 +307,7 @@ void Model::attention(int thread, int layer) {
     const int64_t row = (int64_t)t * s.H;
     ops_.attend(view, batch_.positions[t] + 1, s.L, query_ + row * stride, stride, latents_.f + row * latents_.stride,
                 latents_.stride, s.score_scale, h0, h1);
-    if (latent_codes) ops_.quantise(latents_, (int)row + h0, (int)row + h1, 0, (int)(latents_.stride / GROUP));
+    if (latent_twins) ops_.quantise(latents_, (int)row + h0, (int)row + h1, 0, (int)(latents_.stride / GROUP));
     tasks.begin += (h1 - h0 + FOUR - 1) / FOUR;
   }
   pool_.barrier();
@@ -324,7 +325,7 @@ void Model::attention(int thread, int layer) {
     float* out = mixed_.f + t * mixed_.stride;
     for (int h = 0; h < s.H; h++)
       memcpy(out + (int64_t)h * s.value, values_.f + ((int64_t)t * s.H + h) * values_.stride, sizeof(float) * s.value);
-    if (wants_codes(w.o)) ops_.quantise(mixed_, t, t + 1, 0, (int)(mixed_.stride / GROUP));
+    if (wants_twins(w.o)) ops_.quantise(mixed_, t, t + 1, 0, (int)(mixed_.stride / GROUP));
   }
   pool_.barrier();
   product(thread, w.o, mixed_, y_, pad(s.D));
@@ -338,7 +339,7 @@ void Model::feed_forward(int thread, int layer) {
   if (layer < shape_.dense_layers) {
     const Span blocks = share(thread, w.gate.blocks());
     ops_.swiglu(w.gate, w.up, normed_, {}, batch_.T, hidden_, blocks.begin, blocks.end, limits_.exact,
-                wants_codes(w.down));
+                wants_twins(w.down));
     pool_.barrier();
     product(thread, w.down, hidden_, y_, pad(shape_.D));
     pool_.barrier();
@@ -457,7 +458,7 @@ void Model::gate_up(int thread, const LayerWeights& w, int layer, const std::vec
   const Experts& experts = experts_[thread];
   const Format format = weights_.experts;
   const int64_t wide = packed_bytes(format, s.F, s.D);
-  const bool codes = wants_codes(format);
+  const bool twins = wants_twins(format);
   const int count = (int)list.size();
   const int expert_blocks = pad(s.F) / BLOCK, shared_blocks = shared && w.gate.rows ? w.gate.blocks() : 0;
   Span blocks = share(thread, (int64_t)count * expert_blocks + shared_blocks);
@@ -465,7 +466,7 @@ void Model::gate_up(int thread, const LayerWeights& w, int layer, const std::vec
     const int i = blocks.begin / expert_blocks;
     if (i >= count) {
       const int first = blocks.begin - count * expert_blocks, last = blocks.end - count * expert_blocks;
-      ops_.swiglu(w.gate, w.up, normed_, {}, batch_.T, hidden_, first, last, limits_.exact, wants_codes(w.down));
+      ops_.swiglu(w.gate, w.up, normed_, {}, batch_.T, hidden_, first, last, limits_.exact, wants_twins(w.down));
       break;
     }
     const int e = list[i], first = blocks.begin % expert_blocks;
@@ -473,7 +474,7 @@ void Model::gate_up(int thread, const LayerWeights& w, int layer, const std::vec
     const uint8_t* row = store_->expert(layer, e);
     const int32_t *token = experts.token.data() + experts.start[e], *slot = experts.slot.data() + experts.start[e];
     ops_.swiglu({row, format, s.F, s.D}, {row + wide, format, s.F, s.D}, normed_, {token, slot},
-                experts.start[e + 1] - experts.start[e], expert_hidden_, first, last, limits_.exact, codes);
+                experts.start[e + 1] - experts.start[e], expert_hidden_, first, last, limits_.exact, twins);
     blocks.begin += last - first;
   }
 }

@@ -114,8 +114,8 @@ class Model {
   void add_and_norm(int thread, const float* norm);
   void head(int thread);
   void product(int thread, const Matrix& w, const Activations& x, float* y, int64_t stride);
-  bool wants_codes(const Matrix& w) const;
-  bool wants_codes(Format format) const;
+  bool wants_twins(const Matrix& w) const;
+  bool wants_twins(Format format) const;
   void* cache_row(int layer, int token) const;
   void allocate();
 

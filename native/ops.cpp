@@ -214,6 +214,42 @@ void int_tokens(const uint8_t* block, int G, const IntRow* x, int M, float* cons
   if (M == 1) return int_block<Tile, 1>(block, G, x, y);
 }
 
+#if defined(__AVX512BF16__)
+// bf16 weights times activations rounded to bf16, two columns in one instruction; pairs of columns alternate between two
+// sums, which hides the latency of an addition.
+template <int M>
+void half_block(const uint8_t* block, int G, const uint16_t* const* x, float* const* y) {
+  F16 acc[M][4];
+  for (int m = 0; m < M; m++)
+    for (int k = 0; k < 4; k++) acc[m][k] = f_zero();
+  for (int g = 0; g < G; g++, block += TileBf16::bytes) {
+    prefetch(block + PREFETCH, TileBf16::bytes);
+    for (int i = 0; i < GROUP / 2; i++) {
+      const __m512bh lo = bf16_pairs(i_load(block + 128 * i)), hi = bf16_pairs(i_load(block + 128 * i + 64));
+      for (int m = 0; m < M; m++) {
+        int32_t two;
+        memcpy(&two, x[m] + GROUP * g + 2 * i, 4);
+        F16* sum = acc[m] + 2 * (i % 2);
+        sum[0] = _mm512_dpbf16_ps(sum[0], lo, bf16_pairs(i_set(two)));
+        sum[1] = _mm512_dpbf16_ps(sum[1], hi, bf16_pairs(i_set(two)));
+      }
+    }
+  }
+  for (int m = 0; m < M; m++) {
+    f_store(y[m], f_add(acc[m][0], acc[m][2]));
+    f_store(y[m] + 16, f_add(acc[m][1], acc[m][3]));
+  }
+}
+
+void half_tokens(const uint8_t* block, int G, const uint16_t* const* x, int M, float* const* y) {
+  int m = 0;
+  for (; m + FEW <= M; m += FEW) half_block<FEW>(block, G, x + m, y + m);
+  if (M - m == 3) return half_block<3>(block, G, x + m, y + m);
+  if (M - m == 2) return half_block<2>(block, G, x + m, y + m);
+  if (M - m == 1) return half_block<1>(block, G, x + m, y + m);
+}
+#endif
+
 // Block b of W times up to MANY tokens, each into y[m][0..31].
 void block_product(const Matrix& w, int b, const Activations& x, const int32_t* from, int first, int M, float* const* y,
                    bool exact) {
@@ -229,6 +265,13 @@ void block_product(const Matrix& w, int b, const Activations& x, const int32_t* 
     if (w.format == Format::int4) return int_tokens<TileInt4>(block, G, rows, M, y);
     return int_tokens<TileInt8>(block, G, rows, M, y);
   }
+#if defined(__AVX512BF16__)
+  if (!exact && w.format == Format::bf16) {
+    const uint16_t* rows[MANY];
+    for (int m = 0; m < M; m++) rows[m] = x.half + (int64_t)(from ? from[first + m] : first + m) * x.stride;
+    return half_tokens(block, G, rows, M, y);
+  }
+#endif
   const float* rows[MANY];
   for (int m = 0; m < M; m++) rows[m] = x.f + (int64_t)(from ? from[first + m] : first + m) * x.stride;
   switch (w.format) {
@@ -257,28 +300,33 @@ void matmul(const Matrix& w, const Activations& x, Gather gather, int M, float* 
 
 // ---- activations ----------------------------------------------------------------------------------------------------
 
-void quantise_group(const float* f, int8_t* q, float* scale, int32_t* sum) {
+// The twins of the group that begins at `at`, a multiple of 32.
+void quantise_group(const Activations& x, int64_t at) {
+  const float* f = x.f + at;
+  int8_t* q = x.q + at;
+  float& scale = x.scale[at / GROUP];
+  int32_t& sum = x.sum[at / GROUP];
+#if defined(__AVX512BF16__)
+  to_bf16(x.half + at, f, GROUP);
+#endif
   const F16 a = f_load(f), b = f_load(f + 16);
   const float highest = f_highest(f_max(f_abs(a), f_abs(b)));
-  *scale = highest / 127.0f;
-  if (!(*scale > 0)) {  // all zero, or too small to divide by
-    *scale = 0, *sum = 0;
+  scale = highest / 127.0f;
+  if (!(scale > 0)) {  // all zero, or too small to divide by
+    scale = 0, sum = 0;
     memset(q, 0, GROUP);
     return;
   }
-  const F16 unit = f_set(*scale);
+  const F16 unit = f_set(scale);
   store_i8(q, i_from(f_div(a, unit))), store_i8(q + 16, i_from(f_div(b, unit)));
   int32_t total = 0;
   for (int i = 0; i < GROUP; i++) total += q[i];
-  *sum = total;
+  sum = total;
 }
 
 void quantise(const Activations& x, int row0, int row1, int group0, int group1) {
-  const int64_t groups = x.stride / GROUP;
   for (int64_t row = row0; row < row1; row++)
-    for (int64_t g = group0; g < group1; g++)
-      quantise_group(x.f + row * x.stride + g * GROUP, x.q + row * x.stride + g * GROUP, x.scale + row * groups + g,
-                     x.sum + row * groups + g);
+    for (int64_t g = group0; g < group1; g++) quantise_group(x, row * x.stride + g * GROUP);
 }
 
 inline F16 silu(F16 x) {
@@ -290,19 +338,15 @@ void swiglu(const Matrix& gate, const Matrix& up, const Activations& x, Gather g
   alignas(64) float a[MANY][BLOCK], b[MANY][BLOCK];
   float *rows_a[MANY], *rows_b[MANY];
   for (int m = 0; m < MANY; m++) rows_a[m] = a[m], rows_b[m] = b[m];
-  const int64_t groups = h.stride / GROUP;
   for (int block = block0; block < block1; block++)
     for (int first = 0; first < M; first += MANY) {
       const int count = M - first < MANY ? M - first : MANY;
       block_product(gate, block, x, gather.from, first, count, rows_a, exact);
       block_product(up, block, x, gather.from, first, count, rows_b, exact);
       for (int m = 0; m < count; m++) {
-        const int64_t row = gather.to ? gather.to[first + m] : first + m;
-        float* out = h.f + row * h.stride + (int64_t)block * BLOCK;
-        for (int i = 0; i < BLOCK; i += 16) f_store(out + i, f_mul(silu(f_load(a[m] + i)), f_load(b[m] + i)));
-        if (twins)
-          quantise_group(out, h.q + row * h.stride + (int64_t)block * BLOCK, h.scale + row * groups + block,
-                         h.sum + row * groups + block);
+        const int64_t row = gather.to ? gather.to[first + m] : first + m, at = row * h.stride + (int64_t)block * BLOCK;
+        for (int i = 0; i < BLOCK; i += 16) f_store(h.f + at + i, f_mul(silu(f_load(a[m] + i)), f_load(b[m] + i)));
+        if (twins) quantise_group(h, at);
       }
     }
 }

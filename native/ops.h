@@ -43,13 +43,14 @@ struct Matrix {
   int blocks() const { return (rows + BLOCK - 1) / BLOCK; }
 };
 
-// T rows of activations, `stride` floats apart (a multiple of 32; what lies past the width is zero), and their twins in
-// int8: codes with the same stride, one scale and one sum of codes for each group of 32.
+// T rows of activations, `stride` floats apart (a multiple of 32; what lies past the width is zero), and their twins with
+// the same stride: int8 codes, with one scale and one sum of codes for each group of 32, and bf16.
 struct Activations {
   float* f = nullptr;
   int8_t* q = nullptr;
   float* scale = nullptr;
   int32_t* sum = nullptr;
+  uint16_t* half = nullptr;
   int64_t stride = 0;
 };
 
@@ -79,15 +80,16 @@ struct CacheView {
 struct Ops {
   const char* name;
 
-  // q, scale and sum of groups [group0, group1) of rows [row0, row1) from f.
+  // The twins of groups [group0, group1) of rows [row0, row1) from f; bf16 only where the processor multiplies it.
   void (*quantise)(const Activations& x, int row0, int row1, int group0, int group1);
 
   // y[to(m), 32 b .. 32 b + 31] = W x[from(m)] for blocks [block0, block1) and M rows. Integer formats use the int8
-  // twins unless `exact`. y's stride is in floats and holds whole blocks.
+  // twins unless `exact`, bf16 the bf16 twins where the processor multiplies those. y's stride is in floats and holds
+  // whole blocks.
   void (*matmul)(const Matrix& w, const Activations& x, Gather gather, int M, float* y, int64_t y_stride, int block0,
                  int block1, bool exact);
 
-  // h[to(m)] = silu(gate x) * (up x) for blocks [block0, block1) of the width, with the int8 twins if `twins`.
+  // h[to(m)] = silu(gate x) * (up x) for blocks [block0, block1) of the width, with the twins if `twins`.
   void (*swiglu)(const Matrix& gate, const Matrix& up, const Activations& x, Gather gather, int M, const Activations& h,
                  int block0, int block1, bool exact, bool twins);
 
@@ -118,7 +120,7 @@ extern const Ops ops_plain;
 #if defined(__x86_64__)
 extern const Ops ops_avx2;
 extern const Ops ops_avx512;
-extern const Ops ops_avx512bf16;  // the same with attention in bf16
+extern const Ops ops_avx512bf16;  // the same with attention and bf16 weights multiplied in bf16
 #endif
 
 // Whether this processor can run a table, and the best one that it can.
