@@ -12,7 +12,7 @@ from moonlet.simulate.world import World
 from moonlet.tools.tool import Tool, call
 
 SEVERAL = "several contacts fit: "
-FOREIGN = 0.15  # share of conversations in Thai or Chinese
+FOREIGN = 0.22  # share of conversations in Thai or Chinese
 
 
 def system_text(today: date) -> str:
@@ -39,7 +39,7 @@ def conversation(rng: Random) -> Conversation:
 def by_tool() -> dict[str, list[Intent]]:
     """The intents of the English wordings, by tool."""
     found: dict[str, list[Intent]] = {}
-    for intent in intents("en"):
+    for intent in (*intents("en"), *intents("en_spoken")):
         found.setdefault(intent.tool, []).append(intent)
     return found
 
@@ -73,13 +73,13 @@ class Talk:
         rng, dice = self.rng, self.rng.random()
         if self.last and dice < 0.16 and self.follow_up(self.last):
             return
-        if dice < 0.24:
+        if dice < 0.25:
             self.say(talk.beyond(rng, self.world), talk.NO_TOOL)
-        elif dice < 0.30 and self.absent:
+        elif dice < 0.31 and self.absent:
             self.say(request(pick(rng.choice(self.absent), rng), rng, self.world).text, talk.NO_TOOL)
-        elif dice < 0.33:
+        elif dice < 0.335:
             self.say(*talk.small_talk(rng, self.names))
-        elif dice < 0.37:
+        elif dice < 0.36:
             self.two_at_once()
         else:
             self.ask(request(pick(rng.choice(self.names), rng), rng, self.world))

@@ -79,7 +79,7 @@ class Talk:
         rng, names, dice = self.rng, {tool.spec.name for tool in self.tools}, self.rng.random()
         if self.last and dice < 0.13 and self.follow_up(self.last):
             return
-        every = intents(self.language)
+        every = wordings(self.language)
         absent = sorted({intent.tool for intent in every} - names - {""})
         if dice < 0.24:
             return self.say(self.asked(pick("", self.language, rng))[0], NO_TOOL[self.language])
@@ -158,9 +158,15 @@ class Talk:
         return True
 
 
+@lru_cache(maxsize=2)
+def wordings(language: str) -> tuple[Intent, ...]:
+    """The intents of a language."""
+    return (*intents(language), *intents(f"{language}_spoken"))
+
+
 def pick(tool: str, language: str, rng: Random) -> Intent:
     """An intent of the tool, by weight."""
-    found = [intent for intent in intents(language) if intent.tool == tool]
+    found = [intent for intent in wordings(language) if intent.tool == tool]
     return rng.choices(found, [intent.weight for intent in found])[0]
 
 
@@ -211,10 +217,14 @@ def dressed(skeleton: str, language: str, rng: Random) -> str:
     """The wording, sometimes with a few words in front or behind, unless the end is free text."""
     if language == "th":
         skeleton = _as_typed(skeleton, rng)
-    if rng.random() < 0.16:
-        skeleton = free_text("opener", language, rng) + (" " if language == "th" else "") + skeleton
-    if skeleton.rpartition("{")[2] not in OPEN_END and rng.random() < 0.14:
-        skeleton = skeleton.rstrip("？?。") + (" " if language == "th" else "") + free_text("closer", language, rng)
+    gap, dice = " " if language == "th" else "", rng.random()
+    if dice < 0.14:
+        skeleton = free_text("opener", language, rng) + gap + skeleton
+    elif dice < 0.24:
+        skeleton = free_text("before", language, rng) + (gap or rng.choice("，。，")) + skeleton
+    if skeleton.rpartition("{")[2] not in OPEN_END and rng.random() < 0.16:
+        words = free_text(rng.choice(("closer", "closer", "after")), language, rng)
+        skeleton = skeleton.rstrip("？?。") + gap + words
     elif language == "zh" and skeleton[-1] not in "？?}。" and rng.random() < 0.15:
         skeleton += rng.choice("。。！")
     return _one_speaker(skeleton)

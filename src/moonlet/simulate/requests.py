@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 from moonlet.simulate import slots
+from moonlet.simulate.contexts import corrected, in_context
 from moonlet.simulate.episode import Wanted
 from moonlet.simulate.wording import Pattern, fill, opened, politely, read, slot_names, typed
 from moonlet.simulate.world import SPECS, World
@@ -18,7 +19,7 @@ ORDER: Mapping[str, tuple[str, ...]] = {
 }
 # Slots of free text, behind which nothing may follow, and those that some people put in quotes.
 FREE = {"note}", "message}", "task}", "when}", "topic}", "expression}", "to}", "title}", "asked}", "wish}", "matter}",
-        "spoken}", "share}", "story}"}  # fmt: skip
+        "spoken}", "share}", "story}", "clock}"}  # fmt: skip
 QUOTED = {"note", "message", "title", "topic", "item", "task"}
 
 
@@ -37,7 +38,7 @@ class Intent:
     kept: tuple[str, ...] = ()  # and the arguments kept from that call
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def intents(name: str) -> tuple[Intent, ...]:
     """The intents of a wordings file."""
     return tuple(
@@ -65,6 +66,9 @@ def draw(skeleton: str, rng: Random, world: World, fixed: Mapping[str, Any]) -> 
     calls: list[dict[str, Any]] = [{**fixed, **units}]
     for name in names:
         if name in surfaces:
+            continue
+        if name not in slots.SLOTS:  # a word that no argument copies
+            surfaces[name] = slots.WORD[name](rng)
             continue
         argument, how = slots.SLOTS[name]
         surfaces[name], value = how(rng, world)
@@ -97,8 +101,12 @@ def request(wanted: Intent, rng: Random, world: World) -> Request:
     skeleton = pattern.expand(rng)
     if pattern.command:
         skeleton = politely(skeleton, rng)
+    skeleton = corrected(skeleton, rng)
     if not wanted.after:
-        skeleton = opened(skeleton, rng, free_end=skeleton.rpartition("{")[2] in FREE)
+        free_end = skeleton.rpartition("{")[2] in FREE
+        skeleton = opened(skeleton, rng, free_end)
+        if not wanted.missing:  # nothing around it may look like what is missing
+            skeleton = in_context(skeleton, wanted.tool, wanted.fixed, rng, free_end)
     skeleton, lower = typed(skeleton, rng)
     surfaces, calls = draw(skeleton, rng, world, wanted.fixed)
     text = fill(skeleton, surfaces)
@@ -116,6 +124,7 @@ def joined(first: Intent, second: Intent, rng: Random, world: World) -> Request:
     link = rng.choice((" and ", " and ", ", then ", " and then ", " and also ", ". also, "))
     # The border is marked while the sentence is styled as a whole, because slots of the two may have the same name.
     whole = opened(politely(f"{parts[0]}{link}\0{parts[1]}", rng), rng, free_end=True)
+    whole = in_context(whole, "", {}, rng, free_end=True)
     whole, lower = typed(whole, rng)
     texts: list[str] = []
     calls: list[Wanted] = []

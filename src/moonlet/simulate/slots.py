@@ -41,6 +41,8 @@ Draw = Callable[..., Slot]  # of a Random and, where it matters, a World
 SIGNS = {"coin": "$", "not_euro": "€", "not_pound": "£"}
 LETTERS = "ABCDEFGHKLMNPRSTXYZ"
 OCLOCK = "o'clock"
+# No clock time follows these.
+PARTS = frozenset({"morning", "night", "evening", "afternoon", "week", "weekend", "tonight", "today", "month"})
 HOURS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven")
 WORD: dict[str, Callable[[Random], str]] = {
     **{name: lambda rng: rng.choice(NOUNS) for name in ("noun", "noun2", "noun3")},
@@ -109,12 +111,19 @@ def known_title(rng: Random, world: World) -> Slot:
 def topic(rng: Random, world: World) -> Slot:
     """Words to look for in the notes."""
     dice = rng.random()
-    if dice < 0.5 and world.notes:
+    if dice < 0.35 and world.notes:
         words = [word.strip(":,") for word in rng.choice(world.notes).split() if len(word) > 3]
         return same(rng.choice(words)) if words else same(rng.choice(NOUNS))
-    if dice < 0.7:
-        return same(f"{rng.choice(ADJECTIVES)} {rng.choice(NOUNS)}")
+    if dice < 0.70:
+        return same(_two_words(rng))
     return same(rng.choice(("wifi", "wifi password", "locker code", rng.choice(ANY_FIRST), *[rng.choice(NOUNS)] * 4)))
+
+
+def _two_words(rng: Random) -> str:
+    """A thing in two words: "old printer", "tea towel", "Mia's shoes"."""
+    first = rng.choice((rng.choice(ADJECTIVES), rng.choice(NOUNS), f"{rng.choice(ANY_FIRST)}'s"))
+    between = f"{rng.choice(ADJECTIVES)} " if rng.random() < 0.15 else ""
+    return f"{first} {between}{rng.choice(NOUNS)}"
 
 
 def place(rng: Random, world: World | None = None) -> Slot:
@@ -144,24 +153,26 @@ def date_words(rng: Random, world: World | None = None) -> str:
         day, month = rng.randrange(1, 29), rng.choice(MONTHS)
         numeric = f"2026-{MONTHS.index(month) + 1:02}-{day:02}"
     ordinal = f"{day}{'th' if 10 < day < 20 else {1: 'st', 2: 'nd', 3: 'rd'}.get(day % 10, 'th')}"
-    return rng.choice((f"{day} {month}", f"{month} {day}", f"{month} {ordinal}", f"the {ordinal}",
+    return rng.choice((f"{day} {month}", f"{month} {day}", f"{month} {ordinal}", f"the {ordinal}", f"the {ordinal}",
                        f"{ordinal} of {month}", f"the {ordinal} of {month}", f"{month} the {ordinal}",
-                       f"{ordinal} {month}", f"{month[:3]} {day}", f"{day} {month[:3]}", numeric))  # fmt: skip
+                       f"{ordinal} {month}", f"{month[:3]} {day}", f"{day} {month[:3]}", numeric, numeric,
+                       f"{month[:3]} {ordinal}", f"{day}/{MONTHS.index(month) + 1}"))  # fmt: skip
 
 
 def day(rng: Random, world: World | None = None) -> Slot:
     """A day without a preposition."""
     dice = rng.random()
-    if dice < 0.40:
-        return same(rng.choice(("tomorrow", "tomorrow", "tomorrow", "tmrw", "the weekend", "later today", "today",
+    if dice < 0.38:
+        short = rng.choice(("tmrw", "tmr", "tomoz"))
+        return same(rng.choice(("tomorrow", "tomorrow", "tomorrow", short, "the weekend", "later today", "today",
         "today", "tonight", "the day after tomorrow",
                                 "this weekend", "this evening", "this afternoon", "tomorrow morning", "next week",
                                 "tomorrow evening", "tomorrow night", "this morning", "tomorrow afternoon",
                                 "next weekend", "in a week")))  # fmt: skip
-    if dice < 0.75:
+    if dice < 0.72:
         found = rng.choice(WEEKDAYS)
-        if rng.random() < 0.15:
-            found = found[: 4 if found.startswith(("Tu", "Th")) else 3]
+        if rng.random() < 0.22:
+            found = found[: 4 if found.startswith(("Tu", "Th")) and rng.random() < 0.5 else 3]
         if rng.random() < 0.06:
             return same(f"{found} next week")
         return same(
@@ -169,7 +180,7 @@ def day(rng: Random, world: World | None = None) -> Slot:
             + found
             + rng.choice(("", "", "", "", " morning", " night", " evening", " afternoon"))
         )
-    if dice < 0.82:
+    if dice < 0.79:
         number = rng.choice(("two", "three", "four", "five", "six", "2", "3", "4", "5", "6", "10"))
         return same(f"in {number} days" if rng.random() < 0.8 else rng.choice(("in two weeks", "in 2 weeks")))
     return same(date_words(rng, world))
@@ -178,6 +189,8 @@ def day(rng: Random, world: World | None = None) -> Slot:
 def on_day(rng: Random, world: World | None = None) -> Slot:
     """A day with the preposition it takes."""
     surface, value = day(rng, world)
+    if surface == "the weekend":
+        return f"{rng.choice(('at', 'on', 'over'))} the weekend", "the weekend"
     if surface[0].isupper() or surface[0].isdigit() or (surface.startswith("the ") and surface[4].isdigit()):
         return f"{'on ' if rng.random() < 0.8 else ''}{surface}", value
     return surface, value
@@ -229,14 +242,7 @@ def moment(rng: Random, world: World | None = None) -> Slot:
         surface, value = on_day(rng, world)
         clock = clock_time(rng)[0]
         between = rng.choice((" at ", " at ", " "))
-        if surface.startswith("in ") or value.split()[-1] in (
-            "morning",
-            "night",
-            "evening",
-            "afternoon",
-            "week",
-            "tonight",
-        ):
+        if surface.startswith("in ") or value.split()[-1] in PARTS:
             return surface, value
         return surface + between + clock, value + between + clock
     if dice < 0.78:
@@ -245,6 +251,17 @@ def moment(rng: Random, world: World | None = None) -> Slot:
             relative = "on " + relative
         return f"at {clock} {relative}", f"{clock} {relative}"
     return on_day(rng, world)
+
+
+def clock_moment(rng: Random, world: World | None = None) -> Slot:
+    """When to be reminded as a jotting has it, without a preposition: "17:00", "fri 9am", "tmrw morning"."""
+    dice = rng.random()
+    if dice < 0.4:
+        return clock_time(rng)
+    found = day(rng, world)[0]
+    if dice < 0.75 and not found.startswith("in ") and found.split()[-1] not in PARTS:
+        return same(f"{found} {clock_time(rng)[0]}")
+    return same(found)
 
 
 def span(rng: Random, world: World | None = None) -> Slot:
@@ -304,7 +321,7 @@ def order(rng: Random, world: World) -> Slot:
     found = rng.choice(world.orders)
     if rng.random() < 0.6:
         return same(found.number if rng.random() < 0.9 else found.number[1:])
-    return same(found.item if rng.random() < 0.8 else _other_item(rng))
+    return same(found.item if rng.random() < 0.65 else _other_item(rng))
 
 
 def order_number(rng: Random, world: World) -> Slot:
@@ -314,15 +331,17 @@ def order_number(rng: Random, world: World) -> Slot:
 
 
 def order_item(rng: Random, world: World) -> Slot:
-    return same(rng.choice(world.orders).item if rng.random() < 0.7 else _other_item(rng))
+    return same(rng.choice(world.orders).item if rng.random() < 0.55 else _other_item(rng))
 
 
 def _other_item(rng: Random) -> str:
     dice = rng.random()
-    if dice < 0.4:
+    if dice < 0.3:
         return rng.choice(ITEMS)[0]
-    if dice < 0.5:
+    if dice < 0.4:
         return rng.choice(MORE_ITEMS)
+    if dice < 0.55:
+        return f"{rng.choice(NOUNS)} {rng.choice(NOUNS)}"
     return (
         rng.choice(NOUNS)
         if dice < 0.7
@@ -370,14 +389,14 @@ def room(rng: Random, world: World | None = None) -> Slot:
 
 def percent(rng: Random, world: World | None = None) -> Slot:
     number = rng.choice((5, 10, 15, 20, 25, 30, 35, 40, 50, 60, 65, 70, 75, 80, 90, rng.randrange(1, 100)))
-    if rng.random() < 0.08:
-        return f"{sums.in_words(number)} {rng.choice(('percent', 'per cent'))}", number
+    if rng.random() < 0.16:
+        return f"{sums.in_words(number)} {rng.choice(('percent', 'percent', 'per cent'))}", number
     return rng.choice((f"{number}%", f"{number}%", f"{number} percent", f"{number} %", f"{number}")), number
 
 
 def degrees(rng: Random, world: World | None = None) -> Slot:
     number: float = rng.choice((16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 19.5, 20.5, 21.5, 18.5, rng.randrange(10, 36)))
-    if isinstance(number, int) and rng.random() < 0.08:
+    if isinstance(number, int) and rng.random() < 0.12:
         return f"{sums.in_words(number)}{rng.choice(('', ' degrees', ' degrees celsius'))}", number
     return rng.choice(
         (f"{number}", f"{number} degrees", f"{number}°", f"{number} C", f"{number}°C", f"{number} degrees")
@@ -480,7 +499,7 @@ SLOTS: Mapping[str, tuple[str, Draw]] = {
     "note": ("text", note), "topic": ("query", topic), "order": ("order", order),
     "number": ("order", order_number), "item": ("order", order_item), "numbers": ("order", _two(order_number)),
     "name": ("name", person), "to": ("to", person), "names": ("name", _two(person)),
-    "message": ("text", message), "task": ("text", task), "when": ("when", moment),
+    "message": ("text", message), "task": ("text", task), "when": ("when", moment), "clock": ("when", clock_moment),
     "duration": ("duration", span), "short": ("duration", short_span), "durations": ("duration", _two(span)),
     "room": ("room", room), "rooms": ("room", _two(room)),
     "percent": ("brightness", percent), "degrees": ("degrees", degrees), "amount": ("amount", amount),

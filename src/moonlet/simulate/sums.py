@@ -20,6 +20,21 @@ STORIES = (  # #1 and #2 are the numbers, #3 a thing
     ),
     ("i (have|had|earn) #1 (euros|dollars|pounds) and (spend|pay|spent) #2(. |, )(how much|what) is left", "#1 - #2"),
     (
+        "(i've got|i had|we've got|she has|we had|i start with) #1( quid| bucks| euros|) and "
+        "(spend|pay|lose|give away|owe|need) #2(. |, )(what's left|how much is left|what remains|what do i have then)",
+        "#1 - #2",
+    ),
+    (
+        "(i've got|we've got|i have|he has|there's) #1( quid| bucks| euros|) and (get|earn|find|win|add) #2"
+        "( more| on top|)(. |, )(what's the total|what do i have then|how much is that|what does that make)",
+        "#1 + #2",
+    ),
+    (
+        "(divide|share|split) #1 #3 (by|between|among|into) #2(. |, |... )"
+        "(how many each|how many does everyone get|what do i get|how much is that)",
+        "#1 / #2",
+    ),
+    (
         "#1 (euros|dollars|pounds) (for|between|split between|shared by|divided among) #2 people"
         "(. |, )(how much (each|per person|is that each)|what does each pay)",
         "#1 / #2",
@@ -155,7 +170,6 @@ def share(rng: Random, world: World | None = None) -> tuple[str, str]:
             "{}% tax on {}",
             "{}% interest on {}",
             "{}% of a bill of {}",
-            "{} percent of {}",
             "a tip of {}% on {}",
             "{}% commission on {}",
             "{}% VAT on {}",

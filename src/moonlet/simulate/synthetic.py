@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
+from moonlet.simulate import talk
 from moonlet.simulate.asking import asked, iso_date, text_value, value_of
 from moonlet.simulate.blueprints import Blueprint, Parameter, Words, composed
-from moonlet.simulate.declaring import Made, content, make, spell
+from moonlet.simulate.declaring import Made, make, spell
 from moonlet.simulate.episode import Conversation, Episode, Wanted
-from moonlet.simulate.talk import NO_TOOL
+from moonlet.simulate.unfit import unfit
 
 
 def conversation(
@@ -42,20 +43,24 @@ def _any(rng: Random, blueprints: Sequence[Blueprint]) -> Blueprint:
 
 def _turn(episode: Episode, made: Sequence[Made], blueprints: Sequence[Blueprint], rng: Random) -> None:
     dice = rng.random()
-    if dice < 0.18:
-        other = _any(rng, blueprints)
-        taken = {word for one in made for word in content(one.blueprint)}
-        if len(set(content(other)) & taken) < 2 and other.words not in {one.blueprint.words for one in made}:
-            episode.user(asked(make(other, "snake", rng), rng)[0])
-            episode.answer(NO_TOOL)
+    if dice < 0.27:
+        text = unfit(made, [_any(rng, blueprints) for _ in range(3)], rng)
+        if text:
+            episode.user(text)
+            episode.answer(talk.NO_TOOL)
             return
+    if dice > 0.98:
+        said, answer = talk.small_talk(rng, [one.spec.name for one in made])
+        episode.user(said)
+        episode.answer(answer)
+        return
     one = rng.choice(made)
     required = [p for p in one.blueprint.parameters if p.required and p.words not in one.forms]
-    if dice > 0.92 and required:
+    if dice > 0.88 and required:
         _clarified(episode, one, rng.choice(required), rng)
         return
     text, arguments = asked(one, rng)
-    if 0.84 < dice < 0.92:
+    if 0.81 < dice < 0.88:
         second = rng.choice(made)
         more, others = asked(second, rng, short=True)
         if not text.islower():

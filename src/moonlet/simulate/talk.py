@@ -3,6 +3,7 @@
 from random import Random
 
 from moonlet.simulate import slots
+from moonlet.simulate.contexts import in_context
 from moonlet.simulate.wording import Pattern, fill, opened, politely, read, slot_names, typed
 from moonlet.simulate.world import World
 
@@ -19,10 +20,13 @@ def small_talk(rng: Random, tools: list[str]) -> tuple[str, str]:
 
 def beyond(rng: Random, world: World) -> str:
     """A request that none of the demonstration tools can do."""
-    pattern: Pattern = rng.choice(read("en_beyond")[0][1])
+    groups = read("en_beyond")
+    _, patterns = rng.choices(groups, [header.get("weight", 1) for header, _ in groups])[0]
+    pattern: Pattern = rng.choice(patterns)
     skeleton = pattern.expand(rng)
     if pattern.command:
         skeleton = politely(skeleton, rng)
-    skeleton, lower = typed(opened(skeleton, rng), rng)
+    skeleton = in_context(opened(skeleton, rng), "", {}, rng, free_end=False)
+    skeleton, lower = typed(skeleton, rng)
     text = fill(skeleton, {name: slots.surface(name, rng, world) for name in slot_names(skeleton)})
     return text.lower() if lower else text

@@ -27,11 +27,25 @@ QUESTION = re.compile(
 ENDS_ASKING = re.compile(rf"[.,!?-] (?!when you|do not|don't)(?:{ASKING})[^.,!{{}}]*(?:\{{[^.,!]*)?$")
 ARTICLE = re.compile(r"(?:^|[ (])an? +$", re.IGNORECASE)
 VOWELS = frozenset("aeio8")
-OPENERS = ("hey", "hi", "hello", "ok", "so", "um", "hey there", "good morning", "alright", "quick one", "also", "right")
+OPENERS = ("hey", "hi", "hello", "ok", "so", "um", "hey there", "good morning", "alright", "quick one", "also", "right",
+           "hi there", "yo", "bro", "mate", "oi", "well", "listen", "actually", "oh", "ah", "erm", "please",
+           "good evening", "sorry", "excuse me", "dear assistant", "hello there", "now", "right then", "oh and", "and",
+           "heya", "lol",
+           "ok so", "hmm", "guys", "sir", "my friend", "good afternoon", "morning", "evening", "no but", "anyway",
+           "hiya", "pls", "dude", "ugh", "argh")  # fmt: skip
 POLITE = ("can you", "could you", "would you", "will you", "can you please", "could you please", "please", "pls",
-          "i want you to", "i need you to", "i'd like you to", "go ahead and", "would you mind: ", "help me",
-          "be so kind and", "just")  # fmt: skip
-CLOSERS = ("please", "thanks", "thank you", "pls", "for me", "ok", "thx", "if you can", "will you", "now")
+          "i want you to", "i need you to", "i'd like you to", "go ahead and", "help me", "be so kind and", "just",
+          "kindly", "i was wondering if you could", "would you be able to", "do you think you could",
+          "could you kindly",
+          "any chance you could", "if you don't mind,", "if it's not too much trouble,", "be a dear and", "can u",
+          "when you get a chance,", "would you be so kind as to", "could you possibly", "i'd be glad if you could",
+          "do me a favour and", "quickly", "can i get you to", "may i ask you to", "i'd appreciate it if you could",
+          "would it be possible to", "yo,", "hey can you", "please could you", "might you")  # fmt: skip
+CLOSERS = ("please", "thanks", "thank you", "pls", "for me", "ok", "thx", "if you can", "will you", "now", "cheers",
+           "ta", "would you",
+           "please and thank you", "mate", "if you would", "asap", "quick", "when you can", "love", "dear",
+           "bro", "if that's ok", "right away", "plz", "many thanks", "could you", "can you", "if possible", "lol",
+           "straight away")  # fmt: skip
 LEAD_INS = (
     "i'm at work", "i'm busy cooking", "my hands are full", "quick question", "sorry to bother you",
     "hope you can help",
@@ -55,7 +69,11 @@ REASONS = (
 SHORT = (("you ", "u "), ("please", "plz"), ("are ", "r "), ("going to ", "gonna "), ("want to ", "wanna "),
 ("tomorrow", "tmrw"), ("your", "ur"),
          ("what is", "wats"), ("what's", "wats"), ("because", "cuz"), ("thanks", "thx"), ("have to", "gotta"),
-         ("okay", "k"))  # fmt: skip
+         ("okay", "k"), ("tonight", "2nite"), ("before", "b4"), ("message", "msg"), ("appointment", "appt"),
+         ("meeting", "mtg"), ("calendar", "cal"), ("delete", "del"), ("cancel", "cxl"), ("forecast", "fcst"),
+         ("temperature", "temp"), ("phone number", "phone nr"), ("minutes", "mins"), ("right now", "rn"),
+         ("people", "ppl"), ("really", "rly"), ("though", "tho"), ("something", "sth"),
+         ("information", "info"), ("order ", "ordr "), ("reminder", "rmdr"))  # fmt: skip
 DROPPED = {"the", "a", "an", "my", "is", "to", "of", "me", "in", "for"}
 CONTRACTIONS = (("what's", "whats"), ("how's", "hows"), ("i'm", "im"), ("don't", "dont"), ("where's", "wheres"),
                 ("i'd", "id"), ("it's", "its"), ("let's", "lets"), ("can't", "cant"),
@@ -117,7 +135,7 @@ class Pattern:
         return expand(self.node, rng).strip()
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def read(name: str) -> tuple[tuple[Header, tuple[Pattern, ...]], ...]:
     """The groups of a file in `wordings`: each with what its "=" line says and its patterns. See en.txt."""
     text = resources.files("moonlet.simulate").joinpath("wordings", f"{name}.txt").read_text(encoding="utf-8")
@@ -193,12 +211,17 @@ def typed(skeleton: str, rng: Random) -> tuple[str, bool]:
     if rng.random() < 0.5:
         for proper, loose in CONTRACTIONS:
             text = text.replace(proper, loose)
-    if rng.random() < 0.10:
+        if rng.random() < 0.7:
+            text = text.replace("}'s ", "}s ")  # "need toms number"
+    if rng.random() < 0.13:
+        parts = re.split(r"(\{\w+\})", text)
         for proper, loose in SHORT:
-            text = text.replace(proper, loose) if rng.random() < 0.7 else text
+            if rng.random() < 0.6:
+                parts[::2] = [part.replace(proper, loose) for part in parts[::2]]  # not in the names of slots
+        text = "".join(parts)
     if rng.random() < 0.08:
         text = " ".join(word for word in text.split(" ") if word not in DROPPED or rng.random() < 0.4)
-    if rng.random() < 0.08:
+    if rng.random() < 0.11:
         text = _slip(text, rng)
     if rng.random() < 0.25 and QUESTION.match(skeleton):
         text += "?"

@@ -26,7 +26,7 @@ def conversations(seed: int, data: Path | None = None) -> Iterator[Conversation]
     def made_up(rng: Random) -> Conversation:
         return synthetic.conversation(rng, blueprints, by_field)
 
-    makers: list[tuple[float, public.Maker]] = [(0.83, demo.conversation), (0.12, made_up)]
+    makers: list[tuple[float, public.Maker]] = [(0.76, demo.conversation), (0.19, made_up)]
     if data:
         makers += [(0.02, public.sgd(data)), (0.01, public.snips(data)), (0.01, public.clinc(data))]
         makers += [(0.003, public.banking(data)), (0.01, public.metatool(data))]
