@@ -44,6 +44,7 @@ inline I16 nibble(I16 x) {  // nibble N of each int32, stored as code + 8
 
 struct TileInt8 {
   static constexpr int bytes = GROUP * BLOCK + BLOCK * 2;
+  static constexpr bool small = false;
   const uint8_t* p;
   F16 scale[2];
   explicit TileInt8(const uint8_t* data) : p(data) {
@@ -66,6 +67,7 @@ struct TileInt8 {
 
 struct TileInt4 {
   static constexpr int bytes = GROUP * BLOCK / 2 + BLOCK * 2;
+  static constexpr bool small = true;
   const uint8_t* p;
   F16 scale[2];
   explicit TileInt4(const uint8_t* data) : p(data) {
@@ -109,9 +111,11 @@ struct TileInt4 {
 
 // ---- one block of rows times M tokens -------------------------------------------------------------------------------
 
-constexpr int FEW = 4;          // tokens whose sums stay in registers
-constexpr int MANY = 64;        // tokens whose sums stay in the first-level cache
-constexpr int PREFETCH = 2304;  // bytes ahead: covers the latency of memory at one core's share of its bandwidth
+constexpr int FEW = 4;    // tokens whose sums stay in registers
+constexpr int MANY = 64;  // tokens whose sums stay in the first-level cache
+// Bytes that int4 tiles are fetched ahead. Larger ones are read in time by the processor's own prefetching, and asking
+// for each of their lines costs them up to a third of their rate.
+constexpr int PREFETCH = 2304;
 
 inline void prefetch(const uint8_t* p, int bytes) {
   for (int i = 0; i < bytes; i += 64) __builtin_prefetch(p + i);
@@ -124,7 +128,6 @@ void float_block(const uint8_t* block, int G, const float* const* x, float* cons
   for (int m = 0; m < M; m++)
     for (int k = 0; k < 4; k++) acc[m][k] = f_zero();
   for (int g = 0; g < G; g++, block += Tile::bytes) {
-    prefetch(block + PREFETCH, Tile::bytes);
     const Tile tile(block);
     for (int i = 0; i < GROUP / 2; i++) {
       F16 w[4];
@@ -168,7 +171,7 @@ void int_block(const uint8_t* block, int G, const IntRow* x, float* const* y) {
   F16 acc[M][2];
   for (int m = 0; m < M; m++) acc[m][0] = acc[m][1] = f_zero();
   for (int g = 0; g < G; g++, block += Tile::bytes) {
-    prefetch(block + PREFETCH, Tile::bytes);
+    if constexpr (Tile::small) prefetch(block + PREFETCH, Tile::bytes);
     const Tile tile(block);
     I16 w[2][8];
     tile.codes(w);
@@ -183,7 +186,7 @@ void int_block_many(const uint8_t* block, int G, const IntRow* x, int M, float* 
   alignas(64) float acc[MANY][BLOCK];
   memset(acc, 0, sizeof(float) * BLOCK * M);
   for (int g = 0; g < G; g++, block += Tile::bytes) {
-    prefetch(block + PREFETCH, Tile::bytes);
+    if constexpr (Tile::small) prefetch(block + PREFETCH, Tile::bytes);
     const Tile tile(block);
     I16 w[2][8];
     tile.codes(w);
@@ -215,23 +218,21 @@ void int_tokens(const uint8_t* block, int G, const IntRow* x, int M, float* cons
 }
 
 #if defined(__AVX512BF16__)
-// bf16 weights times activations rounded to bf16, two columns in one instruction; pairs of columns alternate between two
-// sums, which hides the latency of an addition.
+// bf16 weights times activations rounded to bf16, two columns in one instruction; pairs of columns alternate between
+// two sums, which hides the latency of an addition.
 template <int M>
 void half_block(const uint8_t* block, int G, const uint16_t* const* x, float* const* y) {
   F16 acc[M][4];
   for (int m = 0; m < M; m++)
     for (int k = 0; k < 4; k++) acc[m][k] = f_zero();
   for (int g = 0; g < G; g++, block += TileBf16::bytes) {
-    prefetch(block + PREFETCH, TileBf16::bytes);
-    for (int i = 0; i < GROUP / 2; i++) {
-      const __m512bh lo = bf16_pairs(i_load(block + 128 * i)), hi = bf16_pairs(i_load(block + 128 * i + 64));
+    for (int i = 0; i < GROUP / 2; i += 2) {
+      __m512bh w[4];
+      for (int k = 0; k < 4; k++) w[k] = bf16_pairs(i_load(block + 128 * i + 64 * k));
       for (int m = 0; m < M; m++) {
-        int32_t two;
-        memcpy(&two, x[m] + GROUP * g + 2 * i, 4);
-        F16* sum = acc[m] + 2 * (i % 2);
-        sum[0] = _mm512_dpbf16_ps(sum[0], lo, bf16_pairs(i_set(two)));
-        sum[1] = _mm512_dpbf16_ps(sum[1], hi, bf16_pairs(i_set(two)));
+        int32_t two[2];
+        memcpy(two, x[m] + GROUP * g + 2 * i, 8);
+        for (int k = 0; k < 4; k++) acc[m][k] = _mm512_dpbf16_ps(acc[m][k], w[k], bf16_pairs(i_set(two[k / 2])));
       }
     }
   }

@@ -43,8 +43,8 @@ struct Matrix {
   int blocks() const { return (rows + BLOCK - 1) / BLOCK; }
 };
 
-// T rows of activations, `stride` floats apart (a multiple of 32; what lies past the width is zero), and their twins with
-// the same stride: int8 codes, with one scale and one sum of codes for each group of 32, and bf16.
+// T rows of activations, `stride` floats apart (a multiple of 32; what lies past the width is zero), and their twins
+// with the same stride: int8 codes, with one scale and one sum of codes for each group of 32, and bf16.
 struct Activations {
   float* f = nullptr;
   int8_t* q = nullptr;
