@@ -44,50 +44,50 @@ MODEL = "scripted"
 class Client:
     """How a client is started: its command, its variables, the files that it wants in its home."""
 
-    command: Callable[[Path, str], list[str]]  # of the folder of packages and the server's URL
-    environment: Callable[[str], Mapping[str, str]] = lambda url: {}
-    files: Callable[[str], Mapping[str, str]] = lambda url: {}
+    command: Callable[[Path, str, str], list[str]]  # of the folder of packages, the server's URL, the model's name
+    environment: Callable[[str, str], Mapping[str, str]] = lambda url, model: {}
+    files: Callable[[str, str], Mapping[str, str]] = lambda url, model: {}
 
 
-def _codex(packages: Path, url: str) -> list[str]:
+def _codex(packages: Path, url: str, model: str) -> list[str]:
     provider = f'{{name="moonlet",base_url="{url}/v1",env_key="MOONLET_API_KEY",wire_api="responses"}}'
     settings = ["-c", "model_provider=moonlet", "-c", f"model_providers.moonlet={provider}"]
     # Its own sandbox does not work in a home that is under /tmp, where this one is.
     settings += ["--sandbox", "danger-full-access", "--skip-git-repo-check"]
-    return [_bin(packages, "codex"), "exec", *settings, "-m", MODEL, QUESTION]
+    return [_bin(packages, "codex"), "exec", *settings, "-m", model, QUESTION]
 
 
-def _claude(packages: Path, url: str) -> list[str]:
+def _claude(packages: Path, url: str, model: str) -> list[str]:
     binary = next((packages / "node_modules/@anthropic-ai").glob("claude-code-*/claude"), None)
     return [str(binary or _bin(packages, "claude")), "-p", QUESTION, "--allowedTools", "Read"]
 
 
-def _opencode(packages: Path, url: str) -> list[str]:
+def _opencode(packages: Path, url: str, model: str) -> list[str]:
     binary = packages / "node_modules/opencode-linux-x64/bin/opencode"
-    return [str(binary if binary.exists() else _bin(packages, "opencode")), "run", "-m", f"moonlet/{MODEL}", QUESTION]
+    return [str(binary if binary.exists() else _bin(packages, "opencode")), "run", "-m", f"moonlet/{model}", QUESTION]
 
 
 def _bin(packages: Path, name: str) -> str:
     return str(packages / "node_modules/.bin" / name)
 
 
-def _opencode_config(url: str) -> Mapping[str, str]:
+def _opencode_config(url: str, model: str) -> Mapping[str, str]:
     options = {"baseURL": f"{url}/v1", "apiKey": "anything"}
-    provider = {"npm": "@ai-sdk/openai-compatible", "name": "moonlet", "options": options, "models": {MODEL: {}}}
+    provider = {"npm": "@ai-sdk/openai-compatible", "name": "moonlet", "options": options, "models": {model: {}}}
     return {".config/opencode/opencode.json": json.dumps({"provider": {"moonlet": provider}})}
 
 
-def _kimi_config(url: str) -> Mapping[str, str]:
+def _kimi_config(url: str, model: str) -> Mapping[str, str]:
     return {
-        ".kimi-code/config.toml": f"""default_model = "{MODEL}"
+        ".kimi-code/config.toml": f"""default_model = "{model}"
 telemetry = false
 [providers.moonlet]
 type = "openai"
 base_url = "{url}/v1"
 api_key = "anything"
-[models.{MODEL}]
+[models.{model}]
 provider = "moonlet"
-model = "{MODEL}"
+model = "{model}"
 max_context_size = 32768
 capabilities = ["thinking", "tool_use"]
 """
@@ -97,17 +97,17 @@ capabilities = ["thinking", "tool_use"]
 CLIENTS = {
     "claude-code": Client(
         _claude,
-        lambda url: {
+        lambda url, model: {
             "ANTHROPIC_BASE_URL": url,
             "ANTHROPIC_AUTH_TOKEN": "anything",
-            "ANTHROPIC_MODEL": MODEL,
-            "ANTHROPIC_DEFAULT_HAIKU_MODEL": MODEL,
+            "ANTHROPIC_MODEL": model,
+            "ANTHROPIC_DEFAULT_HAIKU_MODEL": model,
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         },
     ),
-    "codex": Client(_codex, lambda url: {"MOONLET_API_KEY": "anything"}),
-    "opencode": Client(_opencode, lambda url: {"OPENCODE_DISABLE_MODELS_FETCH": "1"}, _opencode_config),
-    "kimi-code": Client(lambda packages, url: [_bin(packages, "kimi"), "-p", QUESTION], files=_kimi_config),
+    "codex": Client(_codex, lambda url, model: {"MOONLET_API_KEY": "anything"}),
+    "opencode": Client(_opencode, lambda url, model: {"OPENCODE_DISABLE_MODELS_FETCH": "1"}, _opencode_config),
+    "kimi-code": Client(lambda packages, url, model: [_bin(packages, "kimi"), "-p", QUESTION], files=_kimi_config),
 }
 
 
@@ -161,30 +161,39 @@ class _Recorder:
         await self._app(scope, listen, tell)
 
 
-def run(name: str, packages: Path, node: str) -> list[tuple[str, dict[str, Any]]]:
-    """One client's loop. Returns what it posted; raises if it did not find the answer."""
-    recorder = _Recorder(create_app(Scripted(repeat(answer), name=MODEL, piece=7)))
-    with tempfile.TemporaryDirectory() as folder, serving(recorder) as url:
-        home, work = Path(folder, "home"), Path(folder, "work")
-        work.mkdir()
-        (work / "notes.txt").write_text(NOTES)
-        os.environ["MOONLET_CLIENT_WORK"] = str(work)
-        client = CLIENTS[name]
-        for path, text in client.files(url).items():
-            (home / path).parent.mkdir(parents=True, exist_ok=True)
-            (home / path).write_text(text)
-        home.mkdir(exist_ok=True)
-        environment = {"HOME": str(home), "PATH": f"{node}:/usr/bin:/bin", "TERM": "dumb", "IS_SANDBOX": "1"}
-        environment |= client.environment(url)
-        done = subprocess.run(
-            client.command(packages, url), cwd=work, env=environment, stdin=subprocess.DEVNULL, text=True,
-            capture_output=True, timeout=180,
-        )  # fmt: skip
+def run(name: str, packages: Path, node: str, place: Path) -> tuple[list[tuple[str, dict[str, Any]]], Scripted]:
+    """One client's loop, with its home and its work under `place`: what it posted, and the model that was asked.
+    SystemExit if it did not find the answer."""
+    model = Scripted(repeat(answer), name=MODEL, piece=7)
+    recorder = _Recorder(create_app(model))
+    with serving(recorder) as url:
+        done = start(name, packages, node, place, url, MODEL)
     if "4417" not in done.stdout:
         told = f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}\n{recorder.statuses}"
         raise SystemExit(f"{name} did not find the answer:\n{told}")
     print(f"{name}: {len(recorder.bodies)} requests, {recorder.statuses}", flush=True)
-    return recorder.bodies
+    return recorder.bodies, model
+
+
+def start(
+    name: str, packages: Path, node: str, place: Path, url: str, model: str, limit_s: float = 180
+) -> subprocess.CompletedProcess[str]:
+    """Runs a client until it ends, asking `model` at `url`."""
+    home, work = place / "home", place / "work"
+    for folder in (home, work):
+        folder.mkdir(parents=True, exist_ok=True)
+    (work / "notes.txt").write_text(NOTES)
+    os.environ["MOONLET_CLIENT_WORK"] = str(work)
+    client = CLIENTS[name]
+    for path, text in client.files(url, model).items():
+        (home / path).parent.mkdir(parents=True, exist_ok=True)
+        (home / path).write_text(text)
+    environment = {"HOME": str(home), "PATH": f"{node}:/usr/bin:/bin", "TERM": "dumb", "IS_SANDBOX": "1"}
+    environment |= client.environment(url, model)
+    return subprocess.run(
+        client.command(packages, url, model), cwd=work, env=environment, stdin=subprocess.DEVNULL, text=True,
+        capture_output=True, timeout=limit_s,
+    )  # fmt: skip
 
 
 @contextmanager
@@ -234,7 +243,8 @@ def main() -> None:
     parser.add_argument("--only")
     asked = parser.parse_args()
     for name in [asked.only] if asked.only else CLIENTS:
-        bodies = run(name, asked.packages.resolve(), asked.node)
+        with tempfile.TemporaryDirectory() as place:
+            bodies, _ = run(name, asked.packages.resolve(), asked.node, Path(place))
         if asked.record:
             asked.record.mkdir(parents=True, exist_ok=True)
             kept = [{"path": path, "body": reduced(body)} for path, body in bodies]

@@ -1,9 +1,10 @@
 """A team on one server: 64 streaming clients with 8 keys for 10 minutes, some of which leave in the middle.
 
-    python -m bench.team [MODEL] [--minutes 10] [--clients 64]
+    python -m bench.team [MODEL] [--minutes 10] [--clients 64] [--out FILE]
 
 Says whether every request was answered, whether memory stayed flat (2 %), whether the keys got shares by their weights
-(10 %), and whether what was left is freed. Exit code 1 if one of them does not hold. MODEL: the small one by default.
+(10 %), and whether what was left is freed: nothing runs or waits any more, and what was left early was not written to
+its end. Exit code 1 if one of them does not hold. MODEL: the small one by default. `--out` keeps the figures as JSON.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -50,9 +52,11 @@ def main() -> int:
     parser.add_argument("model", nargs="?", default="nano")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as home, closing(open_database(Path(home) / "ledger.sqlite")) as database:
         secrets = {f"key{i}": keys.add(database, f"key{i}", weight=w)[1] for i, w in enumerate(WEIGHTS)}
+        watcher = keys.add(database, "watcher", scopes=("admin",))[1]
         env = {**os.environ, "MOONLET_HOME": home, "MOONLET_LEDGER": database.name}
         command = [sys.executable, "-m", "moonlet", "serve", asked.model, "--port", "0", "--require-key"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as server:
@@ -62,10 +66,14 @@ def main() -> int:
                 name, url = line.split(" answers at ")[0], line.split(" answers at ")[1].split()[0]
                 began = time.time()
                 seen = asyncio.run(_load(url, name, secrets, asked.clients, asked.minutes * 60, server.pid))
-                holds = _report(seen, database, began, asked.minutes * 60)
+                time.sleep(2)  # what was left ends within a step
+                under_way = _under_way(url, watcher)
+                told = _report(seen, database, began, asked.minutes * 60, under_way)
             finally:
                 server.terminate()
-    return 0 if holds else 1
+    if asked.out:
+        asked.out.write_text(json.dumps({"model": name, "clients": asked.clients, **told}, indent=1) + "\n")
+    return 0 if all(told["holds"].values()) else 1
 
 
 async def _load(url: str, name: str, secrets: dict[str, str], clients: int, seconds: float, pid: int) -> Seen:
@@ -126,32 +134,60 @@ async def _watch(seen: Seen, pid: int, until: float) -> None:
         await asyncio.sleep(SAMPLE_S)
 
 
-def _report(seen: Seen, database: Database, began: float, seconds: float) -> bool:
-    time.sleep(2)  # what was left ends within a step
+def _under_way(url: str, secret: str) -> float:
+    """Requests that run or wait, as the server's metrics have it."""
+    page = httpx.get(url.removesuffix("/v1") + "/metrics", headers={"x-api-key": secret}, timeout=60)
+    page.raise_for_status()
+    counts = [line.split()[-1] for line in page.text.splitlines() if line.startswith("moonlet_num_requests_")]
+    assert len(counts) == 2, page.text
+    return sum(map(float, counts))
+
+
+def _report(seen: Seen, database: Database, began: float, seconds: float, under_way: float) -> dict[str, Any]:
     lines = report.sums(database, "key")
     states = {state: sum(getattr(line, state) for line in lines) for state in ("done", "cancelled", "error", "running")}
-    print(f"{seconds / 60:g} minutes, {states}, {len(seen.errors)} errors at the clients: {seen.errors[:3]}")
-    print(f"first token: median {statistics.median(seen.first_s):.2f} s, worst {max(seen.first_s):.2f} s")
-    flat = _flat(seen.resident)
-    fair = _fair(database, began, seconds)
-    freed = states["running"] == 0 and states["cancelled"] > 0
-    told = {"no error": not seen.errors and not states["error"], "memory flat": flat, "fair": fair, "freed": freed}
-    print(" · ".join(f"{name}: {'holds' if holds else 'DOES NOT HOLD'}" for name, holds in told.items()))
-    return all(told.values())
-
-
-def _flat(resident: list[tuple[float, int]]) -> bool:
-    """The last sixth against the second: caches fill in the first."""
-    sixth = max(len(resident) // 6, 1)
-    early, late = (
-        statistics.median(size for _, size in part) for part in (resident[sixth : 2 * sixth], resident[-sixth:])
+    left = seen.left.total()
+    print(
+        f"{seconds / 60:g} minutes, {states}, {left} left, {len(seen.errors)} errors at the clients: {seen.errors[:3]}"
     )
+    print(f"first token: median {statistics.median(seen.first_s):.2f} s, worst {max(seen.first_s):.2f} s")
+    early, late = _memory(seen.resident)
+    off = _unfair(database, began, seconds)
+    # A short reply may be complete before its client has left it.
+    freed = states["running"] == under_way == 0 and left / 2 <= states["cancelled"] <= left
+    holds = {
+        "no error": not seen.errors and not states["error"],
+        "memory flat": late <= early * 1.02,
+        "fair": off <= 0.1,
+        "freed": freed,
+    }
+    print(" · ".join(f"{name}: {'holds' if it else 'DOES NOT HOLD'}" for name, it in holds.items()))
+    return {
+        "minutes": seconds / 60,
+        "requests": states,
+        "left": left,
+        "errors": len(seen.errors),
+        "output_tokens": sum(line.output_tokens for line in lines),
+        "prompt_tokens": sum(line.prompt_tokens for line in lines),
+        "cached_tokens": sum(line.cached_tokens for line in lines),
+        "memory_bytes": {"second sixth": early, "last sixth": late},
+        "share_off_at_most": round(off, 4),
+        "under_way_at_the_end": under_way,
+        "holds": holds,
+    }
+
+
+def _memory(resident: list[tuple[float, int]]) -> tuple[float, float]:
+    """Resident bytes in the second sixth and in the last: caches fill in the first."""
+    sixth = max(len(resident) // 6, 1)
+    parts = resident[sixth : 2 * sixth], resident[-sixth:]
+    early, late = (statistics.median(size for _, size in part) for part in parts)
     print(f"memory: {early / 1e6:,.0f} MB, at the end {late / 1e6:,.0f} MB ({late / early - 1:+.1%})")
-    return late <= early * 1.02
+    return early, late
 
 
-def _fair(database: Database, began: float, seconds: float) -> bool:
-    """Tokens computed for each key while all of them had requests waiting, against its weight."""
+def _unfair(database: Database, began: float, seconds: float) -> float:
+    """How far a key's share of the computed tokens was off its weight's, at most; all had requests waiting."""
     got: Counter[str] = Counter()
     for row in report.rows(database, began, began + seconds * 0.95):
         got[row["key_name"]] += (row["prompt_tokens"] or 0) - (row["cached_tokens"] or 0) + (row["output_tokens"] or 0)
@@ -161,7 +197,7 @@ def _fair(database: Database, began: float, seconds: float) -> bool:
         share, due = got[f"key{number}"] / whole, weight / weights
         worst = max(worst, abs(share / due - 1))
         print(f"  key{number}: weight {weight:g}, {share:.1%} of the tokens, {due:.1%} due")
-    return worst <= 0.1
+    return worst
 
 
 if __name__ == "__main__":

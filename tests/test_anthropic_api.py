@@ -236,3 +236,15 @@ def test_the_real_engine_calls_counts_and_reuses(model: Local) -> None:
         said = asked.messages.create(**request, max_tokens=200, extra_body={"output_config": config})
         assert said.content[0].type == "text"
         jsonschema.validate(json.loads(said.content[0].text), SCHEMA)
+
+
+def test_half_a_surrogate_pair_in_a_call_breaks_no_answer() -> None:
+    """JSON can spell what UTF-8 cannot. Our own models never do (test_constrain), others behind this server may."""
+    call = ToolCall("functions.get_weather:0", "get_weather", '{"place": "a \\ud800 b", "\\udfff": ["\\ud83d\\ude80"]}')
+    served, _ = asking(Message("assistant", calls=(call,)), Message("assistant", calls=(call,)))
+    request: dict[str, Any] = {"model": "scripted", "messages": HELLO, "tools": TOOLS, "max_tokens": 900}
+    with served as url, client(url) as asked:
+        block: Any = asked.messages.create(**request).content[0]
+        assert block.input == {"place": "a \ufffd b", "\ufffd": ["🚀"]}
+        answer = httpx.post(f"{url}/messages", json={**request, "stream": True})
+        assert answer.status_code == 200 and "message_stop" in answer.text and "api_error" not in answer.text

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moonlet.chat.constrain import CallConstraint, ChoiceError, SchemaError
-from moonlet.chat.grammar import quoted_properties, quoting_grammar
+from moonlet.chat.grammar import answer_grammar, quoted_properties, quoting_grammar
 from moonlet.chat.messages import ToolSpec
 from moonlet.chat.parser import Parser
 from moonlet.chat.template import opens_thinking
@@ -507,3 +507,16 @@ def test_what_is_verbatim_stays_a_schema_where_nothing_was_said() -> None:
     ids = small().encode('{"a": "anything"}')
     matcher = quoting_grammar(small(), True, tool, "").deep_copy()
     assert matcher.try_consume_tokens(ids) == len(ids)
+
+
+@pytest.mark.parametrize("text", [{"type": "string"}, {"type": "string", "pattern": "x"}, {"maxLength": 9}, {}])
+def test_no_string_spells_half_a_character(text: dict[str, object]) -> None:
+    """JSON could escape halves of surrogate pairs, on which clients break; only control characters are escaped here."""
+    grammar = answer_grammar(small(), True, {"type": "object", "properties": {"a": text}})
+
+    def taken(value: str) -> bool:
+        ids = small().encode(f'{{"a": "{value}"}}')
+        return grammar.deep_copy().validate_tokens(ids) == len(ids)
+
+    assert taken("xé天🚀") and taken("x\\n\\u001b")
+    assert not taken("x\\ud800") and not taken("x\\udfff") and not taken("x\\ud83d\\ude80")

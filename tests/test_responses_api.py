@@ -257,3 +257,13 @@ def test_the_real_engine_answers_and_reuses_what_went_before(model: Local) -> No
         jsonschema.validate(json.loads(first.output_text), SCHEMA)
         again = asked.responses.create(**request, input="and now?", previous_response_id=first.id)
         assert again.usage and again.usage.input_tokens_details.cached_tokens > 300
+
+
+def test_half_a_surrogate_pair_in_a_custom_call_breaks_no_answer() -> None:
+    call = ToolCall("functions.apply_patch:0", "apply_patch", '{"input": "a \\ud800 b"}')
+    with serving(Scripted([Message("assistant", calls=(call,))] * 2)) as url, client(url) as asked:
+        request: dict[str, Any] = {"model": "scripted", "input": "x", "tools": [PATCH]}
+        whole: Any = asked.responses.create(**request)
+        assert whole.output[0].input == "a \ufffd b"
+        with asked.responses.stream(**request) as stream:
+            assert stream.get_final_response().output[0].input == "a \ufffd b"  # type: ignore[union-attr]

@@ -213,7 +213,7 @@ def test_batch_work_takes_what_is_left_and_gives_way() -> None:
 
 
 def test_a_long_prompt_does_not_stall_replies_under_way() -> None:
-    """Eight replies under way, 250 ms a step: chunks are as large as that allows and no larger."""
+    """Eight replies under way, at most 250 ms a step: chunks are nearly as large as that allows and no larger."""
     drive = Drive(pages=2000, step_tokens=4096, slots=12, context=100_000)
     drive.pace._even = 10_000  # the context of even cost of a large model
     for seed in range(8):
@@ -226,8 +226,8 @@ def test_a_long_prompt_does_not_stall_replies_under_way() -> None:
         drive.step()
         stalls.append(drive.seconds)
         chunks.append(drive.prompt_tokens)
-    assert max(stalls) < 0.3
-    assert sum(stalls[10:]) / len(stalls[10:]) > 0.15  # and the budget is used
+    assert max(stalls) <= 0.25
+    assert sum(stalls[10:]) / len(stalls[10:]) > 0.13  # and the budget is used
     assert chunks[-1] < chunks[12]  # far into a prompt a token costs more
 
 

@@ -29,10 +29,16 @@ from moonlet.model.folder import default_path
 def main(asked: argparse.Namespace) -> int:
     if asked.json and asked.csv:
         raise UsageError("--json or --csv, not both")
+    if not asked.against and (stray := [flag for flag in _OWNING if getattr(asked, flag) is not None]):
+        raise UsageError(f"--{_OWNING[stray[0]]} says what owning costs: --against NAME compares it")
     with closing(open_ledger(asked.ledger)) as database:
         if asked.prune is not None:
             deleted = report.prune(database, time.time() - asked.prune * 86400)
             print(f"{deleted:,} requests older than {asked.prune} days deleted")
+        elif asked.against:
+            from moonlet.cli import against  # the planner, which the books do without
+
+            against.tell(asked, database)
         elif asked.rows:
             rows = map(_in_dollars, report.rows(database, asked.since, asked.until, prompts=asked.prompts))
             names = [*_in_dollars(dict.fromkeys(report.ROW_FIELDS)), *(["asked"] if asked.prompts else [])]
@@ -42,6 +48,16 @@ def main(asked: argparse.Namespace) -> int:
             whole = report.sums(database, None, asked.since, asked.until)
             _sums(asked, lines, whole)
     return 0
+
+
+# Flags that make sense with --against alone.
+_OWNING = {
+    name: name.replace("_", "-")
+    for name in (
+        *("machine", "people", "price", "watts", "idle_watts", "tariff", "pue", "residual", "interest", "admin_hours"),
+        *("admin_wage", "network", "rent", "years"),
+    )
+} | {"hours": "on-hours"}
 
 
 def open_ledger(place: str | None) -> Database:

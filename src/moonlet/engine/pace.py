@@ -8,6 +8,7 @@ from collections.abc import Callable
 from moonlet.model.config import ModelConfig
 
 _FIRST = 64  # tokens of a prompt read beside others' replies as long as nothing is known
+_AIM = 0.8  # of the time that a step may take: what was learned is off by up to a fifth, between sizes that were seen
 _AHEAD = 4  # rows over which the price of one more is reckoned before it is known
 
 
@@ -93,7 +94,7 @@ class Pace:
         if not rows:
             return math.inf
         alone = self._decode.at(rows)
-        return self._prefill.largest(max(self._stall_s - alone, alone)) or _FIRST
+        return self._prefill.largest(max(_AIM * self._stall_s - alone, alone)) or _FIRST
 
     def tokens(self, start: int, load: float) -> float:
         """How many tokens of a prompt, from `start`, are that load."""

@@ -75,7 +75,7 @@ class Reads:
 class Stats:
     """What a reply took. Times in seconds."""
 
-    prompt_tokens: int = 0
+    prompt_tokens: int = 0  # cancelled before the first token: as far as they were read
     cached_tokens: int = 0  # of the prompt, not computed again
     restored_tokens: int = 0  # of those, read back from disk
     output_tokens: int = 0
@@ -290,8 +290,11 @@ class Sequence:
 
     def _close(self, finish: Finish, error: str | EngineError = "") -> None:
         if self.reply.finish is None:
+            stats = self.reply.stats
             if self.answered:
-                self.reply.stats.decode_s = time.perf_counter() - self.answered
+                stats.decode_s = time.perf_counter() - self.answered
+            elif finish == "cancelled":  # what was not read is charged to nobody
+                stats.prompt_tokens = max(self.computed, stats.cached_tokens)
             if finish == "error":
                 self.reply.error = EngineError(error) if isinstance(error, str) else error
             self.reply.finish = finish

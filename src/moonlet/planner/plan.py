@@ -41,6 +41,25 @@ class Terms:
     rent: Decimal = Decimal(0)  # a year
     price: Decimal | None = None  # of the machine; None: its own
 
+    def owning(self, price: Money, watts_load: Decimal, watts_idle: Decimal, utilisation: Decimal) -> Ownership:
+        """A year of a machine on these terms. MoneyError if a number makes no sense."""
+        return Ownership(
+            price=price,
+            watts_load=watts_load,
+            watts_idle=watts_idle,
+            utilisation=utilisation,
+            hours=self.hours,
+            tariff=Money(self.tariff, price.currency),
+            pue=self.pue,
+            network=Money(self.network, price.currency),
+            rent=Money(self.rent, price.currency),
+            years=self.years,
+            residual=self.residual,
+            interest=self.interest,
+            admin_hours=self.admin_hours,
+            admin_wage=Money(self.admin_wage, price.currency),
+        )
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -103,22 +122,8 @@ class Plan:
         boxes = boxes_for(load)
         working = Decimal(team.days) * team.hours
         utilisation = Decimal(str(round(min(load / boxes, 1.0), 6))) * min(working / terms.hours, Decimal(1))
-        return Ownership(
-            price=Money(price * boxes, money),
-            watts_load=Decimal(str(machine.watts_load)) * boxes,
-            watts_idle=Decimal(str(machine.watts_idle)) * boxes,
-            utilisation=min(utilisation, Decimal(1)),
-            hours=terms.hours,
-            tariff=Money(terms.tariff, money),
-            pue=terms.pue,
-            network=Money(terms.network, money),
-            rent=Money(terms.rent, money),
-            years=terms.years,
-            residual=terms.residual,
-            interest=terms.interest,
-            admin_hours=terms.admin_hours,
-            admin_wage=Money(terms.admin_wage, money),
-        )
+        watts = [Decimal(str(watts)) * boxes for watts in (machine.watts_load, machine.watts_idle)]
+        return terms.owning(Money(price * boxes, money), watts[0], watts[1], min(utilisation, Decimal(1)))
 
     @property
     def rented(self) -> dict[str, Money]:

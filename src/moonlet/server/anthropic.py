@@ -27,7 +27,7 @@ from moonlet.chat.messages import (
 )
 from moonlet.llm import Done, Event, ReplyOptions, Usage
 from moonlet.server.errors import ApiError
-from moonlet.server.fields import as_object, json_schema, named_tool, short, strings, typed
+from moonlet.server.fields import as_object, json_schema, named_tool, short, strings, typed, whole_characters
 from moonlet.server.replies import Asked
 
 # Tools that Anthropic runs itself. A model without them answers without them; Claude Code may declare them.
@@ -344,12 +344,12 @@ def _add(block: dict[str, Any], delta: Mapping[str, Any]) -> None:
 
 
 def _object(text: str) -> dict[str, Any]:
-    """A call's input; empty where a limit cut it off."""
+    """A call's input; empty where a limit cut it off. A model may spell half a surrogate pair, too."""
     try:
         value = json.loads(text, parse_float=_finite)
     except (ValueError, RecursionError):
         return {}
-    return value if isinstance(value, dict) else {}
+    return whole_characters(value) if isinstance(value, dict) else {}
 
 
 def _finite(text: str) -> float:

@@ -20,6 +20,7 @@ from moonlet.llm import LLM, LLMError
 from moonlet.server import anthropic, completions, document, openai, responses
 from moonlet.server.accounts import Accounts, books_families
 from moonlet.server.errors import ApiError, api_error
+from moonlet.server.fields import whole_characters
 from moonlet.server.kept import Kept, KeptResponses
 from moonlet.server.keys import Access, HostCheck, KeyCheck, key_of
 from moonlet.server.metrics import CONTENT_TYPE, Metrics
@@ -177,7 +178,7 @@ async def _json(request: Request) -> Any:
             raise ApiError(f"the body is larger than {MAX_BODY >> 20} MiB", status=413)
     try:
         value = json.loads(body.decode("utf-8-sig"), parse_float=_finite, parse_constant=_finite)
-        return _whole_characters(value) if b"\\ud" in body or b"\\uD" in body else value
+        return whole_characters(value) if b"\\ud" in body or b"\\uD" in body else value
     except (ValueError, RecursionError) as error:
         raise ApiError(f"the body is not JSON: {error}") from None
 
@@ -188,15 +189,6 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{text[:20]} is no number that can be held")
     return value
-
-
-def _whole_characters(value: Any) -> Any:
-    """The same without halves of surrogate pairs, which JSON can spell and UTF-8 cannot."""
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, dict):
-        return {_whole_characters(key): _whole_characters(inner) for key, inner in value.items()}
-    return [_whole_characters(inner) for inner in value] if isinstance(value, list) else value
 
 
 async def _failed(request: Request, error: Exception) -> Response:

@@ -12,6 +12,7 @@ from typing import Any
 from moonlet.chat.messages import CallArguments, CallEnd, CallStart, Message, Text, Thinking
 from moonlet.llm import Done, Event, Scored, ScoredToken, Usage
 from moonlet.server.errors import ApiError
+from moonlet.server.fields import whole_characters
 from moonlet.server.responses import Form, ResponseRequest, packed_thought
 
 Frame = dict[str, Any]
@@ -209,7 +210,8 @@ def _input(arguments: str) -> str:
         value = json.loads(arguments)
     except (ValueError, RecursionError):
         return arguments
-    return value["input"] if isinstance(value, dict) and isinstance(value.get("input"), str) else arguments
+    given = value.get("input") if isinstance(value, dict) else None
+    return str(whole_characters(given)) if isinstance(given, str) else arguments
 
 
 def _usage(usage: Usage) -> Frame:

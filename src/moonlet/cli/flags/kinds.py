@@ -1,0 +1,62 @@
+"""What flags take: numbers, sizes, times, amounts. What reads the rarer ones is imported when there is one to read."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import re
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def size(text: str) -> int:
+    """12G, 800M, 1.5T, also as GB or GiB: thousands without the i, as drives are sold; a plain number is bytes."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)?", text.strip(), re.IGNORECASE)
+    if not found:
+        raise argparse.ArgumentTypeError(f"must be a size like 12G or 800M, not {text!r}")
+    number, unit, binary = found.groups()
+    step = 1024 if binary else 1000
+    value: float = float(number) * float(step) ** (" kmgt".index(unit.lower()) if unit else 0)
+    if not 1 <= value < 1 << 60:
+        raise argparse.ArgumentTypeError("must be at least one byte, and less than the world holds")
+    return round(value)
+
+
+def port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65535:
+        raise argparse.ArgumentTypeError("must be from 0 to 65535")
+    return value
+
+
+def amount(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError("must be a number that is not negative")
+    return value
+
+
+def decimal(text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
+    if not value.is_finite() or value < 0:
+        raise argparse.ArgumentTypeError(f"must not be negative, got {text}")
+    return value
+
+
+def moment(direction: str) -> Callable[[str], float]:
+    """Reads a time; what reads it is imported when there is one."""
+
+    def read(text: str) -> float:
+        return float(getattr(importlib.import_module("moonlet.cli.when"), direction)(text))
+
+    return read

@@ -1,0 +1,19 @@
+"""The flags of `moonlet run`."""
+
+from __future__ import annotations
+
+import argparse
+
+from moonlet.cli.flags.kinds import positive
+from moonlet.cli.flags.shared import add_engine
+
+
+def add_flags(run: argparse.ArgumentParser) -> None:
+    run.add_argument("model", nargs="?", metavar="MODEL", help="a folder, a pulled model or an endpoint's URL")
+    run.add_argument("prompt", nargs="?", metavar="PROMPT", help="answer this and leave")
+    run.add_argument("--json", action="store_true", help="print one JSON object: message, calls, results, usage")
+    run.add_argument("--no-tools", action="store_true", help="only talk")
+    run.add_argument("--temperature", type=float, metavar="T", help="0 always takes the likeliest token")
+    run.add_argument("--max-tokens", type=positive, metavar="N", help="of each reply")
+    run.add_argument("--seed", type=int, metavar="N", help="makes the sampling repeatable")
+    add_engine(run)

@@ -1,0 +1,29 @@
+"""The flags of `moonlet serve`."""
+
+from __future__ import annotations
+
+import argparse
+
+from moonlet.cli.flags.kinds import port, positive
+from moonlet.cli.flags.shared import add_engine, add_ledger_place
+
+
+def add_flags(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument("model", nargs="?", metavar="MODEL", help="a folder or a pulled model")
+    serve.add_argument("--host", default="127.0.0.1", help="another than a loopback address needs keys")
+    serve.add_argument("--port", type=port, default=8000, help="0 takes a free one")
+    serve.add_argument("--require-key", action="store_true", help="ask for keys on a loopback address too")
+    serve.add_argument("--cert", metavar="FILE", help="serve https with this certificate chain (PEM)")
+    serve.add_argument("--key-file", metavar="FILE", help="and its private key (PEM)")
+    serve.add_argument("--allow-host", action="append", metavar="NAME", help="a name that requests may be addressed to")
+    serve.add_argument("--cors", action="append", metavar="ORIGIN", help="web pages from there may ask too")
+    serve.add_argument("--price", metavar="P/C/O", help="dollars a million tokens: prompt/cached/output")
+    serve.add_argument("--watts", type=float, help="of the machine at work, where it cannot measure them")
+    serve.add_argument("--keep", type=positive, metavar="DAYS", help="delete older requests from the ledger daily")
+    serve.add_argument("--keep-prompts", action="store_true", help="keep what is asked, word for word")
+    serve.add_argument("--a2a", action="store_true", help="offer an agent to other agents, at /a2a")
+    serve.add_argument("--a2a-url", metavar="URL", help="how they reach this server (default: host and port)")
+    serve.add_argument("--a2a-sign", metavar="FILE", help="sign its card with this key (PEM), which is made if need be")
+    serve.add_argument("--a2a-push", action="append", metavar="HOST", help="may be notified, though it is private")
+    add_ledger_place(serve)
+    add_engine(serve)

@@ -1,0 +1,11 @@
+"""The flags of `moonlet train`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_flags(train: argparse.ArgumentParser) -> None:
+    train.add_argument("stage", choices=("pretrain", "sft"), help="from nothing, or on from a model")
+    train.add_argument("config", type=Path, metavar="CONFIG", help="a TOML file of settings")
