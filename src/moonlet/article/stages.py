@@ -37,8 +37,8 @@ def silent(done: float, of: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Stage(Generic[Given, Settings, Made]):
-    """`run(given, folder, settings, tell)` may write files under `folder/name/` and nowhere else, and depends on nothing
-    but its arguments. `version` is raised when the same input gives another output."""
+    """`run(given, folder, settings, tell)` may write files under `folder/name/` and nowhere else, and depends on
+    nothing but its arguments. `version` is raised when the same input gives another output."""
 
     name: str
     version: int

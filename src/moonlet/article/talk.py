@@ -125,9 +125,7 @@ class Recording:
     figures: tuple[Figure, ...] = ()
     cuts: tuple[float, ...] = ()  # seconds at which another picture begins
     subtitles: tuple[str, ...] = ()  # files found beside the recording or in it, below the folder
-    notes: tuple[str, ...] = field(
-        default=()
-    )  # what a reader should know: cut short, container's claim was wrong, silent
+    notes: tuple[str, ...] = ()  # what a reader should know: it is cut short, the container's claim is wrong, silence
 
     def link_to(self, second: float) -> str | None:
         """Where the site shows this second."""
