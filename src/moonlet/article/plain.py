@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -80,14 +81,20 @@ def _read_union(kinds: Sequence[Any], raw: Any, place: str) -> Any:
 
 def _read_fields(kind: Any, raw: Any, place: str) -> Any:
     _expect(isinstance(raw, dict), raw, place, "an object")
-    hints, known = get_type_hints(kind), {field.name for field in fields(kind)}
+    hints = _hints(kind)
     for name in raw:
-        _expect(name in known, name, place, f"without the field {name}")
+        _expect(name in hints, name, place, f"without the field {name}")
     given = {name: _read(hints[name], item, f"{place}.{name}") for name, item in raw.items()}
     try:
         return kind(**given)
     except (TypeError, ValueError) as error:  # a field is missing, or the dataclass refuses the value
         raise PlainError(f"{place}: {error}") from None
+
+
+@cache  # a transcript has thousands of words
+def _hints(kind: Any) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(kind)}
 
 
 def _expect(right: bool, raw: Any, place: str, what: str) -> Any:

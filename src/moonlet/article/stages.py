@@ -53,25 +53,28 @@ class Stage(Generic[Given, Settings, Made]):
         return hashlib.sha256(_json(told).encode()).hexdigest()
 
 
-def do(stage: Stage[Given, Settings, Made], given: Given, folder: Path, set_to: Settings, tell: Tell = silent) -> Made:
-    """The stage's output: the kept one if nothing that it depends on has changed, else made now."""
-    kept = read(stage, folder)
+def do(
+    stage: Stage[Given, Settings, Made],
+    given: Given,
+    folder: Path,
+    set_to: Settings,
+    tell: Tell = silent,
+    fresh: bool = False,
+) -> Made:
+    """The stage's output: the kept one if nothing that it depends on has changed, else, or if `fresh`, made now."""
+    kept = None if fresh else read(stage, folder)
     if kept is not None and kept.key == stage.key(given, set_to):
         return kept.output
     return _make(stage, given, folder, set_to, tell)
 
 
-def again(stage: Stage[Given, Settings, Made], folder: Path, set_to: Settings, tell: Tell = silent) -> Made:
-    """The stage alone, from the input that was kept, whether or not anything changed. Raises StageError if there is
-    none."""
+def kept_input(stage: Stage[Given, Any, Any], folder: Path) -> Given | None:
+    """What the stage was last given here, or None if it never was."""
     raw = _kept(stage, folder)
-    if raw is None:
-        raise StageError(f"{folder}: the stage {stage.name} has not run here, so there is no input to run it on")
     try:
-        given = from_plain(stage.takes, raw["input"])
+        return from_plain(stage.takes, raw["input"]) if raw else None
     except (PlainError, KeyError):
-        raise StageError(f"{folder / stage.name}.json is of another version; run the whole") from None
-    return _make(stage, given, folder, set_to, tell)
+        return None
 
 
 def _make(stage: Stage[Given, Settings, Made], given: Given, folder: Path, set_to: Settings, tell: Tell) -> Made:

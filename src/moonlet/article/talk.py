@@ -124,7 +124,8 @@ class Recording:
     video: str  # the file that was decoded; below the article's folder if it was downloaded
     figures: tuple[Figure, ...] = ()
     cuts: tuple[float, ...] = ()  # seconds at which another picture begins
-    subtitles: tuple[str, ...] = ()  # files found beside the recording or in it, below the folder
+    subtitles: tuple[str, ...] = ()  # files that came with the recording or in it, below the folder
+    digest: str = ""  # sha256 of the recording, and of subtitles that came with it
     notes: tuple[str, ...] = ()  # what a reader should know: it is cut short, the container's claim is wrong, silence
 
     def link_to(self, second: float) -> str | None:
