@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from moonlet.article.container import MediaError
@@ -150,9 +150,14 @@ class Refused(Exception):
     """A connection that may not be made."""
 
 
-def guard(allow: Sequence[str]) -> None:
-    """From now on, this process connects only to public addresses and to those that are allowed; for good."""
-    networks = [ipaddress.ip_network(one) for one in allow]
+def guard(allow: Sequence[str]) -> list[str]:
+    """From now on, this process connects only to public addresses and to those that are allowed; for good. Gives the
+    list to which refusals are added: whoever is refused may hide it in an error of its own."""
+    networks, refusals = [ipaddress.ip_network(one) for one in allow], list[str]()
+
+    def refuse(why: str) -> NoReturn:
+        refusals.append(why)
+        raise Refused(why)
 
     def judge(event: str, arguments: tuple[Any, ...]) -> None:
         if event in ("socket.connect", "socket.sendto", "socket.bind"):
@@ -163,17 +168,18 @@ def guard(allow: Sequence[str]) -> None:
             try:
                 numeric = ipaddress.ip_address(host)
             except ValueError:
-                raise Refused(f"{address!r} is no numeric address") from None
+                refuse(f"it leads to {address!r}, which is no numeric address")
             if not public(numeric) and not any(numeric in network for network in networks):
-                raise Refused(f"it leads to {host}, which is not an address of the public internet")
+                refuse(f"it leads to {host}, which is not an address of the public internet")
         elif event == "subprocess.Popen":
             # Programs that join files may run; those that would fetch something themselves are not judged here.
             if any("://" in str(part) for part in arguments[1] or ()):
-                raise Refused("another program would reach the network")
+                refuse("another program would reach the network")
         elif event in ("os.system", "os.exec", "os.posix_spawn", "os.spawn"):
-            raise Refused("another program would be started")
+            refuse("another program would be started")
 
     sys.addaudithook(judge)
+    return refusals
 
 
 def main() -> None:
@@ -197,11 +203,11 @@ def main() -> None:
     except ImportError:
         answer({"error": "addresses need yt-dlp: pip install 'moonlet[download]'"})
         return
-    guard(request["allow"])
+    refusals = guard(request["allow"])
     try:
         answer(_extract(yt_dlp, request, progress))
     except Exception as error:  # told in one line, whatever it was
-        answer({"error": f"{request['address']}: {_line(error)}"})
+        answer({"error": f"{request['address']}: {refusals[-1] if refusals else _line(error)}"})
 
 
 def _extract(yt_dlp: Any, request: Mapping[str, Any], progress: Any) -> dict[str, Any]:
@@ -222,7 +228,7 @@ def _extract(yt_dlp: Any, request: Mapping[str, Any], progress: Any) -> dict[str
         return {"title": title}
     files = info.get("requested_downloads") or ()
     if not files:
-        raise Refused("there is no recording there that can be downloaded")
+        raise DownloadError("there is no recording there that can be downloaded")
     return {"title": title, "page": info.get("webpage_url"), "path": files[0]["filepath"]}
 
 
@@ -263,16 +269,9 @@ _OPTIONS: dict[str, Any] = {
 
 
 def _line(error: BaseException) -> str:
-    """The innermost reason, in one line without colours."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, Refused):
-            return str(seen)
-        seen = seen.__cause__ or seen.__context__
-    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-    # The exception that a hook raises is often told only inside another one's text.
-    found = re.search(r"it leads to \S+, which is not an address of the public internet", text)
-    text = found[0] if found else re.sub(r"^ERROR: (\[[^\]]+\] )?(\S+: )?", "", text).split(" (caused by")[0]
+    """The reason in one line, without colours."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error) or type(error).__name__)
+    text = re.sub(r"^ERROR: (\[[^\]]+\] )?(\S+: )?", "", text).split(" (caused by")[0]
     return " ".join(text.split()).split("; please report this issue")[0][:300]
 
 

@@ -1,7 +1,7 @@
 """A recording's pictures: where another one begins, and which stills are worth showing.
 
-The video is decoded once, small: each frame is compared with the one before it, and a few a second are kept as
-thumbnails of 48 x 27, from which everything is decided afterwards. Two hours are 20 MB.
+The video is decoded once, small: each frame is compared with the one before it, and two a second are kept as thumbnails
+of 96 x 54, from which everything is decided afterwards. Two hours are at most 75 MB; what does not move adds nothing.
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ from numpy.typing import NDArray
 from moonlet.article.container import beginning, frames, opened, seconds
 from moonlet.article.stages import Tell, silent
 
-SMALL = (48, 27)  # columns, rows of a thumbnail
+SMALL = (96, 54)  # columns, rows of a thumbnail
 SHARP_COLUMNS = 320  # sharpness is judged at this width, so that it means the same for all recordings
-SAMPLE_S = 0.4  # between thumbnails
-_CUT = 0.02  # of full scale: mean difference of neighbouring frames that can be a cut
+SAMPLE_S = 0.5  # between thumbnails
+_CUT = 0.001  # of full scale: mean difference of neighbouring frames that can be a cut, if a part differs clearly too
 _AROUND_S = 0.6  # and it must stand out from the movement so long before and after
 _OUT = 3.0  # by this factor
 _SETTLED = 0.006  # mean difference of thumbnails between which nothing moves
-_OTHER_CELL = 0.08  # a picture is another one if one of 8 x 9 cells differs by this in the mean
+_OTHER_CELL = 0.07  # a picture is another one if one of 16 x 9 cells differs by this in the mean
+_EMPTY_CELL = 0.02  # standard deviation within a cell on which nothing is drawn
+_SAME = 0.0005  # mean difference below which a thumbnail is the one before
 _CALM_S = 0.3  # a still is not taken so near to a cut
-_BLANK = 12.0  # sharpness of an empty slide, a black frame, a blur
+_BLANK = 3.0  # sharpness of an empty slide, a black frame, a blur
 MOST_COLUMNS = 1920  # of a figure
 
 Bytes = NDArray[np.uint8]
@@ -47,8 +49,9 @@ class Seen:
     seconds: float  # from the recording's beginning to the end of the last frame
     time_N: Floats
     change_N: Floats  # mean difference to the frame before, of full scale
+    part_N: Floats  # the same in the cell that differs most
     time_S: Floats
-    small_S: Bytes  # (S, 27, 48)
+    small_S: list[Bytes]  # (54, 96) each
     sharp_S: Floats
     broken: tuple[str, ...]
 
@@ -63,7 +66,7 @@ def look(path: Path, claimed: float, tell: Tell = silent) -> Seen | None:
         stream.codec_context.skip_frame = "NONREF"
         stream.thread_type = "AUTO"
         begin, broken = beginning(container), list[str]()
-        times, changes, sampled, smalls, sharps = [], [], [], [], []
+        times, changes, parts, sampled, smalls, sharps = [], [], [], [], [], []
         before, shape, last_length = None, None, 0.04
         for frame in frames(container, stream, broken):
             now = seconds(frame.pts, frame.time_base, begin)
@@ -74,10 +77,12 @@ def look(path: Path, claimed: float, tell: Tell = silent) -> Seen | None:
                 last_length = now - times[-1]
             times.append(now)
             changes.append(0.0 if before is None else _difference(before, small))
+            parts.append(0.0 if before is None else _most(before, small))
             before = small
-            if not sampled or now - sampled[-1] >= SAMPLE_S or changes[-1] > _CUT:
+            if not sampled or now - sampled[-1] >= SAMPLE_S:
                 sampled.append(now)
-                smalls.append(small)
+                same = bool(smalls) and _most(smalls[-1], small) < _SAME
+                smalls.append(smalls[-1] if same else small)
                 sharps.append(sharpness(_gray(frame, SHARP_COLUMNS, _rows(frame))))
             shape = shape or _shape(frame)
             tell(now, max(claimed, now))
@@ -86,8 +91,9 @@ def look(path: Path, claimed: float, tell: Tell = silent) -> Seen | None:
         width, height, rotation = shape
         codec, language = stream.codec_context.name, stream.metadata.get("language")
     end = times[-1] + min(last_length, 10.0)
-    arrays = (np.array(times), np.array(changes), np.array(sampled), np.stack(smalls), np.array(sharps))
-    return Seen(codec, language, width, height, rotation, end, *arrays, tuple(broken))
+    time_N, change_N, part_N, time_S, sharp_S = map(np.array, (times, changes, parts, sampled, sharps))
+    found = (time_N, change_N, part_N, time_S, smalls, sharp_S)
+    return Seen(codec, language, width, height, rotation, end, *found, tuple(broken))
 
 
 def cuts(seen: Seen) -> list[float]:
@@ -100,7 +106,7 @@ def _hard(seen: Seen) -> list[float]:
     """Frames whose change stands out from the movement around them."""
     time, change = seen.time_N, seen.change_N
     found: list[float] = []
-    for at in np.flatnonzero(change > _CUT):
+    for at in np.flatnonzero((change > _CUT) & (seen.part_N > _OTHER_CELL)):
         low, high = np.searchsorted(time, (time[at] - _AROUND_S, time[at] + _AROUND_S), side="left")
         around = np.concatenate((change[low:at], change[at + 1 : high + 1]))
         others = float(np.sort(around)[: max(1, round(len(around) * 0.9))].mean()) if len(around) else 0.0
@@ -146,7 +152,9 @@ def choose(seen: Seen, cut_times: list[float], most: int) -> list[int]:
             best.append((end - start, chosen))
     kept: list[tuple[float, int]] = []
     for length, i in best:
-        if all(another(seen.small_S[j], seen.small_S[i]) for _, j in kept):
+        if kept and adds(seen.small_S[kept[-1][1]], seen.small_S[i]):
+            kept[-1] = kept[-1][0] + length, i
+        elif all(another(seen.small_S[j], seen.small_S[i]) for _, j in kept):
             kept.append((length, i))
     longest = sorted(kept, reverse=True)[:most]
     return sorted(i for _, i in longest)
@@ -166,9 +174,14 @@ def _sharpest(seen: Seen, inside: NDArray[np.intp]) -> int | None:
 def another(one: Bytes, other: Bytes) -> bool:
     """Whether two thumbnails show different pictures: some part differs clearly. A few letters more on a slide, noise
     or another compression are the same picture."""
-    apart = np.abs(one.astype(np.float64) - other) / 255
-    cells = apart.reshape(9, 3, 8, 6).mean(axis=(1, 3))
-    return bool(cells.max() > _OTHER_CELL)
+    return _most(one, other) > _OTHER_CELL
+
+
+def adds(before: Bytes, after: Bytes) -> bool:
+    """Whether the second shows the first and more, as slides that fill up: where they differ, nothing was before."""
+    differs = _cells(np.abs(before.astype(np.int16) - after)).mean(axis=(1, 3)) / 255 > _OTHER_CELL
+    was = _cells(before).std(axis=(1, 3)) / 255
+    return bool(differs.any() and (was[differs] < _EMPTY_CELL).all())
 
 
 def sharpness(gray: Bytes) -> float:
@@ -204,6 +217,16 @@ def _gray(frame: Any, columns: int, rows: int) -> Bytes:
     small = frame.reformat(width=columns, height=rows, format="gray", interpolation="AREA")
     array: Bytes = small.to_ndarray()
     return array
+
+
+def _most(one: Bytes, other: Bytes) -> float:
+    """The mean difference in the cell of 6 x 6 that differs most."""
+    return float(_cells(np.abs(one.astype(np.int16) - other)).mean(axis=(1, 3)).max()) / 255
+
+
+def _cells(small: NDArray[Any]) -> NDArray[Any]:
+    """(9, 6, 16, 6)"""
+    return small.reshape(9, 6, 16, 6)
 
 
 def _difference(one: Bytes, other: Bytes) -> float:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from moonlet.article import download, glossary, media, transcript
+from moonlet.article import download, glossary, media, subtitles, transcript
 from moonlet.article.container import MediaError
 from moonlet.article.download import DownloadSettings
 from moonlet.article.glossary import GlossarySettings, Spoken
@@ -77,6 +77,8 @@ def recordings(asked: str, settings: Preparing) -> list[str]:
         return [str(one) for one in batch(path)]
     if not is_article(path):
         from_file(path, settings.subtitles)
+        if settings.subtitles:
+            subtitles.read(settings.subtitles)
     return [str(path)]
 
 

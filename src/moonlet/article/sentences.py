@@ -36,7 +36,7 @@ def tokens(pieces: Sequence[Word], language: str, script: Script | None = None) 
     """Words from a recogniser's pieces, whose texts begin with a space where there is one. Languages without spaces are
     segmented anew; times within a piece are shared out by letters."""
     if language not in SPACELESS:
-        return [Token(replace(one, text=tidy(one.text.strip(), language)), True) for one in pieces if one.text.strip()]
+        return [Token(replace(one, text=tidy(one.text, language)), True) for one in _whole(pieces)]
     text = "".join(one.text for one in pieces)
     if language in ("zh", "yue") and script:
         text = to_script(text, script)
@@ -52,6 +52,20 @@ def tokens(pieces: Sequence[Word], language: str, script: Script | None = None) 
         spaced = part[-1:].isspace()
         at = behind
     return _join_marks(found)
+
+
+def _whole(pieces: Sequence[Word]) -> list[Word]:
+    """Pieces without a space before them belong to the word before: `ill`, `-disposed`."""
+    words: list[Word] = []
+    for one in pieces:
+        text = one.text.strip()
+        if words and text and not one.text[0].isspace():
+            last = words[-1]
+            sure = min(last.probability, one.probability)
+            words[-1] = Word(last.text + text, last.start, max(last.end, one.end), sure)
+        elif text:
+            words.append(replace(one, text=text))
+    return words
 
 
 def _moment(piece: Word, letter: int, behind: int) -> float:
@@ -93,14 +107,10 @@ def _groups(found: Sequence[Token], language: str) -> Iterator[list[Token]]:
 def _ends(found: Sequence[Token]) -> set[int]:
     """Places of the last words of sentences."""
     ends = {i for i, token in enumerate(found) if _END.search(token.word.text) and not _goes_on(found, i)}
-    last, letters = 0, 0
-    for i, token in enumerate(found):
-        letters = 0 if i in ends else letters + len(token.word.text)
-        if letters > _SPARSE:  # no end in sight: what lies behind the last one is divided at its pauses
-            ends |= {j for j in range(last, i) if found[j + 1].word.start - found[j].word.end >= _PAUSE_S}
-            last, letters = i, 0
-        if i in ends:
-            last = i + 1
+    # Where no mark is for long, nobody set any: there, pauses count.
+    for last, end in pairwise([-1, *sorted(ends), len(found) - 1]):
+        if sum(len(token.word.text) for token in found[last + 1 : end + 1]) > _SPARSE:
+            ends |= {j for j in range(last + 1, end) if found[j + 1].word.start - found[j].word.end >= _PAUSE_S}
     return ends
 
 

@@ -63,14 +63,16 @@ class Recogniser:
         self._beam = beam
 
     def language(self, samples: Samples, speech: Sequence[Interval]) -> str:
-        """The language of most of the speech, heard at three places."""
+        """The language of most of the speech, of which there is some, heard at three places."""
         if not self._model.model.is_multilingual:
             return "en"
         sums: dict[str, float] = {}
-        chosen = [speech[len(speech) * i // 6] for i in (0, 3, 5)] if speech else [(0.0, samples.seconds)]
-        for start, _ in dict.fromkeys(chosen):
-            heard = samples.piece(start, start + 30)
-            _, _, chances = self._model.detect_language(heard)
+        heard_to = -1.0
+        for start, _ in (speech[len(speech) * i // 6] for i in (0, 3, 5)):
+            if start < heard_to:
+                continue
+            heard_to = start + 30
+            _, _, chances = self._model.detect_language(samples.piece(start, heard_to))
             for name, chance in chances:
                 sums[name] = sums.get(name, 0.0) + chance
         return max(sums, key=lambda name: sums[name])

@@ -65,13 +65,15 @@ def read(path: Path) -> list[Cue]:
         file = pysubs2.SSAFile.from_string(text, **({"keep_html_tags": True} if "-->" in text else {}))
     except Exception as error:  # the library raises many kinds
         raise MediaError(f"{path.name} holds no subtitles that can be read: {error}") from None
-    cues = []
+    cues: list[Cue] = []
     for event in file:
         if event.is_comment or event.end < event.start:
             continue
         voice = _VOICE.search(event.text)
         plain = html.unescape(re.sub(r"</?[A-Za-z0-9][^>]*>", "", event.plaintext))
         cues.append(Cue(event.start / 1000, event.end / 1000, plain, voice[1].strip() if voice else event.name or None))
+    if not cues:
+        raise MediaError(f"{path.name} holds no subtitles")
     return list(_unrolled(sorted(cues, key=lambda cue: cue.start)))
 
 

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from moonlet.article import subtitles
 from moonlet.article.container import MediaError
@@ -45,7 +46,8 @@ class TranscriptSettings:
     model: str = "small"  # Whisper's: a name, or a folder in CTranslate2's format
     language: str | None = None  # ISO 639-1; None: detected
     beam: int = 5  # 1 is known to lose a fifth of what is said
-    subtitles: bool = True  # use them where there are some
+    # found: those with the recording, if they are believable; given: the user's, in any case
+    subtitles: Literal["found", "given", "none"] = "found"
     script: Script | None = None  # of Chinese; None: the one that most of it is in
 
     def __post_init__(self) -> None:
@@ -57,7 +59,7 @@ class TranscriptSettings:
 
 def transcript(heard: Heard, folder: Path, settings: TranscriptSettings, tell: Tell = silent) -> Transcript:
     """The transcript. Raises StageError if nothing is said."""
-    found = _from_subtitles(heard, folder, settings) if settings.subtitles else None
+    found = _from_subtitles(heard, folder, settings) if settings.subtitles != "none" else None
     found = found or _recognised(heard, folder, settings, tell)
     if found is None or not found.sentences:
         raise StageError(f"nothing is said in {heard.source}, so there is nothing to write about")
@@ -70,17 +72,22 @@ STAGE = Stage("transcript", 1, Heard, TranscriptSettings, Transcript, transcript
 
 def _from_subtitles(heard: Heard, folder: Path, settings: TranscriptSettings) -> Transcript | None:
     """Of the first usable file, of the wanted language if one is wanted."""
-    for name in heard.subtitles:
+    given = settings.subtitles == "given"
+    for name in heard.subtitles[:1] if given else heard.subtitles:
         try:
             cues = subtitles.read(folder / name)
         except MediaError:
+            if given:
+                raise
             continue
         language = subtitles.language_of(name) or guess("\n".join(cue.text for cue in cues))
-        if not cues or settings.language not in (None, language):
+        if given:
+            language = settings.language or language
+        elif not cues or settings.language not in (None, language):
             continue
         found = subtitles.tokens(cues, language)
         covered = _checked(heard, folder, [token.word for token in found])
-        if covered >= ENOUGH:
+        if covered >= ENOUGH or given:
             made = sentences(found, language)
             script = script_of("".join(one.text for one in made)) if language in ("zh", "yue") else None
             return Transcript(language, script, heard.duration, made, covered, "subtitles")

@@ -64,7 +64,8 @@ def _settings(asked: argparse.Namespace) -> Preparing:
     from moonlet.article.prepare import Preparing
     from moonlet.article.transcript import TranscriptSettings
 
-    use = asked.subtitles != "none"
+    given = Path(asked.subtitles).expanduser() if asked.subtitles and asked.subtitles != "none" else None
+    use: Any = "none" if asked.subtitles == "none" else "given" if given else "found"
     script: Any = {"hans": "Hans", "hant": "Hant", None: None}[asked.script]
     folder = Path(asked.whisper).expanduser()
     model = str(folder.resolve()) if folder.is_dir() else asked.whisper
@@ -74,7 +75,7 @@ def _settings(asked: argparse.Namespace) -> Preparing:
             MediaSettings(asked.figures, not asked.no_ocr),
             TranscriptSettings(model, asked.language, asked.beam, use, script),
             GlossarySettings(read_glossary(Path(asked.glossary).expanduser()) if asked.glossary else ()),
-            Path(asked.subtitles).expanduser() if asked.subtitles and use else None,
+            given,
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
