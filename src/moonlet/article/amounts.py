@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from .numerals import Numeral, chinese, english, thai
+from moonlet.article.numerals import Numeral, chinese, english, thai
 
 _DIGITS = str.maketrans("๐๑๒๓๔๕๖๗๘๙０１２３４５６７８９", "01234567890123456789")
 # Thousands in groups, a point; not what is part of a name, a version or an address.
@@ -74,6 +74,7 @@ class Amount:
     start: int
     end: int
     unit: str = ""
+    number: Fraction = Fraction(0)  # as it is said: six where the value is 21,600 seconds
 
     def same(self, other: Amount) -> bool:
         """Whether both can speak of one thing: equal in value, and in unit where both have one."""
@@ -137,9 +138,9 @@ def _with_unit(text: str, one: Numeral) -> Amount:
         if (match := after.match(text, one.end)) and not moment:
             half = _HALF_AFTER.match(text, match.end()) if unit not in ("%", "point") else None
             value = one.value + (Fraction(1, 2) if half else 0)
-            return Amount(value * factor, one.start, half.end() if half else match.end(), unit)
+            return Amount(value * factor, one.start, half.end() if half else match.end(), unit, value)
     before = text[max(one.start - 12, 0) : one.start]
     for unit, sign in _SIGNS:
         if match := sign.search(before):
-            return Amount(one.value, one.start - len(before) + match.start(), one.end, unit)
-    return Amount(one.value, one.start, one.end)
+            return Amount(one.value, one.start - len(before) + match.start(), one.end, unit, one.value)
+    return Amount(one.value, one.start, one.end, number=one.value)

@@ -16,11 +16,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from moonlet.article.stages import StageError, write_whole
 from moonlet.chat.messages import Message
 from moonlet.llm import LLM, BusyError, Done, LLMError, Plain, RefusedError, ReplyOptions, TooLongError, close
 from moonlet.tools.tool import check
-
-from .stages import StageError, write_whole
 
 TRIES = 3  # for one answer
 BUSY_TRIES = 5

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from .talk import Sentence
-from .words import content
+from moonlet.article.talk import Sentence
+from moonlet.article.words import content
 
 _AROUND = 6  # sentences on each side of a gap that are compared
 _PAUSE_S = 4.0  # a pause of so long is as good a sign as no word in common

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
-from .claims import Fault, Ground
-from .piece import Article, Checked, Claim, Count, Finding, Report, Section
-from .talk import Transcript
-from .verbatim import Spoken, quoted
+from moonlet.article.claims import Fault, Ground
+from moonlet.article.piece import Article, Checked, Claim, Count, Finding, Report, Section
+from moonlet.article.rank import phrases
+from moonlet.article.stages import Stage, Tell, silent
+from moonlet.article.talk import Sentence, Transcript
+from moonlet.article.verbatim import Spoken, quoted
 
 Unsupported = Literal["drop", "flag"]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSettings:
+    """`unsupported`: what becomes of sentences that say what was not said."""
+
+    unsupported: Unsupported = "drop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +81,29 @@ class _Check:
                 wrong.append(Fault("quote", f"nobody said “{text}”", True))
         return wrong
 
+    def heading(self, text: str, sentences: Sequence[Sentence], where: str) -> str:
+        """A title or heading; one with a number or name that does not occur gives way to a phrase that was said."""
+        looked = self.ground.look(Claim(text, tuple(sentence.id for sentence in sentences)))
+        words = re.findall(r"[^\W\d_]+", text)
+        capitals = sum(word[0].isupper() for word in words) * 2 > len(words)  # as headings are often written
+        kinds = ("number",) if capitals else ("number", "name")
+        faults = [fault for fault in looked.faults if fault.kind in kinds]
+        if not faults:
+            return text
+        self.findings += [Finding(fault.kind, where, text, fault.told, True) for fault in faults]
+        said = phrases(sentences, sentences, 1) or [sentences[0].text[:60]]
+        return said[0]
+
     def section(self, section: Section, number: int) -> Section:
         """The section with what stays of it."""
         where = f"section {number}"
         paragraphs = [
             self.claims(paragraph, f"{where}, paragraph {i}") for i, paragraph in enumerate(section.paragraphs, 1)
         ]
+        pictures = tuple(
+            replace(picture, caption=self.claim(picture.caption, f"{where}, caption")) if picture.caption else picture
+            for picture in section.pictures
+        )
         quotes = []
         for quote in section.quotes:
             finding = self.spoken.check(quote, where)
@@ -84,12 +112,18 @@ class _Check:
                 quotes.append(quote)
             else:
                 self.findings.append(finding)
-        return replace(section, paragraphs=tuple(p for p in paragraphs if p), quotes=tuple(quotes))
+        kept = tuple(paragraph for paragraph in paragraphs if paragraph)
+        heading = self.heading(section.heading, self._under(section), where)
+        return replace(section, heading=heading, paragraphs=kept, quotes=tuple(quotes), pictures=pictures)
+
+    def _under(self, section: Section) -> Sequence[Sentence]:
+        """The sentences of the talk that a section speaks of."""
+        ids = {id for paragraph in section.paragraphs for claim in paragraph for id in claim.sentences}
+        own = [one for one in self.spoken.transcript.sentences if one.id in ids]
+        return own or self.spoken.transcript.sentences
 
 
-def check(
-    given: ToCheck, unsupported: Unsupported = "drop", tell: Callable[[float, float], None] | None = None
-) -> Checked:
+def check(given: ToCheck, unsupported: Unsupported = "drop", tell: Tell = silent) -> Checked:
     """The article without false quotes and, as is wished, without sentences that say what was not said or with marks on
     them; and the report. Sentences that are only not shown to be right are marked in any case."""
     work, article = _Check(given, unsupported), given.article
@@ -97,10 +131,19 @@ def check(
     sections = []
     for number, section in enumerate(article.sections, 1):
         sections.append(work.section(section, number))
-        if tell:
-            tell(number, len(article.sections))
+        tell(number, len(article.sections))
     kept = tuple(section for section in sections if section.paragraphs or section.quotes or section.pictures)
-    return Checked(replace(article, lead=lead, points=points, sections=kept), _report(work))
+    title = work.heading(article.title, given.transcript.sentences, "title")
+    return Checked(replace(article, title=title, lead=lead, points=points, sections=kept), _report(work))
+
+
+def check_stage() -> Stage[ToCheck, CheckSettings, Checked]:
+    """The stage."""
+
+    def run(given: ToCheck, folder: Path, settings: CheckSettings, tell: Tell) -> Checked:
+        return check(given, settings.unsupported, tell)
+
+    return Stage("check", 1, ToCheck, CheckSettings, Checked, run)
 
 
 def _report(work: _Check) -> Report:

@@ -13,10 +13,10 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from functools import lru_cache
 
-from .amounts import Amount, amounts
-from .piece import Claim, Computed, Kind
-from .talk import Sentence, Transcript
-from .words import clauses, content, denials, names, tidy
+from moonlet.article.amounts import Amount, amounts
+from moonlet.article.piece import Claim, Computed, Kind
+from moonlet.article.talk import Sentence, Transcript
+from moonlet.article.words import clauses, content, denials, names, tidy
 
 ENOUGH = 0.34  # of a sentence's content must occur in what it rests on
 ENOUGH_SIGNS = 0.22  # the same for pairs and triples of signs, of which a paraphrase changes more
@@ -64,9 +64,8 @@ class Ground:
         if not claim.sentences or any(id not in known for id in claim.sentences):
             return Looked((Fault("support", "it names no sentences of the talk", True),), len(counted), len(named))
         near = self._near(claim.sentences)
-        faults = [*self._numbers(claim, counted, near), *self._names(named)]
-        if self._by_words:
-            faults += self._polarity(claim, near)
+        faults = [*self._numbers(claim, counted, near), *self._names(named), *self._of_another(claim)]
+        faults += self._polarity(claim, near) if self._by_words else self._denial(claim)
         if self._by_words and not faults:
             faults += self._content(claim, near)
         return Looked(tuple(faults), len(counted), len(named))
@@ -101,6 +100,19 @@ class Ground:
         parts = re.findall(r"[^\W_]+", name)
         stems = {part.removesuffix("s") for part in parts}
         return all(part in self._words or part in self._said for part in parts) or stems <= self._words
+
+    def _of_another(self, claim: Claim) -> Iterator[Fault]:
+        """The University of Lagos, where the talk speaks of the University of Ibadan."""
+        for match in re.finditer(r"\b([A-Z]\w+) of ([A-Z]\w+)", tidy(claim.text)):
+            spoken = set(re.findall(rf"\b{match[1].lower()} of (\w+)", self._text))
+            if spoken and match[2].lower() not in spoken:
+                yield Fault("name", f"the talk speaks of {match[1]} of {', '.join(sorted(spoken)).title()}", True)
+
+    def _denial(self, claim: Claim) -> Iterator[Fault]:
+        """Between two languages only this can be seen: all that a sentence rests on denies, and it does not."""
+        cited = [tidy(self._sentences[id].text) for id in claim.sentences]
+        if all(len(clauses(text)) == 1 and denials(text) for text in cited) and not denials(tidy(claim.text)):
+            yield Fault("negation", "what it rests on denies something, it does not", False)
 
     def _polarity(self, claim: Claim, near: Sequence[Sentence]) -> Iterator[Fault]:
         """A clause that denies what the clause that it stems from affirms, or affirms what that one denies."""
@@ -148,8 +160,8 @@ def _follows(computed: Computed, told: Amount, said: Sequence[Amount]) -> bool:
         value, *of = (Fraction(Decimal(number.replace(",", ""))) for number in (computed.value, *computed.of))
     except (InvalidOperation, ValueError, OverflowError):
         return False
-    plain = {amount.value for amount in said}
-    if value != told.value or len(of) < 2 or any(number not in plain for number in of):
+    plain = {amount.number for amount in said}
+    if value != told.number or len(of) < 2 or any(number not in plain for number in of):
         return False
     first, last = of[0], of[-1]
     if computed.how in ("ratio", "percent") and not (first if computed.how == "percent" else last):

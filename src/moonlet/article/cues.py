@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from .talk import Sentence, Transcript, Word
+from moonlet.article.talk import Sentence, Transcript, Word
 
 _WIDTH = 84  # columns of a cue: two lines of 42, of which a Chinese sign takes two
 _LONGEST_S = 7.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .piece import Kind
+from moonlet.article.piece import Kind
 
 
 @dataclass(frozen=True, slots=True)

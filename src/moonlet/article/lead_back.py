@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from .piece import Article, Checked, Claim
-from .talk import Recording, Transcript
+from moonlet.article.piece import Article, Checked, Claim
+from moonlet.article.talk import Recording, Transcript
 
 
 @dataclass(frozen=True, slots=True)

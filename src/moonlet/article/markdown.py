@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from .labels import labels
-from .lead_back import Links, Terms, ToRender
-from .piece import Claim, Count, Quote, Section
-from .verbatim import clock
+from moonlet.article.labels import labels
+from moonlet.article.lead_back import Links, Terms, ToRender
+from moonlet.article.piece import Claim, Count, Quote, Section
+from moonlet.article.verbatim import clock
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~!&$^=@])")
 _LINE_START = re.compile(r"^(\s*)([-+>]|\d+(?=[.)]))")

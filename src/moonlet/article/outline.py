@@ -12,14 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from moonlet.article.ask import CONTEXT, Asker, NoAnswerError, TooMuchError
+from moonlet.article.chapters import Stretch, cut, fit
+from moonlet.article.piece import Outline, Part, Point
+from moonlet.article.rank import phrases, ranks
+from moonlet.article.stages import Stage, StageError, Tell
+from moonlet.article.talk import Sentence, Transcript
 from moonlet.llm import LLM
-
-from .ask import CONTEXT, Asker, NoAnswerError, TooMuchError
-from .chapters import Stretch, cut, fit
-from .piece import Outline, Part, Point
-from .rank import phrases, ranks
-from .stages import Stage, StageError, Tell
-from .talk import Sentence, Transcript
 
 Length = Literal["short", "medium", "long"]
 PARTS: Mapping[Length, int] = {"short": 3, "medium": 5, "long": 8}  # sections at most

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
-from .labels import Labels, labels
-from .lead_back import Links, Terms, ToRender
-from .piece import Claim, Count, Finding, Picture, Quote, Section
-from .style import STYLE
-from .verbatim import clock
+from moonlet.article.labels import Labels, labels
+from moonlet.article.lead_back import Links, Terms, ToRender
+from moonlet.article.piece import Claim, Count, Finding, Picture, Quote, Section
+from moonlet.article.style import STYLE
+from moonlet.article.verbatim import clock
 
 # Nothing is loaded or run, whatever a text should manage to be taken for.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -35,7 +35,8 @@ class Page:
         article, title = self._article, escape(self._article.title)
         body = "".join(
             [
-                "<header>", self._kicker(), f"<h1>{title}</h1>", self._lead(), "</header>", self._points(), self._contents(),
+                "<header>", self._kicker(), f"<h1>{title}</h1>", self._lead(), "</header>",
+                self._points(), self._contents(),
                 *(self._section(i, section) for i, section in enumerate(article.sections, 1)),
                 "<footer>", self._disclosure(), self._sources(), self._report(), self._transcript(), "</footer>",
             ]
@@ -181,8 +182,8 @@ class Page:
             if sentence.doubtful:
                 text = f'<span class="unclear" title="{escape(self._words.doubtful)}">{text}</span>'
             lines.append(f'<p class="line" id="t{sentence.id}">{self._time(sentence.start)}{text}</p>')
-        heading = escape(self._words.transcript)
-        return f'<details class="transcript"><summary>{heading}</summary><div{self._spoken}>{"".join(lines)}</div></details>'
+        heading, text = escape(self._words.transcript), "".join(lines)
+        return f'<details class="transcript"><summary>{heading}</summary><div{self._spoken}>{text}</div></details>'
 
 
 def _paragraphs(texts: Iterable[str]) -> str:

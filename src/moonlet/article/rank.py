@@ -14,8 +14,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from .talk import Sentence
-from .words import STOP, content, tidy
+from moonlet.article.talk import Sentence
+from moonlet.article.words import STOP, content, tidy
 
 _DAMPING = 0.85
 _ROUNDS = 40

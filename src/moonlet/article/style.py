@@ -1,4 +1,4 @@
-"""How the page looks: one column, type for Latin, Thai and Chinese, light and dark as the reader likes, and on paper."""
+"""How the page looks: one column, type for Latin, Thai and Chinese, light and dark as the reader likes, and paper."""
 
 # Thai marks stand above and below the line and need room; Chinese signs are larger than Latin letters of their size.
 STYLE = """
@@ -44,7 +44,8 @@ nav ol{margin:0;padding-left:1.4em}
 .pull{margin:2.2em 0;padding:0 0 0 1.3rem;border-left:3px solid var(--mark)}
 .pull blockquote{margin:0;font-size:1.26em;line-height:calc(var(--lead) - .18);text-wrap:pretty}
 .pull figcaption{margin-top:.5em}
-figure.shot{margin:2.2em 0}figure.shot img{display:block;width:100%;height:auto;border-radius:.4rem;background:var(--card)}
+figure.shot{margin:2.2em 0}
+figure.shot img{display:block;width:100%;height:auto;border-radius:.4rem;background:var(--card)}
 figcaption{color:var(--soft);font-size:.82rem;line-height:1.6;margin-top:.6em}:lang(th) figcaption{line-height:1.75}
 .flag{text-decoration:underline wavy var(--mark);text-decoration-thickness:1px;text-underline-offset:.25em}
 .why{color:var(--mark);font:500 .68rem/1 var(--sans);margin-left:.3em;vertical-align:.25em}
@@ -52,14 +53,17 @@ footer{border-top:1px solid var(--rule);margin-top:4rem;padding-top:.5rem;font-s
 font-family:var(--sans)}
 footer h2{font-size:1rem;margin:1.8em 0 .5em}footer p{margin:0 0 .8em;text-align:start}:lang(th) footer{line-height:1.8}
 table{border-collapse:collapse;width:100%;font-size:.86rem;font-variant-numeric:tabular-nums;margin:.4rem 0 .9rem}
-th,td{text-align:start;padding:.38em .8em .38em 0;border-bottom:1px solid var(--rule);vertical-align:top;font-weight:400}
+th,td{text-align:start;padding:.38em .8em .38em 0;border-bottom:1px solid var(--rule);vertical-align:top;
+font-weight:400}
 td:last-child{text-align:end;padding-right:0;white-space:nowrap}dl{margin:0}dt{color:var(--soft);font-size:.8rem}
-dd{margin:0 0 .5em}.found{padding-left:1.1em;margin:.4em 0}.found li{margin:.5em 0}.small{color:var(--soft);font-size:.8rem}
+dd{margin:0 0 .5em}.found{padding-left:1.1em;margin:.4em 0}.found li{margin:.5em 0}
+.small{color:var(--soft);font-size:.8rem}
 details summary{cursor:pointer;color:var(--link)}.line{margin:.25em 0}.line .t{margin:0 .6em 0 0;vertical-align:.1em}
 .unclear{border-bottom:1px dotted var(--mark)}
 @media(max-width:30rem){body{font-size:1.05rem}.card{margin-inline:-.5rem;padding:1.1rem}}
 @media print{:root{--ink:#000;--soft:#444;--page:#fff;--card:#fff;--rule:#bbb;--mark:#555;--link:#000}
-body{font-size:10.5pt}main{max-width:none;padding:0}nav,details.transcript{display:none}.card{border:1px solid var(--rule)}
+body{font-size:10.5pt}main{max-width:none;padding:0}nav,details.transcript{display:none}
+.card{border:1px solid var(--rule)}
 h2{break-after:avoid}figure,.card,.pull,tr{break-inside:avoid}a{text-decoration:none}@page{margin:2.2cm 2.4cm}
 p{orphans:3;widows:3}}
 """

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from .amounts import lower
-from .piece import Finding, Kind, Quote
-from .talk import Sentence, Transcript
-from .words import TURN, Token, denials, tidy, tokens
+from moonlet.article.amounts import lower
+from moonlet.article.piece import Finding, Kind, Quote
+from moonlet.article.talk import Sentence, Transcript
+from moonlet.article.words import TURN, Token, denials, tidy, tokens
 
 LATE_S = 0.5  # how far a quote's second may be from its first word's
 FEWEST = 3  # words, or signs where none are spaced, that make quoted words a quotation

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .amounts import lower, numbers
+from moonlet.article.amounts import lower, numbers
 
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # written without spaces
 _TOKEN = re.compile(
@@ -94,7 +94,7 @@ _STOP_WORDS = (
     "off between through says said say according speaker talk explains explained describes described notes noted adds added points one"
 )
 STOP = frozenset(_STOP_WORDS.split())
-_ENDINGS = re.compile(r"(?:ations?|ing|edly|ed|ies|es|s|ly|'s|n't|ment|ments|er|ers|ity|al)$")
+_ENDINGS = re.compile(r"(?:ations?|ing|edly|ed|ies|es|e|s|ly|y|'s|n't|ments?|ers?|ity|al)$")
 
 
 @lru_cache(4096)

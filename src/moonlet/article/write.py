@@ -11,13 +11,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from moonlet.article.ask import CONTEXT, Asker, NoAnswerError, TooMuchError
+from moonlet.article.outline import TEXT, Length, _best, _line, _list, _number, _object, quotable, shown
+from moonlet.article.piece import (
+    LANGUAGES,
+    Article,
+    Claim,
+    Computed,
+    Language,
+    Outline,
+    Part,
+    Picture,
+    Point,
+    Quote,
+    Section,
+)
+from moonlet.article.stages import Stage, StageError, Tell
+from moonlet.article.talk import Figure, Sentence, Transcript
 from moonlet.llm import LLM
-
-from .ask import CONTEXT, Asker, NoAnswerError, TooMuchError
-from .outline import TEXT, Length, _best, _line, _list, _number, _object, quotable, shown
-from .piece import LANGUAGES, Article, Claim, Computed, Language, Outline, Part, Picture, Point, Quote, Section
-from .stages import Stage, StageError, Tell
-from .talk import Figure, Sentence, Transcript
 
 Tone = Literal["neutral", "friendly", "formal"]
 _PARAGRAPHS: Mapping[Length, int] = {"short": 1, "medium": 2, "long": 4}  # of a section, at most
