@@ -5,24 +5,24 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from moonlet.article.language import split_words
 from moonlet.article.talk import Change, Sentence, Transcript, Word
 
 Language = Literal["en", "th", "zh"]
 _TEXTS = Path(__file__).parent / "data" / "talks"
 EN, TH, ZH, GETTYSBURG, KENNEDY, DECLARATION_TH, HOMETOWN = (
     (_TEXTS / f"{name}.txt").read_text(encoding="utf-8").strip()
-    for name in ("boats.en", "school.th", "survey.zh", "gettysburg.en", "kennedy.en", "declaration.th", "hometown.zh")
+    for name in "boats.en school.th survey.zh gettysburg.en kennedy.en declaration.th hometown.zh".split()
 )
 
 
 @cache
 def talk(text: str, language: Language, terms: tuple[str, ...] = (), changes: tuple[Change, ...] = ()) -> Transcript:
-    """A transcript of these sentences, a line each: a word takes 0.09 s a letter, a pause after a sentence 0.8 s."""
+    """A transcript of these sentences, a line each, words parted by spaces, or by bars where a language has none: a word
+    takes 0.09 s a letter, a pause after a sentence 0.8 s."""
     sentences, now = [], 1.0
     for id, line in enumerate(text.splitlines()):
         words, begun = [], now
-        for piece in split_words(line, language):
+        for piece in line.split("|") if language != "en" else line.split():
             if not piece.strip():
                 continue
             end = round(now + 0.09 * max(len(piece), 2), 3)
@@ -31,7 +31,7 @@ def talk(text: str, language: Language, terms: tuple[str, ...] = (), changes: tu
                 continue
             words.append(Word(piece, round(now, 3), end, 0.9))
             now = end + 0.02
-        sentences.append(Sentence(id, begun, words[-1].end, line, tuple(words)))
+        sentences.append(Sentence(id, begun, words[-1].end, line.replace("|", ""), tuple(words)))
         now += 0.8
     script: Literal["Hans"] | None = "Hans" if language == "zh" else None
     return Transcript(language, script, now, tuple(sentences), 1.0, "recognised", changes, terms)

@@ -16,7 +16,7 @@ from functools import lru_cache
 from moonlet.article.amounts import Amount, amounts
 from moonlet.article.piece import Claim, Computed, Kind
 from moonlet.article.talk import Sentence, Transcript
-from moonlet.article.words import clauses, content, denials, names, tidy
+from moonlet.article.words import clauses, content, denials, denied, names, tidy
 
 ENOUGH = 0.34  # of a sentence's content must occur in what it rests on
 ENOUGH_SIGNS = 0.22  # the same for pairs and triples of signs, of which a paraphrase changes more
@@ -115,18 +115,18 @@ class Ground:
             yield Fault("negation", "what it rests on denies something, it does not", False)
 
     def _polarity(self, claim: Claim, near: Sequence[Sentence]) -> Iterator[Fault]:
-        """A clause that denies what the clause that it stems from affirms, or affirms what that one denies."""
-        said = [(clause, content(clause)) for sentence in near for clause in clauses(tidy(sentence.text))]
+        """A clause that affirms what the clause that it stems from denies, or denies what that one affirms. "Salt
+        water attacks copper" does neither to "salt water is not kind to copper": what is denied there is not in it."""
+        said = [clause for sentence in near for clause in clauses(tidy(sentence.text))]
         for clause in clauses(tidy(claim.text)):
-            own = content(clause)
-            if len(own) < 2 or not said:
+            alike = [(score, other) for other in said if (score := _alike(clause, other)) >= CLOSE]
+            if not alike:
                 continue
-            best, its = max(said, key=lambda one: len(own & one[1]) / max(min(len(own), len(one[1])), 2))
-            if len(own & its) < 2 or len(own & its) / min(len(own), len(its)) < CLOSE:
+            _, best = max(alike)
+            if bool(denials(best)) == bool(denials(clause)):
                 continue
-            denied, denies = bool(denials(best)), bool(denials(clause))
-            if denied != denies:
-                what = "the talk denies it" if denied else "the talk does not deny it"
+            if denied(best) & content(clause) or denied(clause) & content(best):
+                what = "the talk denies it" if denials(best) else "the talk does not deny it"
                 yield Fault("negation", f"{what}: {best[:120]}", True)
 
     def _content(self, claim: Claim, near: Sequence[Sentence]) -> Iterator[Fault]:
@@ -137,6 +137,18 @@ class Ground:
         signs = any(ord(piece[0]) > 0xDFF for piece in own)
         if len(shared) / len(own) < (ENOUGH_SIGNS if signs else ENOUGH):
             yield Fault("support", f"{len(shared)} of its {len(own)} pieces of content occur where it rests", False)
+
+
+@lru_cache(8192)
+def _alike(one: str, other: str) -> float:
+    """How much two clauses speak of the same: the share of the smaller one's content that the other has too, and half
+    as much again where a number occurs in both."""
+    own, its = content(one), content(other)
+    shared = len(own & its)
+    if shared < 2:
+        return 0.0
+    numbers = any(a.same(b) for a in amounts(one) for b in amounts(other))
+    return shared / min(len(own), len(its)) + (0.5 if numbers else 0.0)
 
 
 @lru_cache(4096)

@@ -146,7 +146,10 @@ def _cut(spoken: _Spoken, first: int, last: int) -> str | None:
     line_end = spoken.text.find("\n", end)
     before, after = spoken.text[line_start:begin], spoken.text[end:line_end]
     turn = max((match.end() for match in TURN.finditer(lower(before))), default=0)
-    if denials(before[turn:]):
+    own = lower(spoken.text[begin:])
+    comma = before.rstrip()[-1:]  # a turn may begin with the comma before the quote
+    turns_itself = TURN.match(own) or (comma and TURN.match(f"{comma} {own}" if comma == "," else comma + own))
+    if denials(before[turn:]) and not turns_itself:
         return "what stands before it in the same sentence denies it"
     clause = re.split(r"[,.;:!?，。；：！？、–—]|\s{2,}", after)[0]
     if denials(clause):

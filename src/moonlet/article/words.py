@@ -76,15 +76,29 @@ _FREE_ZH = re.compile(
 
 
 def denials(text: str) -> list[int]:
-    """Where a tidy text denies something: places in it."""
+    """Where a tidy text denies something: places in it, each after the word that denies."""
     low = lower(text)
     found: list[int] = []
     for negation, free in ((_NOT_EN, _FREE_EN), (_NOT_TH, _FREE_TH), (_NOT_ZH, _FREE_ZH)):
         skipped = {place for match in free.finditer(low) for place in range(*match.span())}
-        found += [match.start() for match in negation.finditer(low) if match.start() not in skipped]
+        found += [match.end() for match in negation.finditer(low) if match.start() not in skipped]
     return sorted(found)
 
 
+def denied(text: str) -> frozenset[str]:
+    """What a tidy text denies: the first word of content after each denial, or pairs and triples of the next signs."""
+    found: set[str] = set()
+    for place in denials(text):
+        following = [token for token in tokens(text) if token.start >= place]
+        if following and re.fullmatch(f"[{_UNSPACED}]", following[0].text):
+            found |= content(text[place : following[min(6, len(following)) - 1].end])
+        else:
+            told = (content(text[token.start : token.end]) for token in following if token.text not in _LIGHT)
+            found |= next(filter(None, told), frozenset())
+    return frozenset(found)
+
+
+_LIGHT = frozenset(("single", "even", "ever", "quite", "really", "longer", "yet", "always", "simply"))
 _STOP_WORDS = (
     "a an the and or but if then than that this these those there here it its is are was were be been being am do does "
     "did done have has had having will would can could shall should may might must of in on at by for from to into "
@@ -123,7 +137,10 @@ _CLAUSE = re.compile(
     r"[.;:!?。；：！？\n]|,\s|，|、|\s[–—-]\s|—|\b(?:but|yet|although|though|whereas|while|because|however|and then|so that)\b|"
     "แต่|เพราะ|อย่างไรก็ตาม|ทั้งนี้|但是|可是|然而|不过|不過|因为|因為|所以|但|而且"
 )
-TURN = re.compile(r"\b(?:but|yet|however|instead|rather)\b|แต่|ทว่า|但|可是|然而|不过|不過|而是")
+TURN = re.compile(
+    r"\b(?:but|yet|however|instead|rather)\b|, (?:because|since|so|as|although|though|while|whereas|and)\b|"
+    "แต่|ทว่า|但|可是|然而|不过|不過|而是|，也|，并"
+)
 
 
 def clauses(text: str) -> list[str]:

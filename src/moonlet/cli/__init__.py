@@ -67,6 +67,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_agent(verbs.add_parser("agent", help="do a task with tools: files, shell, pages, MCP servers"))
     mcp = verbs.add_parser("mcp", help="offer a model to MCP clients, over standard input and output")
     mcp.add_argument("model", nargs="?", metavar="MODEL", help="a folder, a pulled model or an endpoint's URL")
+    mcp.add_argument("--articles", metavar="FOLDER", help="make articles of recordings that lie there")
     _add_engine(mcp)
 
     serve = verbs.add_parser("serve", help="answer OpenAI-style clients on this machine, or with keys those of others")
@@ -86,6 +87,8 @@ def make_parser() -> argparse.ArgumentParser:
     serve.add_argument("--a2a-url", metavar="URL", help="how they reach this server (default: host and port)")
     serve.add_argument("--a2a-sign", metavar="FILE", help="sign its card with this key (PEM), which is made if need be")
     serve.add_argument("--a2a-push", action="append", metavar="HOST", help="may be notified, though it is private")
+    serve.add_argument("--articles", action="store_true", help="make articles of recordings, at /v1/articles")
+    serve.add_argument("--whisper", default="small", metavar="MODEL", help="for them: a name or a folder")
     _add_ledger_place(serve)
     _add_engine(serve)
 
@@ -273,7 +276,9 @@ def _add_agent(agent: argparse.ArgumentParser) -> None:
     agent.add_argument(
         "--a2a", action="append", metavar="URL", help="another agent as a tool; with a key: VARIABLE=URL"
     )
-    agent.add_argument("--tools", default="calculate,time,files", metavar="LIST", help="also shell, fetch; or none")
+    agent.add_argument(
+        "--tools", default="calculate,time,files", metavar="LIST", help="also shell, fetch, article; or none"
+    )
     agent.add_argument("--folder", default=".", metavar="FOLDER", help="where files and the shell work")
     agent.add_argument("--limits", metavar="LIST", help="steps=50,tokens=...,seconds=...,usd=...,call_s=...")
     agent.add_argument("--price", metavar="IN/OUT", help="dollars for a million tokens, for the limit in usd")

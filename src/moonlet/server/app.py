@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import math
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +20,7 @@ from moonlet.server.accounts import Accounts, books_families
 from moonlet.server.body import read_json
 from moonlet.server.errors import ApiError, api_error
 from moonlet.server.kept import Kept, KeptResponses
-from moonlet.server.keys import Access, HostCheck, KeyCheck, key_of
+from moonlet.server.keys import Access, HostCheck, KeyCheck, owner_of
 from moonlet.server.metrics import CONTENT_TYPE, Metrics
 from moonlet.server.replies import Replies
 from moonlet.server.response_stream import ResponseStream
@@ -100,7 +99,7 @@ def _add_responses(app: FastAPI, replies: Replies, kept: KeptResponses) -> None:
     @app.post("/v1/responses", openapi_extra=document.of_model(document.RESPONSES, replies.model.name))
     async def new_response(request: Request) -> Response:
         wanted = responses.read(await read_json(request))
-        owner, own = _owner(request), wanted.asked.messages
+        owner, own = owner_of(request), wanted.asked.messages
         before = () if wanted.previous is None else _kept(kept, owner, wanted.previous).messages
         wanted = wanted.continuing(before)
 
@@ -113,26 +112,18 @@ def _add_responses(app: FastAPI, replies: Replies, kept: KeptResponses) -> None:
 
     @app.get("/v1/responses/{id}")
     async def old_response(request: Request, id: str) -> dict[str, Any]:
-        return _kept(kept, _owner(request), id).response
+        return _kept(kept, owner_of(request), id).response
 
     @app.get("/v1/responses/{id}/input_items")
     async def input_items(request: Request, id: str) -> dict[str, Any]:
-        items = _kept(kept, _owner(request), id).items
+        items = _kept(kept, owner_of(request), id).items
         return {"object": "list", "data": items, "has_more": False, "first_id": None, "last_id": None}
 
     @app.delete("/v1/responses/{id}")
     async def forget_response(request: Request, id: str) -> dict[str, Any]:
-        _kept(kept, _owner(request), id)
-        kept.drop(_owner(request), id)
+        _kept(kept, owner_of(request), id)
+        kept.drop(owner_of(request), id)
         return {"id": id, "object": "response", "deleted": True}
-
-
-def _owner(request: Request) -> str:
-    """Whose responses these are: what one key made, no other finds."""
-    if key := key_of(request):
-        return key.id
-    said = request.headers.get("authorization") or request.headers.get("x-api-key") or ""  # no keys here: anything
-    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def _kept(kept: KeptResponses, owner: str, id: str) -> Kept:

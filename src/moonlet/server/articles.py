@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from moonlet.server.article_jobs import OVER, Job, Jobs
 from moonlet.server.body import content_type, read_json
 from moonlet.server.errors import ApiError
 from moonlet.server.fields import as_object, typed
-from moonlet.server.keys import key_of
+from moonlet.server.keys import key_of, owner_of
 from moonlet.server.stream import KEEP_ALIVE_S
 
 MAX_UPLOAD = 8 << 30  # bytes of a recording
@@ -38,15 +38,13 @@ _KINDS = {
 # What an article's page may do when a browser opens it here, whatever a text in it should manage to be taken for.
 _SHUT = "sandbox allow-popups; default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
-Owner = Callable[[Request], str]
 
-
-def add_articles(app: FastAPI, jobs: Jobs, owner: Owner, wishes: Mapping[str, tuple[str, ...]]) -> None:
+def add_articles(app: FastAPI, jobs: Jobs, wishes: Mapping[str, tuple[str, ...]]) -> None:
     """The paths. `wishes`: options of an article and the values each may have; none: any text up to 200 characters."""
 
     @app.post("/v1/articles", status_code=202)
     async def new_article(request: Request) -> Response:
-        jobs.room(owner(request))
+        jobs.room(owner_of(request))
         with jobs.place() as (id, folder):
             if content_type(request) == "application/json":
                 body = as_object(await read_json(request))
@@ -60,43 +58,43 @@ def add_articles(app: FastAPI, jobs: Jobs, owner: Owner, wishes: Mapping[str, tu
                 told = "send JSON with a source, or the recording as video/*, audio/* or application/octet-stream"
                 raise ApiError(told, status=415)
             key = key_of(request)
-            job = Job(id, owner(request), key.id if key else None, source, sent, wish)
+            job = Job(id, owner_of(request), key.id if key else None, source, sent, wish)
             await asyncio.to_thread(jobs.add, job)
         return JSONResponse(_shown(jobs, job), 202, {"Location": f"/v1/articles/{id}"})
 
     @app.get("/v1/articles")
     async def all_articles(request: Request) -> dict[str, Any]:
-        return {"object": "list", "data": [_shown(jobs, job) for job in jobs.of(owner(request))]}
+        return {"object": "list", "data": [_shown(jobs, job) for job in jobs.of(owner_of(request))]}
 
     @app.get("/v1/articles/{id}")
     async def one_article(request: Request, id: str) -> dict[str, Any]:
-        return _shown(jobs, jobs.find(owner(request), id))
+        return _shown(jobs, jobs.find(owner_of(request), id))
 
     @app.get("/v1/articles/{id}/events")
     async def article_events(request: Request, id: str) -> Response:
-        jobs.find(owner(request), id)
-        events = _events(jobs, owner(request), id)
+        jobs.find(owner_of(request), id)
+        events = _events(jobs, owner_of(request), id)
         return StreamingResponse(events, media_type="text/event-stream", headers=_NO_BUFFER)
 
     @app.get("/v1/articles/{id}/article.{kind}")
     async def article_file(request: Request, id: str, kind: str) -> Response:
         if kind not in _KINDS:
             raise ApiError(f"articles are had as {', '.join(_KINDS)}", code="not_found", status=404)
-        path = jobs.file(owner(request), id, kind)
+        path = jobs.file(owner_of(request), id, kind)
         headers = {"Content-Security-Policy": _SHUT, "X-Content-Type-Options": "nosniff"}
         return FileResponse(path, media_type=_KINDS[kind], headers=headers)
 
     @app.post("/v1/articles/{id}/cancel")
     async def cancel_article(request: Request, id: str) -> dict[str, Any]:
-        return _shown(jobs, await asyncio.to_thread(jobs.cancel, owner(request), id))
+        return _shown(jobs, await asyncio.to_thread(jobs.cancel, owner_of(request), id))
 
     @app.post("/v1/articles/{id}/resume", status_code=202)
     async def resume_article(request: Request, id: str) -> dict[str, Any]:
-        return _shown(jobs, await asyncio.to_thread(jobs.resume, owner(request), id))
+        return _shown(jobs, await asyncio.to_thread(jobs.resume, owner_of(request), id))
 
     @app.delete("/v1/articles/{id}")
     async def delete_article(request: Request, id: str) -> dict[str, Any]:
-        await asyncio.to_thread(jobs.delete, owner(request), id)
+        await asyncio.to_thread(jobs.delete, owner_of(request), id)
         return {"id": id, "object": "article", "deleted": True}
 
 
