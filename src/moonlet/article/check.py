@@ -147,10 +147,13 @@ def check_stage() -> Stage[ToCheck, CheckSettings, Checked]:
 
 
 def _report(work: _Check) -> Report:
-    counts = [Count(*counter) for counter in (work.quotes, work.sentences, work.numbers, work.names)]
-    of = sum(count.of for count in counts)
-    score = 100 * sum(count.held for count in counts) / of if of else 100.0
-    return Report(*counts, score=round(score, 1), by_words=work.by_words, findings=tuple(work.findings))
+    quotes, sentences, numbers, names = (
+        Count(held, of) for held, of in (work.quotes, work.sentences, work.numbers, work.names)
+    )
+    all_of = quotes.of + sentences.of + numbers.of + names.of
+    held = quotes.held + sentences.held + numbers.held + names.held
+    score = round(100 * held / all_of, 1) if all_of else 100.0
+    return Report(quotes, sentences, numbers, names, score, work.by_words, tuple(work.findings))
 
 
 def _count(counter: list[int], held: bool) -> None:

@@ -12,6 +12,8 @@ class Labels:
     """Words of a page. Fields in braces are filled in."""
 
     key_points: str
+    byline: str
+    byline_extractive: str
     contents: str
     sources: str
     recording: str
@@ -46,6 +48,8 @@ class Labels:
 
 _EN = Labels(
     key_points="Key points",
+    byline="Written by a language model from a recording, checked: {score} of 100",
+    byline_extractive="Put together from the speaker's own sentences, by a program",
     contents="Contents",
     sources="Source",
     recording="Recording",
@@ -86,6 +90,8 @@ _EN = Labels(
 )
 _TH = Labels(
     key_points="ประเด็นสำคัญ",
+    byline="เขียนโดยแบบจำลองภาษาจากบันทึก ตรวจสอบแล้ว {score} จาก 100",
+    byline_extractive="เรียบเรียงจากประโยคของผู้พูดโดยโปรแกรม",
     contents="สารบัญ",
     sources="แหล่งที่มา",
     recording="บันทึกต้นฉบับ",
@@ -126,6 +132,8 @@ _TH = Labels(
 )
 _ZH = Labels(
     key_points="要点",
+    byline="由语言模型根据录音录像写成，核对得分 {score}（满分 100）",
+    byline_extractive="由程序摘取讲话人的原句编排而成",
     contents="目录",
     sources="来源",
     recording="录音录像",

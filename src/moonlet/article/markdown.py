@@ -81,7 +81,7 @@ class _Markdown:
         how = words.heard if transcript.source == "recognised" else words.subtitles
         share = words.coverage.format(share=f"{transcript.coverage:.0%}")
         blocks = ["---", f"## {words.sources}"]
-        blocks.append(f"{escaped(recording.title)}, {clock(recording.duration)}. {how}; {share}.")
+        blocks.append(f"{escaped(recording.title)}, {clock(recording.duration)}. {how} · {share}.")
         if transcript.changes:
             changes = ", ".join(
                 f"{escaped(one.before)} → {escaped(one.after)} ({one.count})" for one in transcript.changes

@@ -55,7 +55,11 @@ class Page:
         name = escape(recording.title)
         if whole := self._links.whole:
             name = f'<a href="{escape(whole)}" rel="noopener noreferrer">{name}</a>'
-        return f'<p class="kicker">{name} · {clock(recording.duration)}</p>'
+        words, report = self._words, self._given.checked.report
+        extractive = self._article.mode == "extractive"
+        by = words.byline_extractive if extractive else words.byline.format(score=f"{report.score:g}")
+        told = f'<a href="#check">{escape(by)}</a>'
+        return f'<p class="kicker">{name} · {clock(recording.duration)}<br>{told}</p>'
 
     def _lead(self) -> str:
         claims = self._claims(self._article.lead, Terms(()))
@@ -105,12 +109,13 @@ class Page:
 
     def _time(self, second: float, said: str = "") -> str:
         """A second as a small link; what was said then shows up under the pointer."""
-        shown, href = clock(second), self._links.to(second)
+        shown, href = clock(second), self._links.to(second)  # joined to its sentence: it never stands on a line alone
         title = f' title="{escape(said[:400])}"' if said else ""
         if href is None:
-            return f'<span class="t"{title}>{shown}</span>'
+            return f'\u2060<span class="t"{title}>{shown}</span>'
         told = escape(self._words.open_at.format(time=shown))
-        return f'<a class="t" href="{escape(href)}" rel="noopener noreferrer" aria-label="{told}"{title}>{shown}</a>'
+        attributes = f'href="{escape(href)}" rel="noopener noreferrer" aria-label="{told}"{title}'
+        return f'\u2060<a class="t" {attributes}>{shown}</a>'
 
     def _picture(self, picture: Picture) -> str:
         try:
@@ -150,7 +155,7 @@ class Page:
         rows = [(words.recording, recording.title), (words.length, clock(recording.duration)), (words.spoken, spoken)]
         listed = "".join(f"<tr><th scope=row>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows)
         changes = ", ".join(f"{one.before} → {one.after} ({one.count})" for one in transcript.changes)
-        notes = [f"{how}; {share}", *([f"{words.spellings}: {changes}"] if changes else [])]
+        notes = [f"{how} · {share}", *([f"{words.spellings}: {changes}"] if changes else [])]
         notes += [*recording.notes, *self._article.notes]
         return f"<h2>{escape(words.sources)}</h2><table>{listed}</table>{_paragraphs(notes)}"
 
@@ -167,7 +172,7 @@ class Page:
         shown = f'<ul class="found">{found}</ul>' if found else f"<p>{escape(words.nothing_found)}</p>"
         only = "" if report.by_words else f"<p>{escape(words.only_by_numbers)}</p>"
         score = escape(words.score.format(score=f"{report.score:g}"))
-        return f"<h2>{escape(words.check)}</h2><p>{score}</p><table>{listed}</table>{only}{shown}"
+        return f'<h2 id="check">{escape(words.check)}</h2><p>{score}</p><table>{listed}</table>{only}{shown}'
 
     def _finding(self, finding: Finding) -> str:
         words = self._words

@@ -9,19 +9,23 @@ STYLE = """
 @media(prefers-color-scheme:dark){:root{--ink:#e9e6df;--soft:#a39e93;--rule:#3a3833;--page:#171613;--card:#211f1b;
 --mark:#f2a277;--link:#7cc0ea}}
 :lang(th){--serif:"Noto Serif Thai","Noto Serif","Sarabun","TH Sarabun New","Noto Looped Thai","Laksaman","Kinnari",
-"Leelawadee UI",Thonburi,Tahoma,serif;--sans:"Noto Sans Thai","Sarabun","Leelawadee UI","Loma","Waree",Thonburi,Tahoma,
+"Leelawadee UI",Thonburi,Tahoma,serif;--sans:"Noto Sans Thai","Noto Sans","Sarabun","Leelawadee UI","Loma","Waree",
+Thonburi,Tahoma,
 sans-serif;--lead:1.9;--size:1.1rem;--measure:40rem}
-:lang(zh){--serif:"Source Han Serif SC","Noto Serif CJK SC","Songti SC",STSong,SimSun,serif;--sans:"Source Han Sans SC",
+:lang(zh){--serif:"Source Han Serif SC","Noto Serif CJK SC","Songti SC",STSong,SimSun,serif;
+--sans:"Source Han Sans SC",
 "Noto Sans CJK SC","PingFang SC","Hiragino Sans GB","Microsoft YaHei",sans-serif;--lead:1.85;--size:1.08rem;
 --measure:38rem}
-:lang(zh-Hant){--serif:"Source Han Serif TC","Noto Serif CJK TC","Songti TC",PMingLiU,serif;--sans:"Source Han Sans TC",
+:lang(zh-Hant){--serif:"Source Han Serif TC","Noto Serif CJK TC","Songti TC",PMingLiU,serif;
+--sans:"Source Han Sans TC",
 "Noto Sans CJK TC","PingFang TC","Microsoft JhengHei",sans-serif}
 *{box-sizing:border-box}html{-webkit-text-size-adjust:100%;text-size-adjust:100%}
 body{margin:0;background:var(--page);color:var(--ink);font:var(--size)/var(--lead) var(--serif);
 font-feature-settings:"kern","liga";overflow-wrap:break-word;text-rendering:optimizeLegibility}
 main{max-width:calc(var(--measure) + 3rem);margin:0 auto;padding:clamp(1.5rem,6vw,5rem) 1.5rem 4rem}
 p{margin:0 0 1.05em;text-wrap:pretty;hanging-punctuation:first allow-end last}
-:lang(zh) p,:lang(th) p{hanging-punctuation:none}:lang(zh) p{line-break:strict;text-autospace:normal;text-align:justify}
+:lang(zh) p,:lang(th) p{hanging-punctuation:none}:lang(zh) p{line-break:strict;text-autospace:normal;
+text-align:justify}
 h1,h2,h3,.kicker,.t,nav,table,figcaption,.card h2,summary,.small{font-family:var(--sans)}
 h1{font:700 clamp(1.75rem,1.2rem + 2.4vw,2.6rem)/1.2 var(--serif);letter-spacing:-.012em;margin:.35em 0 .55em;
 text-wrap:balance}
@@ -34,6 +38,7 @@ a{color:var(--link);text-decoration-thickness:.06em;text-underline-offset:.18em}
 a:focus-visible,summary:focus-visible{outline:2px solid var(--link);outline-offset:2px;border-radius:2px}
 .t{font-size:.66rem;line-height:1;color:var(--soft);text-decoration:none;white-space:nowrap;margin-left:.28em;
 vertical-align:.32em;font-variant-numeric:tabular-nums;letter-spacing:.01em}
+:lang(th) strong{white-space:nowrap}:lang(zh) .t{margin:0 .18em 0 .1em}:lang(zh){text-spacing-trim:trim-start}
 a.t:hover{color:var(--link);text-decoration:underline}
 h2 .t,figcaption .t,.pull .t,li .t{font-weight:400}
 .card{background:var(--card);border-radius:.6rem;padding:1.3rem 1.5rem;margin:2rem 0}
@@ -51,7 +56,8 @@ figcaption{color:var(--soft);font-size:.82rem;line-height:1.6;margin-top:.6em}:l
 .why{color:var(--mark);font:500 .68rem/1 var(--sans);margin-left:.3em;vertical-align:.25em}
 footer{border-top:1px solid var(--rule);margin-top:4rem;padding-top:.5rem;font-size:.9rem;line-height:1.65;
 font-family:var(--sans)}
-footer h2{font-size:1rem;margin:1.8em 0 .5em}footer p{margin:0 0 .8em;text-align:start}:lang(th) footer{line-height:1.8}
+footer h2{font-size:1rem;margin:1.8em 0 .5em}footer p{margin:0 0 .8em;text-align:start}
+:lang(th) footer{line-height:1.8}
 table{border-collapse:collapse;width:100%;font-size:.86rem;font-variant-numeric:tabular-nums;margin:.4rem 0 .9rem}
 th,td{text-align:start;padding:.38em .8em .38em 0;border-bottom:1px solid var(--rule);vertical-align:top;
 font-weight:400}

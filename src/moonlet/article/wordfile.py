@@ -144,7 +144,7 @@ class _Document:
         how = words.heard if transcript.source == "recognised" else words.subtitles
         self._file.add_heading(words.sources, 1)
         self._paragraph(f"{given.recording.title}, {clock(given.recording.duration)}")
-        self._paragraph(f"{how}; {words.coverage.format(share=f'{transcript.coverage:.0%}')}")
+        self._paragraph(f"{how} · {words.coverage.format(share=f'{transcript.coverage:.0%}')}")
         for note in (*given.recording.notes, *article.notes):
             self._paragraph(note)
         self._file.add_heading(words.check, 1)

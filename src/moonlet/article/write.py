@@ -265,7 +265,9 @@ class _Writer:
             tuple(_claim(one) for one in paragraph if one["text"].strip()) for paragraph in answer["paragraphs"]
         )
         captions = {one["figure"]: _claim(one) for one in answer.get("captions", ()) if one["text"].strip()}
-        quotes = _quotes(transcript, part.quotable or [sentence.id for sentence in own], _QUOTES)
+        told = {id for paragraph in paragraphs for claim in paragraph for id in claim.sentences}
+        worth = part.quotable or tuple(sentence.id for sentence in own)
+        quotes = _quotes(transcript, [id for id in worth if id not in told] or worth, _QUOTES)
         terms = tuple(dict.fromkeys(_line(term) for term in answer["terms"] if term.strip()))
         pictures = _pictures(self._given, part, captions)
         return Section(heading, own[0].start, tuple(p for p in paragraphs if p), terms, quotes, pictures)
