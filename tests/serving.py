@@ -3,10 +3,11 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from fastapi import FastAPI
 
 from moonlet.ledger.books import Books
 from moonlet.llm import LLM
@@ -15,12 +16,17 @@ from moonlet.server.keys import Access
 
 
 @contextmanager
-def serving(model: LLM, books: Books | None = None, access: Access = Access()) -> Iterator[str]:
-    """The URL of a server that answers with `model`, up to and with /v1."""
+def serving(
+    model: LLM,
+    books: Books | None = None,
+    access: Access = Access(),
+    more: Callable[[FastAPI], object] = lambda app: None,
+) -> Iterator[str]:
+    """The URL of a server that answers with `model`, up to and with /v1; `more` adds to the application."""
     bound = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(model, books, access), log_level="warning", timeout_graceful_shutdown=1)
-    )
+    app = create_app(model, books, access)
+    more(app)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
     thread.start()
     while not server.started:

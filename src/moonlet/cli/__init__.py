@@ -25,6 +25,7 @@ VERBS = {
     "bench": "measure what plan predicts: predicted, measured, error",
     "simulate": "try a model in simulated worlds, or on your own MCP tools",
     "train": "train a small model, or train one further",
+    "article": "a video becomes an article that can be checked",
 }
 
 

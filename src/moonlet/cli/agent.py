@@ -32,7 +32,7 @@ from moonlet.tools.mcp.config import read_servers
 from moonlet.tools.mcp.host import Host
 from moonlet.tools.tool import Tool, ToolError
 
-BUILT_IN = ("calculate", "time", "files", "shell", "fetch")
+BUILT_IN = ("calculate", "time", "files", "shell", "fetch", "article")
 PLAIN_TOOLS = "calculate,time,files"
 
 
@@ -54,7 +54,7 @@ def main(asked: argparse.Namespace) -> int:
         agents: list[Agent] = []
         sample = _sampler(model, agents)
         host = stack.enter_context(Host(servers, _state(), terminal, sample, [folder]))
-        built = _built_in(asked, folder)
+        built = _built_in(asked, folder, model)
         if asked.a2a:
             built += _elsewhere(asked.a2a, built, console)
         if asked.list:
@@ -152,7 +152,7 @@ def _state() -> Path:
     return default_path("").parent / "mcp"
 
 
-def _built_in(asked: argparse.Namespace, folder: Path) -> list[Tool]:
+def _built_in(asked: argparse.Namespace, folder: Path, model: LLM) -> list[Tool]:
     """The tools that are named. Raises UsageError."""
     from moonlet.tools.fetch import fetch_tool
     from moonlet.tools.files import file_tools
@@ -168,9 +168,18 @@ def _built_in(asked: argparse.Namespace, folder: Path) -> list[Tool]:
         made += file_tools(folder) if "files" in names else []
         made += [shell_tool(folder, asked.shell_unconfined)] if "shell" in names else []
         made += [fetch_tool(asked.fetch_allow or ())] if "fetch" in names else []
+        made += [_article(folder, model)] if "article" in names else []
     except ToolError as error:
         raise UsageError(f"--folder {error}") from None
     return made
+
+
+def _article(folder: Path, model: LLM) -> Tool:
+    from moonlet.cli import article_jobs
+
+    if told := article_jobs.missing():
+        raise UsageError(f"--tools article: {told}")
+    return article_jobs.tool(folder, model)
 
 
 def system_text(folder: Path, with_servers: bool) -> str:

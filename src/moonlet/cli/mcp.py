@@ -8,10 +8,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from moonlet.chat.messages import ToolSpec
-from moonlet.cli import make_parser
+from moonlet.cli import UsageError, make_parser
 from moonlet.cli.open import open_any
 from moonlet.llm import LLM
 from moonlet.server.accounts import Accounts
@@ -23,8 +24,22 @@ VERB_S = 120.0  # of a verb that is asked for
 
 def main(asked: argparse.Namespace) -> int:
     with open_any(asked) as (model, _):
-        asyncio.run(serve_stdio(make_server(offered(model))))
+        asyncio.run(serve_stdio(make_server([*offered(model), *_articles(asked, model)])))
     return 0
+
+
+def _articles(asked: argparse.Namespace, model: LLM) -> Sequence[Tool]:
+    """`make_article`, of recordings in the folder that is given for it."""
+    if not asked.articles:
+        return []
+    from moonlet.cli import article_jobs
+
+    if told := article_jobs.missing():
+        raise UsageError(f"--articles: {told}")
+    try:
+        return [article_jobs.tool(Path(asked.articles).expanduser(), model)]
+    except ToolError as error:
+        raise UsageError(f"--articles {error}") from None
 
 
 def offered(

@@ -25,6 +25,7 @@ from moonlet.ledger.energy import find_meter
 from moonlet.ledger.money import Price
 from moonlet.llm.loading import Loading
 from moonlet.local import Local
+from moonlet.model.folder import default_path
 from moonlet.server import mcp
 from moonlet.server.app import create_app
 from moonlet.server.keys import LOOPBACK, Access
@@ -50,7 +51,8 @@ def main(asked: argparse.Namespace) -> int:
                 mcp.mount(app, mcp.make_server(tools), access)
                 if asked.a2a:
                     _offer(asked, app, loading, books, access, bound.getsockname()[1])
-                _run(asked, app, loading, bound, access, database)
+                with _articles(asked, app, loading, database):
+                    _run(asked, app, loading, bound, access, database)
                 books.wait_settled(SETTLE_S)
     return 0
 
@@ -61,6 +63,24 @@ def _offer(asked: argparse.Namespace, app: FastAPI, loading: Loading, books: Boo
     except ImportError:  # an extra of the package
         raise UsageError("--a2a needs the A2A SDK: pip install 'moonlet[a2a]'") from None
     a2a.offer(asked, app, loading, books, access, port)
+
+
+@contextmanager
+def _articles(asked: argparse.Namespace, app: FastAPI, loading: Loading, database: Database) -> Iterator[None]:
+    """Makes articles of recordings in the block, if that is asked for."""
+    if not asked.articles:
+        yield
+        return
+    from moonlet.cli import article_jobs
+    from moonlet.server.article_jobs import Jobs
+    from moonlet.server.articles import add_articles
+
+    if told := article_jobs.missing():
+        raise UsageError(f"--articles: {told}")
+    make = article_jobs.maker(lambda: article_jobs.can_write(loading.wait()), asked.whisper)
+    with closing(Jobs(default_path("").parent / "articles", make, loading, app.state.accounts, database)) as jobs:
+        add_articles(app, jobs, article_jobs.WISHES)
+        yield
 
 
 def _run(

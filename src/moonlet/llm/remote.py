@@ -192,6 +192,9 @@ def _request(
         body["logit_bias"] = {str(id): bias for id, bias in options.logit_bias.items()}
     if options.stop:
         body["stop"] = list(options.stop)
+    if options.answer_schema is not None:
+        wanted = {"name": "answer", "schema": dict(options.answer_schema)}
+        body["response_format"] = {"type": "json_schema", "json_schema": wanted}
     if not options.thinking:
         body["chat_template_kwargs"] = {"thinking": False}  # as vLLM and SGLang take it
     return body

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import math
 from datetime import UTC, datetime
 from typing import Any
@@ -19,16 +17,14 @@ from moonlet.ledger.books import Books
 from moonlet.llm import LLM, LLMError
 from moonlet.server import anthropic, completions, document, openai, responses
 from moonlet.server.accounts import Accounts, books_families
+from moonlet.server.body import read_json
 from moonlet.server.errors import ApiError, api_error
-from moonlet.server.fields import whole_characters
 from moonlet.server.kept import Kept, KeptResponses
-from moonlet.server.keys import Access, HostCheck, KeyCheck, key_of
+from moonlet.server.keys import Access, HostCheck, KeyCheck, owner_of
 from moonlet.server.metrics import CONTENT_TYPE, Metrics
 from moonlet.server.replies import Replies
 from moonlet.server.response_stream import ResponseStream
 from moonlet.server.stream import answer
-
-MAX_BODY = 32 << 20  # bytes of a request
 
 
 def create_app(model: LLM, books: Books | None = None, access: Access = Access()) -> FastAPI:
@@ -85,14 +81,14 @@ def _add_openai(app: FastAPI, replies: Replies) -> None:
 
     @app.post("/v1/chat/completions", openapi_extra=document.of_model(document.CHAT, name))
     async def chat_completions(request: Request) -> Response:
-        wanted = openai.read(await _json(request))
+        wanted = openai.read(await read_json(request))
         reply = await replies.begin(request, wanted.asked)
         wire = openai.Chunks(name, wanted.include_usage or not wanted.stream, wanted.asked.count)
         return await answer(request, reply, wire, wanted.stream)
 
     @app.post("/v1/completions", openapi_extra=document.of_model(document.COMPLETIONS, name))
     async def text_completions(request: Request) -> Response:
-        wanted = completions.read(await _json(request))
+        wanted = completions.read(await read_json(request))
         reply = await replies.begin(request, wanted.asked)
         prompts, count = wanted.asked.prompts, wanted.asked.count
         wire = completions.Pieces(name, prompts, wanted.include_usage or not wanted.stream, count, wanted.echo)
@@ -102,8 +98,8 @@ def _add_openai(app: FastAPI, replies: Replies) -> None:
 def _add_responses(app: FastAPI, replies: Replies, kept: KeptResponses) -> None:
     @app.post("/v1/responses", openapi_extra=document.of_model(document.RESPONSES, replies.model.name))
     async def new_response(request: Request) -> Response:
-        wanted = responses.read(await _json(request))
-        owner, own = _owner(request), wanted.asked.messages
+        wanted = responses.read(await read_json(request))
+        owner, own = owner_of(request), wanted.asked.messages
         before = () if wanted.previous is None else _kept(kept, owner, wanted.previous).messages
         wanted = wanted.continuing(before)
 
@@ -116,26 +112,18 @@ def _add_responses(app: FastAPI, replies: Replies, kept: KeptResponses) -> None:
 
     @app.get("/v1/responses/{id}")
     async def old_response(request: Request, id: str) -> dict[str, Any]:
-        return _kept(kept, _owner(request), id).response
+        return _kept(kept, owner_of(request), id).response
 
     @app.get("/v1/responses/{id}/input_items")
     async def input_items(request: Request, id: str) -> dict[str, Any]:
-        items = _kept(kept, _owner(request), id).items
+        items = _kept(kept, owner_of(request), id).items
         return {"object": "list", "data": items, "has_more": False, "first_id": None, "last_id": None}
 
     @app.delete("/v1/responses/{id}")
     async def forget_response(request: Request, id: str) -> dict[str, Any]:
-        _kept(kept, _owner(request), id)
-        kept.drop(_owner(request), id)
+        _kept(kept, owner_of(request), id)
+        kept.drop(owner_of(request), id)
         return {"id": id, "object": "response", "deleted": True}
-
-
-def _owner(request: Request) -> str:
-    """Whose responses these are: what one key made, no other finds."""
-    if key := key_of(request):
-        return key.id
-    said = request.headers.get("authorization") or request.headers.get("x-api-key") or ""  # no keys here: anything
-    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def _kept(kept: KeptResponses, owner: str, id: str) -> Kept:
@@ -149,13 +137,13 @@ def _kept(kept: KeptResponses, owner: str, id: str) -> Kept:
 def _add_anthropic(app: FastAPI, replies: Replies) -> None:
     @app.post("/v1/messages", openapi_extra=document.of_model(document.MESSAGES, replies.model.name))
     async def messages(request: Request) -> Response:
-        wanted = anthropic.read(await _json(request))
+        wanted = anthropic.read(await read_json(request))
         reply = await replies.begin(request, wanted.asked)
         return await answer(request, reply, anthropic.Stream(replies.model.name, wanted.thoughts), wanted.stream)
 
     @app.post("/v1/messages/count_tokens", openapi_extra=document.of_model(document.COUNT_TOKENS, replies.model.name))
     async def count_tokens(request: Request) -> dict[str, int]:
-        asked = anthropic.read(await _json(request), counting=True).asked
+        asked = anthropic.read(await read_json(request), counting=True).asked
         replies.check_name(asked.model)
         count = replies.plain().count
         return {"input_tokens": await asyncio.to_thread(count, asked.messages, asked.tools, asked.options)}
@@ -165,30 +153,6 @@ def _add_metrics(app: FastAPI, metrics: Metrics, books: Books | None) -> None:
     @app.get("/metrics")
     async def prometheus() -> Response:
         return Response(metrics.text(books_families(books)), media_type=CONTENT_TYPE)
-
-
-async def _json(request: Request) -> Any:
-    # A web page may send text/plain anywhere without asking; JSON it may not.
-    if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-        raise ApiError("the Content-Type must be application/json", status=415)
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY:
-            raise ApiError(f"the body is larger than {MAX_BODY >> 20} MiB", status=413)
-    try:
-        value = json.loads(body.decode("utf-8-sig"), parse_float=_finite, parse_constant=_finite)
-        return whole_characters(value) if b"\\ud" in body or b"\\uD" in body else value
-    except (ValueError, RecursionError) as error:
-        raise ApiError(f"the body is not JSON: {error}") from None
-
-
-def _finite(text: str) -> float:
-    """Python would read NaN, Infinity and 1e999; what follows could not be written as JSON again."""
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text[:20]} is no number that can be held")
-    return value
 
 
 async def _failed(request: Request, error: Exception) -> Response:

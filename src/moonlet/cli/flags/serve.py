@@ -25,5 +25,7 @@ def add_flags(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--a2a-url", metavar="URL", help="how they reach this server (default: host and port)")
     serve.add_argument("--a2a-sign", metavar="FILE", help="sign its card with this key (PEM), which is made if need be")
     serve.add_argument("--a2a-push", action="append", metavar="HOST", help="may be notified, though it is private")
+    serve.add_argument("--articles", action="store_true", help="make articles of recordings, at /v1/articles")
+    serve.add_argument("--whisper", default="small", metavar="MODEL", help="for them: a name or a folder")
     add_ledger_place(serve)
     add_engine(serve)

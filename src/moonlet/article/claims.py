@@ -1,0 +1,199 @@
+"""Whether a sentence of an article rests on what it says it rests on.
+
+Looked at are the numbers (each was said, or is recomputed from said ones), what is denied, the names, and, where
+article and talk are of one language, how much of its content occurs in the sentences named and those beside them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from functools import lru_cache
+
+from moonlet.article.amounts import Amount, amounts
+from moonlet.article.piece import Claim, Computed, Kind
+from moonlet.article.talk import Sentence, Transcript
+from moonlet.article.words import clauses, content, denials, denied, names, tidy
+
+ENOUGH = 0.34  # of a sentence's content must occur in what it rests on
+ENOUGH_SIGNS = 0.22  # the same for pairs and triples of signs, of which a paraphrase changes more
+CLOSE = 0.5  # of the smaller one's content is shared by two clauses that speak of the same
+_ABOUT = re.compile(
+    r"\b(?:about|around|roughly|nearly|almost|approximately|some|over|more than|less than|close to)\s+\W?$|"
+    "(?:ประมาณ|ราว|เกือบ|กว่า|มากกว่า)\\s*$|(?:大约|大約|约|約|近|将近|將近|超过|超過|接近)\\s*$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a sentence. `false`: it says what was not said; otherwise it is only not shown to be right."""
+
+    kind: Kind
+    told: str
+    false: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was looked at in one sentence."""
+
+    faults: tuple[Fault, ...]
+    numbers: int
+    names: int
+
+
+class Ground:
+    """A transcript as what sentences rest on."""
+
+    def __init__(self, transcript: Transcript, same_language: bool, aliases: dict[str, str]) -> None:
+        """`aliases`: spellings that the glossary replaced, in lower case, and by what."""
+        self._sentences = transcript.sentences
+        self._by_words = same_language
+        self._aliases = aliases
+        self._said = {name.lower() for term in transcript.terms for name in [term, *term.split()]}
+        self._text = tidy(transcript.text).lower()
+        self._words = set(re.findall(r"[^\W_]+", self._text))
+
+    def look(self, claim: Claim) -> Looked:
+        """All that can be said of one sentence."""
+        counted, named = amounts(tidy(claim.text)), names(claim.text)
+        known = range(len(self._sentences))
+        if not claim.sentences or any(id not in known for id in claim.sentences):
+            return Looked((Fault("support", "it names no sentences of the talk", True),), len(counted), len(named))
+        near = self._near(claim.sentences)
+        faults = [*self._numbers(claim, counted, near), *self._names(named), *self._of_another(claim)]
+        faults += self._polarity(claim, near) if self._by_words else self._denial(claim)
+        if self._by_words and not faults:
+            faults += self._content(claim, near)
+        return Looked(tuple(faults), len(counted), len(named))
+
+    def _near(self, ids: Sequence[int]) -> list[Sentence]:
+        """The sentences named and those beside them, to which pronouns point."""
+        wanted = sorted({id + step for id in ids for step in (-1, 0, 1)} & set(range(len(self._sentences))))
+        return [self._sentences[id] for id in wanted]
+
+    def _numbers(self, claim: Claim, counted: Sequence[Amount], near: Sequence[Sentence]) -> Iterator[Fault]:
+        said = [amount for sentence in near for amount in _amounts(sentence.text)]
+        text = tidy(claim.text)
+        for amount in counted:
+            if any(amount.same(other) for other in said):
+                continue
+            if _ABOUT.search(text[: amount.start].lower()) and any(_rounds(other, amount) for other in said):
+                continue
+            if any(_follows(computed, amount, said) for computed in claim.computed):
+                continue
+            heard = ", ".join(_shown(other) for other in said[:6]) or "none"
+            yield Fault("number", f"{text[amount.start : amount.end]} was not said there (said: {heard})", True)
+
+    def _names(self, named: Sequence[str]) -> Iterator[Fault]:
+        for name in named:
+            low = tidy(name).lower()
+            if right := self._aliases.get(low):
+                yield Fault("name", f"{name} is spelled {right}", True)
+            elif low not in self._said and low not in self._words and not self._parts_known(low):
+                yield Fault("name", f"{name} is not a name of this talk", True)
+
+    def _parts_known(self, name: str) -> bool:
+        parts = re.findall(r"[^\W_]+", name)
+        stems = {part.removesuffix("s") for part in parts}
+        return all(part in self._words or part in self._said for part in parts) or stems <= self._words
+
+    def _of_another(self, claim: Claim) -> Iterator[Fault]:
+        """The University of Lagos, where the talk speaks of the University of Ibadan."""
+        for match in re.finditer(r"\b([A-Z]\w+) of ([A-Z]\w+)", tidy(claim.text)):
+            spoken = set(re.findall(rf"\b{match[1].lower()} of (\w+)", self._text))
+            if spoken and match[2].lower() not in spoken:
+                yield Fault("name", f"the talk speaks of {match[1]} of {', '.join(sorted(spoken)).title()}", True)
+
+    def _denial(self, claim: Claim) -> Iterator[Fault]:
+        """Between two languages only this can be seen: all that a sentence rests on denies, and it does not."""
+        cited = [tidy(self._sentences[id].text) for id in claim.sentences]
+        if all(len(clauses(text)) == 1 and denials(text) for text in cited) and not denials(tidy(claim.text)):
+            yield Fault("negation", "what it rests on denies something, it does not", False)
+
+    def _polarity(self, claim: Claim, near: Sequence[Sentence]) -> Iterator[Fault]:
+        """A clause that affirms what the clause that it stems from denies, or denies what that one affirms. "Salt
+        water attacks copper" does neither to "salt water is not kind to copper": what is denied there is not in it."""
+        said = [clause for sentence in near for clause in clauses(tidy(sentence.text))]
+        for clause in clauses(tidy(claim.text)):
+            alike = [(score, other) for other in said if (score := _alike(clause, other)) >= CLOSE]
+            if not alike:
+                continue
+            _, best = max(alike)
+            if bool(denials(best)) == bool(denials(clause)):
+                continue
+            if denied(best) & content(clause) or denied(clause) & content(best):
+                what = "the talk denies it" if denials(best) else "the talk does not deny it"
+                yield Fault("negation", f"{what}: {best[:120]}", True)
+
+    def _content(self, claim: Claim, near: Sequence[Sentence]) -> Iterator[Fault]:
+        own = content(claim.text)
+        if not own:
+            return
+        shared = own & frozenset[str]().union(*(content(sentence.text) for sentence in near))
+        signs = any(ord(piece[0]) > 0xDFF for piece in own)
+        if len(shared) / len(own) < (ENOUGH_SIGNS if signs else ENOUGH):
+            yield Fault("support", f"{len(shared)} of its {len(own)} pieces of content occur where it rests", False)
+
+
+@lru_cache(8192)
+def _alike(one: str, other: str) -> float:
+    """How much two clauses speak of the same: the share of the smaller one's content that the other has too, and half
+    as much again where a number occurs in both."""
+    own, its = content(one), content(other)
+    shared = len(own & its)
+    if shared < 2:
+        return 0.0
+    numbers = any(a.same(b) for a in amounts(one) for b in amounts(other))
+    return shared / min(len(own), len(its)) + (0.5 if numbers else 0.0)
+
+
+@lru_cache(4096)
+def _amounts(text: str) -> tuple[Amount, ...]:
+    return tuple(amounts(tidy(text)))
+
+
+def _rounds(said: Amount, told: Amount) -> bool:
+    """Whether a number that is told as "about" is a said one, rounded to as many figures as it has."""
+    if not said.value or (told.unit and said.unit and told.unit != said.unit):
+        return False
+    figures = len(str(told.value.numerator).rstrip("0")) if told.value.denominator == 1 else 3
+    return Fraction(Decimal(f"{float(said.value):.{max(figures, 1) - 1}e}")) == told.value and (
+        abs(told.value - said.value) * 20 <= abs(said.value)
+    )
+
+
+def _follows(computed: Computed, told: Amount, said: Sequence[Amount]) -> bool:
+    """Whether the number that is told is the one that was computed, from numbers that were said."""
+    try:
+        value, *of = (Fraction(Decimal(number.replace(",", ""))) for number in (computed.value, *computed.of))
+    except (InvalidOperation, ValueError, OverflowError):
+        return False
+    plain = {amount.number for amount in said}
+    if value != told.number or len(of) < 2 or any(number not in plain for number in of):
+        return False
+    first, last = of[0], of[-1]
+    if computed.how in ("ratio", "percent") and not (first if computed.how == "percent" else last):
+        return False
+    match computed.how:
+        case "sum":
+            result = sum(of, Fraction(0))
+        case "difference":
+            result = abs(first - last)
+        case "product":
+            result = first * last
+        case "ratio":
+            result = first / last
+        case "percent":
+            result = (last - first) / first * 100
+    places = max(-int(Decimal(computed.value.replace(",", "")).as_tuple().exponent), 0)
+    return abs(result - value) <= Fraction(1, 2 * 10**places)
+
+
+def _shown(amount: Amount) -> str:
+    value = amount.value
+    number = str(value) if value.denominator == 1 else f"{float(value):g}"
+    return f"{number} {amount.unit}".strip()

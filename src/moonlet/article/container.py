@@ -1,0 +1,87 @@
+"""Opening a recording that nobody vouches for: known containers only, local files only, bounded pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from moonlet.article.stages import StageError
+
+# Containers that hold streams themselves. Playlists (hls, dash, concat, ffconcat) name other files and addresses, which
+# the decoder would open on behalf of whoever wrote them.
+CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,ogg,wav,w64,aiff,caf,flac,mp3,aac,ac3,eac3,amr,asf,mxf,"
+    "wv,ape,tta,h264,hevc,obu,m4v,mpegvideo,gif,nut,dv,rm,au,opus"
+)
+MAX_PIXELS = 8192 * 4320  # of a frame: what claims more is refused by the decoder before it takes memory
+OPTIONS = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS, "max_pixels": str(MAX_PIXELS)}
+
+
+class MediaError(StageError):
+    """A file that cannot be used as a recording."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """The open container. Raises MediaError if it is none."""
+    if not path.is_file():
+        raise MediaError(f"{path} is not a file" if path.exists() else f"there is no file {path}")
+    if path.stat().st_size == 0:
+        raise MediaError(f"{path} is empty (0 bytes)")
+    try:
+        # As file:NAME: a name with a colon in it must not be taken for a protocol.
+        container = av.open(f"file:{path}", options=OPTIONS, metadata_errors="replace")
+    except (av.error.FFmpegError, ValueError, OSError) as error:
+        raise MediaError(f"{path} is no recording that can be read: {reason(error)}") from None
+    try:
+        yield container
+    finally:
+        container.close()
+
+
+def reason(error: BaseException) -> str:
+    """A decoder's complaint in a few words."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(text.split())[:120]
+
+
+def frames(container: Any, stream: Any, broken: list[str]) -> Iterator[Any]:
+    """The frames of one stream, in order of time. What cannot be decoded is left out; the complaints are added to
+    `broken`, each kind once. Ends where the file ends, also if it is cut short."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except (av.error.FFmpegError, OSError) as error:
+            _note(broken, error)
+            return
+        try:
+            decoded = packet.decode()
+        except av.error.FFmpegError as error:
+            if isinstance(error, EOFError):
+                return
+            _note(broken, error)
+            continue
+        yield from decoded
+
+
+def _note(broken: list[str], error: BaseException) -> None:
+    if reason(error) not in broken:
+        broken.append(reason(error))
+
+
+def seconds(pts: int | None, base: Fraction | None, start: float) -> float | None:
+    """A timestamp as seconds from the recording's beginning."""
+    return None if pts is None or base is None else float(pts * base) - start
+
+
+def beginning(container: Any) -> float:
+    """The second at which the container's clock begins: subtracted from every time, as players do."""
+    return container.start_time / av.time_base if container.start_time is not None else 0.0

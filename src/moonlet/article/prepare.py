@@ -1,0 +1,142 @@
+"""From what was asked for to a transcript: the stages that listen and look, in an article's folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from moonlet.article import download, glossary, media, subtitles, transcript
+from moonlet.article.container import MediaError
+from moonlet.article.download import DownloadSettings
+from moonlet.article.glossary import GlossarySettings, Spoken
+from moonlet.article.media import MediaSettings
+from moonlet.article.source import Source, batch, from_file, is_address
+from moonlet.article.stages import StageError, Tell, do, kept_input, read, silent
+from moonlet.article.talk import Recording, Transcript
+from moonlet.article.transcript import Heard, TranscriptSettings
+
+STAGES = ("download", "media", "transcript", "glossary")
+
+Watch = Callable[[str], Tell]  # told that a stage begins; gives where its progress is told
+
+
+@dataclass(frozen=True, slots=True)
+class Preparing:
+    """Settings of all stages here."""
+
+    download: DownloadSettings = field(default_factory=DownloadSettings)
+    media: MediaSettings = field(default_factory=MediaSettings)
+    transcript: TranscriptSettings = field(default_factory=TranscriptSettings)
+    glossary: GlossarySettings = field(default_factory=GlossarySettings)
+    subtitles: Path | None = None  # a file, instead of those that lie beside the recording
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What an article is written from."""
+
+    recording: Recording
+    transcript: Transcript
+
+
+def prepare(
+    asked: str,
+    folder: Path,
+    settings: Preparing,
+    watch: Watch = lambda stage: silent,
+    redo: Collection[str] = (),
+) -> Prepared:
+    """All stages up to the transcript. What the folder holds and is still right is not done again, but for the stages
+    in `redo`. `asked`: a file, an address, or an article's folder. The caller has locked it. Raises StageError."""
+    source = _source(asked, folder, settings, watch, redo)
+    fresh = "media" in redo or not _files_there(folder)
+    recording = do(media.STAGE, source, folder, settings.media, watch("media"), fresh)
+    heard = Heard.of(recording)
+    said = do(transcript.STAGE, heard, folder, settings.transcript, watch("transcript"), "transcript" in redo)
+    spoken = Spoken(said, tuple(one.slide_text for one in recording.figures if one.slide_text))
+    unified = do(glossary.STAGE, spoken, folder, settings.glossary, watch("glossary"), "glossary" in redo)
+    return Prepared(recording, unified)
+
+
+def recordings(asked: str, settings: Preparing) -> list[str]:
+    """The single recordings that a source is: a folder's files, a playlist's entries, or itself. Raises StageError."""
+    if is_address(asked):
+        found = download.look_up(asked, settings.download)
+        return list(found.entries) or [asked]
+    if "://" in asked:
+        download.check(asked)  # says what is wrong with it
+    path = Path(asked).expanduser()
+    if path.is_dir() and not is_article(path):
+        return [str(one) for one in batch(path)]
+    if not is_article(path):
+        from_file(path, settings.subtitles)
+        if settings.subtitles:
+            subtitles.read(settings.subtitles)
+    return [str(path)]
+
+
+def is_article(path: Path) -> bool:
+    """Whether this is a folder in which an article was begun."""
+    return (path / "media.json").is_file() or (path / "download.json").is_file()
+
+
+def folder_for(asked: str, beside: Path) -> Path:
+    """Where an article goes if nobody says: a folder of the recording's name, below `beside`."""
+    if is_address(asked):
+        parts = urlsplit(asked)
+        name = re.sub(r"[^\w.-]+", "-", f"{parts.hostname}{parts.path}-{parts.query}").strip("-.")[:80]
+        return beside / f"{name}.article"
+    path = Path(asked).expanduser()
+    return path if is_article(path) else beside / f"{path.stem}.article"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """The folder, made if need be, for this process alone. If no stage was finished in it, it is taken away again."""
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StageError(f"{folder} is being worked on by another process") from None
+        try:
+            yield
+        except StageError:
+            if is_new and not any(folder.glob("*.json")):
+                shutil.rmtree(folder)
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _source(asked: str, folder: Path, settings: Preparing, watch: Watch, redo: Collection[str]) -> Source:
+    if is_address(asked):
+        kept = kept_input(media.STAGE, folder)
+        gone = kept is not None and not (folder / kept.path).is_file()
+        return do(download.STAGE, asked, folder, settings.download, watch("download"), gone or "download" in redo)
+    path = Path(asked).expanduser()
+    if is_article(path):
+        given = kept_input(media.STAGE, path)
+        if given is None:
+            raise MediaError(f"{path} was made by another version, or was stopped too early: give the recording")
+        return given
+    return from_file(path, settings.subtitles)
+
+
+def _files_there(folder: Path) -> bool:
+    """Whether what the media stage left is still complete."""
+    kept = read(media.STAGE, folder)
+    if kept is None:
+        return True
+    found = kept.output
+    names = [*([found.audio] if found.audio else []), *found.subtitles, *(one.path for one in found.figures)]
+    return all((folder / name).is_file() for name in names)

@@ -1,0 +1,28 @@
+"""The text on slides, where an OCR is installed: rapidocr (`moonlet[slides]`), which reads Latin and Chinese script."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_SURE = 0.6  # lines it is less sure of are mostly textures
+
+
+def reader() -> Callable[[Path], str | None] | None:
+    """A function that reads a picture's text, lines in the order of reading, None if there is none; or None where no
+    OCR is installed."""
+    if importlib.util.find_spec("rapidocr") is None:
+        return None
+    from rapidocr import RapidOCR
+
+    engine: Any = RapidOCR(params={"Global.log_level": "error"})
+
+    def read(path: Path) -> str | None:
+        found = engine(str(path))
+        lines = zip(found.txts or (), found.scores or ())
+        text = "\n".join(line.strip() for line, score in lines if score >= _SURE and line.strip())
+        return text or None
+
+    return read

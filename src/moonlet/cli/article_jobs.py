@@ -1,0 +1,156 @@
+"""How the server and the agent make articles: listening and looking in a process of its own, writing in this one.
+
+What decodes somebody's video may crash or be made to; then a process ends, and the server tells so.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import multiprocessing
+import os
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, get_args
+
+from moonlet.article.check import CheckSettings, Unsupported
+from moonlet.article.compose import Composing, compose
+from moonlet.article.outline import Length, OutlineSettings
+from moonlet.article.piece import LANGUAGES
+from moonlet.article.prepare import Prepared, Preparing, locked, prepare
+from moonlet.article.stages import StageError, Tell
+from moonlet.article.tool import Wanted, article_tool
+from moonlet.article.transcript import TranscriptSettings
+from moonlet.article.write import Tone, WriteSettings
+from moonlet.llm import LLM
+from moonlet.local import Local
+from moonlet.model.anatomy import Formats, anatomy
+from moonlet.server.article_jobs import Order, Outcome
+from moonlet.tools.tool import Tool
+
+POLITE = 10  # niceness
+ABLE_PARAMETERS = 10**9  # a model below this does not write prose worth reading
+_POLL_S = 0.2
+
+# Options of an article and the values that each may have; none: any text.
+WISHES: Mapping[str, tuple[str, ...]] = {
+    "language": LANGUAGES,
+    "tone": get_args(Tone),
+    "length": get_args(Length),
+    "audience": (),
+    "unsupported": get_args(Unsupported),
+    "spoken": (),
+}
+
+
+def missing() -> str | None:
+    """The packages that recordings need and that are not there, in words."""
+    absent = [name for name in ("av", "faster_whisper", "pysubs2") if importlib.util.find_spec(name) is None]
+    return "recordings need more packages: pip install 'moonlet[article]'" if absent else None
+
+
+def composing(wish: Mapping[str, str]) -> Composing:
+    """The settings that a wish stands for. Raises ValueError."""
+    given: dict[str, Any] = {name: wish[name] for name in ("language", "tone", "length", "audience") if name in wish}
+    check: Any = wish.get("unsupported", "drop")
+    length: Any = wish.get("length", "medium")
+    return Composing(OutlineSettings(length=length), WriteSettings(**given), CheckSettings(check))
+
+
+def can_write(model: LLM) -> bool:
+    """Whether a model can be asked for prose. The small ones can not, of which we know the size."""
+    return not isinstance(model, Local) or anatomy(model.config, Formats()).parameters >= ABLE_PARAMETERS
+
+
+def maker(able: Callable[[], bool], whisper: str = "small") -> Callable[[Order], Outcome]:
+    """Makes articles of orders. `able`: whether the model can write; one that cannot is not asked."""
+
+    def make(order: Order) -> Outcome:
+        if told := missing():
+            raise StageError(told)
+        preparing = Preparing(transcript=TranscriptSettings(model=whisper, language=order.wish.get("spoken")))
+        with locked(order.folder):
+            prepared = prepare_apart(order.source, order.folder, preparing, order.tell, order.stopped)
+
+            def watch(stage: str) -> Tell:
+                order.tell(stage, 0.0, 1.0)
+                return lambda done, of: order.tell(stage, done, of)
+
+            llm = order.llm if able() else None
+            made = compose(prepared, order.folder, composing(order.wish), llm, watch, (), order.stopped)
+        article = made.checked.article
+        return Outcome(article.title, made.checked.report.score, article.mode, article.language, made.rendered.files)
+
+    return make
+
+
+def tool(root: Path, model: LLM, whisper: str = "small") -> Tool:
+    """`make_article` for the agent and for MCP clients, written by this model if it can write. Raises ToolError."""
+    make = maker(lambda: can_write(model), whisper)
+
+    def run(wanted: Wanted) -> Mapping[str, Any]:
+        def tell(stage: str, done: float, of: float) -> None:
+            wanted.tell(f"{stage} {done / of if of else 0:.0%}")
+
+        made = make(Order(wanted.folder, wanted.source, wanted.options, model, tell, wanted.stopped))
+        report = {"title": made.title, "mode": made.mode, "language": made.language, "score": made.score}
+        return {**report, "files": list(made.files)}
+
+    return article_tool(root, run)
+
+
+def prepare_apart(
+    source: str,
+    folder: Path,
+    settings: Preparing,
+    tell: Callable[[str, float, float], None],
+    stopped: Callable[[], bool],
+) -> Prepared:
+    """As `prepare`, but what decodes and listens runs in a process of its own. Raises StageError."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(theirs, source, folder, settings), daemon=True)
+    process.start()
+    theirs.close()
+    failure: str | None = None
+    try:
+        while True:
+            if stopped():
+                raise StageError("it was stopped")
+            if not ours.poll(_POLL_S):
+                continue
+            try:
+                kind, *told = ours.recv()
+            except EOFError:
+                break
+            if kind == "tell":
+                tell(*told)
+            else:
+                failure = told[0]
+    finally:
+        process.terminate()
+        process.join(5)
+        if process.is_alive():
+            process.kill()
+            process.join()
+        ours.close()
+    if failure is not None:
+        raise StageError(failure)
+    if process.exitcode not in (0, -15):
+        raise StageError(f"the recording ended the process that read it (code {process.exitcode})")
+    return prepare(source, folder, settings)  # all of it is kept by now
+
+
+def _child(told: Connection, source: str, folder: Path, settings: Preparing) -> None:
+    os.nice(POLITE)
+
+    def watch(stage: str) -> Tell:
+        told.send(("tell", stage, 0.0, 1.0))
+        return lambda done, of: told.send(("tell", stage, done, of))
+
+    try:
+        prepare(source, folder, settings, watch)
+    except Exception as error:
+        if not (type(error).__module__.startswith("moonlet.") or isinstance(error, OSError)):
+            raise
+        told.send(("failed", " ".join(str(error).split())[:500]))

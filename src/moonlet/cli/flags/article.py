@@ -1,0 +1,23 @@
+"""The flags of `moonlet article`."""
+
+from __future__ import annotations
+
+import argparse
+
+from moonlet.cli.flags.kinds import positive
+
+
+def add_flags(article: argparse.ArgumentParser) -> None:
+    article.add_argument("source", metavar="SOURCE", help="a file, an address, a folder of files or of an article")
+    article.add_argument("--to", metavar="FOLDER", help="where it goes (default: NAME.article, here)")
+    article.add_argument("--whisper", default="small", metavar="MODEL", help="speech model: a name or a folder")
+    article.add_argument("--language", metavar="CODE", help="spoken, like en, th, zh (default: detected)")
+    article.add_argument("--beam", type=positive, default=5, metavar="N", help="of the recognition (default: 5)")
+    article.add_argument("--subtitles", metavar="FILE", help="use these (default: those with the recording), or: none")
+    article.add_argument("--script", choices=("hans", "hant"), help="of Chinese (default: as most of it is)")
+    article.add_argument("--glossary", metavar="FILE", help="names, one a line; behind a colon what they are heard as")
+    article.add_argument("--figures", type=int, default=60, metavar="N", help="at most (default: 60)")
+    article.add_argument("--no-ocr", action="store_true", help="do not read the slides")
+    article.add_argument("--again", action="append", metavar="STAGE", help="do this one again; repeatable")
+    article.add_argument("--fetch-allow", action="append", metavar="HOST", help="a host or network that is not public")
+    article.add_argument("--json", action="store_true", help="print one JSON object")

@@ -1,0 +1,44 @@
+"""JSON bodies of requests, as anybody may have written them."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from fastapi import Request
+
+from moonlet.server.errors import ApiError
+from moonlet.server.fields import whole_characters
+
+MAX_BODY = 32 << 20  # bytes of a request
+
+
+async def read_json(request: Request) -> Any:
+    """The value of a body. Raises ApiError."""
+    # A web page may send text/plain anywhere without asking; JSON it may not.
+    if content_type(request) != "application/json":
+        raise ApiError("the Content-Type must be application/json", status=415)
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_BODY:
+            raise ApiError(f"the body is larger than {MAX_BODY >> 20} MiB", status=413)
+    try:
+        value = json.loads(body.decode("utf-8-sig"), parse_float=_finite, parse_constant=_finite)
+        return whole_characters(value) if b"\\ud" in body or b"\\uD" in body else value
+    except (ValueError, RecursionError) as error:
+        raise ApiError(f"the body is not JSON: {error}") from None
+
+
+def content_type(request: Request) -> str:
+    """The kind of the body, without parameters."""
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+def _finite(text: str) -> float:
+    """Python would read NaN, Infinity and 1e999; what follows could not be written as JSON again."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} is no number that can be held")
+    return value

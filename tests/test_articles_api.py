@@ -1,0 +1,277 @@
+"""`/v1/articles` over real HTTP: jobs in a bounded queue, by key, with progress, that outlive the server."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from moonlet.chat.messages import Message, Text
+from moonlet.ledger import keys
+from moonlet.ledger.books import Books
+from moonlet.ledger.database import open_database
+from moonlet.llm.scripted import Scripted
+from moonlet.server import article_jobs, articles
+from moonlet.server.article_jobs import Jobs, Order, Outcome
+from moonlet.server.articles import add_articles
+from moonlet.server.errors import ApiError
+from moonlet.server.keys import Access
+from serving import serving
+
+WISHES = {"language": ("en", "th", "zh"), "audience": ()}
+VIDEO = {"content-type": "video/mp4"}
+Make = Callable[[Order], Outcome]
+
+
+def finished(order: Order) -> Outcome:
+    """An article of one answer of the model."""
+    said = "".join(one.text for one in order.llm.reply([Message("user", "write")]) if isinstance(one, Text))
+    order.tell("write", 1, 2)
+    (order.folder / "render").mkdir(parents=True, exist_ok=True)
+    (order.folder / "render/article.html").write_text(f"<p>{said}")
+    return Outcome(said, 97.5, "written", "en", ("render/article.html",))
+
+
+@contextmanager
+def offered(folder: Path, make: Make, *replies: str) -> Iterator[tuple[httpx.Client, httpx.Client]]:
+    """Clients of Ann and of Ben."""
+    with closing(open_database(folder / "ledger.db")) as database, closing(Books(database)) as books:
+        secrets = folder / "secrets.json"
+        if not secrets.exists():
+            secrets.write_text(json.dumps([keys.add(database, name)[1] for name in ("ann", "ben")]))
+        made: list[Jobs] = []
+        model = Scripted(replies)
+
+        def more(app: FastAPI) -> None:
+            made.append(Jobs(folder / "articles", make, model, app.state.accounts, database))
+            add_articles(app, made[0], WISHES)
+
+        with serving(model, books, Access(keys_needed=True), more) as url:
+            ann, ben = (
+                httpx.Client(base_url=url.removesuffix("/v1"), headers={"x-api-key": secret}, timeout=20)
+                for secret in json.loads(secrets.read_text())
+            )
+            with ann, ben:
+                yield ann, ben
+            made[0].close()
+
+
+def _until(condition: Callable[[], Any]) -> Any:
+    end = time.monotonic() + 10
+    while not (value := condition()):
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.01)
+    return value
+
+
+def _over(client: httpx.Client, id: str) -> dict[str, Any]:
+    def job() -> dict[str, Any] | None:
+        now: dict[str, Any] = client.get(f"/v1/articles/{id}").raise_for_status().json()
+        return now if now["status"] in ("done", "failed", "cancelled") else None
+
+    found: dict[str, Any] = _until(job)
+    return found
+
+
+def test_a_recording_that_is_sent_becomes_an_article(tmp_path: Path) -> None:
+    seen: list[Order] = []
+
+    def make(order: Order) -> Outcome:
+        seen.append(order)
+        assert Path(order.source).read_bytes() == b"film" * 1000
+        return finished(order)
+
+    with offered(tmp_path, make, "On water") as (ann, ben):
+        sent = ann.post("/v1/articles?language=th&name=../../talk.MP4", content=b"film" * 1000, headers=VIDEO)
+        assert sent.status_code == 202 and sent.headers["location"] == f"/v1/articles/{sent.json()['id']}"
+        id = sent.json()["id"]
+        job = _over(ann, id)
+        assert (job["status"], job["error"], job["options"]) == ("done", None, {"language": "th"})
+        assert job["article"] == {
+            "title": "On water", "score": 97.5, "mode": "written", "language": "en",
+            "files": {"html": f"/v1/articles/{id}/article.html"},
+        }  # fmt: skip
+        page = ann.get(job["article"]["files"]["html"])
+        assert page.text == "<p>On water" and "sandbox" in page.headers["content-security-policy"]
+        assert ann.get(f"/v1/articles/{id}/article.docx").status_code == 404
+        assert ann.get(f"/v1/articles/{id}/article.exe").status_code == 404
+        # What Ann made is Ann's alone, and on her account.
+        assert [one["id"] for one in ann.get("/v1/articles").json()["data"]] == [id]
+        assert ben.get("/v1/articles").json()["data"] == []
+        for path in ("", "/events", "/article.html"):
+            assert ben.get(f"/v1/articles/{id}{path}").status_code == 404
+        assert ben.post(f"/v1/articles/{id}/cancel").status_code == ben.delete(f"/v1/articles/{id}").status_code == 404
+        assert ann.delete(f"/v1/articles/{id}").json()["deleted"] and not (tmp_path / "articles" / id).exists()
+    assert Path(seen[0].source).name == "recording.mp4" and seen[0].wish == {"language": "th"}
+    with closing(open_database(tmp_path / "ledger.db")) as database, database.reading() as connection:
+        assert connection.run("SELECT api, state FROM requests") == [("articles", "done")]
+
+
+def test_progress_is_told_as_it_happens(tmp_path: Path) -> None:
+    step = threading.Semaphore(0)
+
+    def make(order: Order) -> Outcome:
+        for done in (0, 1, 2):
+            order.tell("transcript", done, 4)
+            step.acquire()
+        return finished(order)
+
+    with offered(tmp_path, make, "x") as (ann, _):
+        id = ann.post("/v1/articles", json={"source": "https://video.example/1"}).json()["id"]
+        told = []
+        with ann.stream("GET", f"/v1/articles/{id}/events") as stream:
+            for line in stream.iter_lines():
+                if line.startswith("data: "):
+                    told.append(json.loads(line.removeprefix("data: ")))
+                    step.release()
+        assert told[-1]["status"] == "done"
+        stages = [(one["progress"]["stage"], one["progress"]["done"]) for one in told if one["status"] == "running"]
+        assert ("transcript", 0.25) in stages and stages == sorted(stages)
+        assert next(one for one in told if one["progress"]["done"] == 0.25)["progress"]["seconds_left"] is not None
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "told"),
+    [
+        ({"json": {"source": "/etc/passwd"}}, 400, "begins with http"),
+        ({"json": {"source": "file:///etc/passwd"}}, 400, "begins with http"),
+        ({"json": {}}, 400, "source"),
+        ({"json": {"source": 5}}, 400, "source must be a string"),
+        ({"json": ["https://x.example"]}, 400, "JSON object"),
+        ({"json": {"source": "https://x.example", "language": "tlh"}}, 400, "language must be one of"),
+        ({"json": {"source": "https://x.example", "audience": "x" * 201}}, 400, "1 to 200"),
+        ({"content": b"", "headers": VIDEO}, 400, "empty"),
+        ({"content": b"x" * 2000, "headers": VIDEO}, 413, "larger"),
+        ({"content": b"a=b", "headers": {"content-type": "application/x-www-form-urlencoded"}}, 415, "send JSON"),
+    ],
+)
+def test_what_is_refused(
+    tmp_path: Path, sent: dict[str, Any], status: int, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(articles, "MAX_UPLOAD", 1000)
+    with offered(tmp_path, finished) as (ann, _):
+        answer = ann.post("/v1/articles", **sent)
+        assert answer.status_code == status and told in answer.json()["error"]["message"]
+        assert ann.get("/v1/articles").json()["data"] == []
+    assert [path.name for path in (tmp_path / "articles").iterdir()] == [".lock"]  # nothing is left behind
+
+
+def test_the_queue_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(article_jobs, "MOST_WAITING", 2)
+    monkeypatch.setattr(article_jobs, "MOST_OF_ONE", 2)
+    go = threading.Event()
+
+    def make(order: Order) -> Outcome:
+        go.wait(10)
+        return finished(order)
+
+    with offered(tmp_path, make, "a", "b", "c") as (ann, ben):
+
+        def ask(client: httpx.Client) -> httpx.Response:
+            return client.post("/v1/articles", json={"source": "https://video.example/1"})
+
+        first = ask(ann).json()["id"]
+        _until(lambda: ann.get(f"/v1/articles/{first}").json()["status"] == "running")
+        second = ask(ann)
+        assert second.json()["ahead"] == 0
+        refused = ask(ann)  # Ann has two
+        assert refused.status_code == 429 and int(refused.headers["retry-after"]) > 0
+        third = ask(ben)
+        assert third.json()["ahead"] == 1
+        assert ask(ben).status_code == 429  # the queue is full
+        go.set()
+        assert {_over(ann, second.json()["id"])["status"], _over(ben, third.json()["id"])["status"]} == {"done"}
+
+
+def test_cancelled_and_failed_ones_go_on(tmp_path: Path) -> None:
+    attempts: list[str] = []
+
+    def make(order: Order) -> Outcome:
+        attempts.append(order.folder.parent.name)
+        if len(attempts) == 1:
+            _until(order.stopped)
+            raise ApiError("it was stopped")
+        if len(attempts) == 2:
+            raise ApiError("the recording is broken")
+        if len(attempts) == 3:
+            raise RuntimeError("secret of our own")
+        return finished(order)
+
+    with offered(tmp_path, make, "x") as (ann, _):
+        id = ann.post("/v1/articles", content=b"film", headers=VIDEO).json()["id"]
+        _until(lambda: attempts)
+        assert ann.post(f"/v1/articles/{id}/cancel").json()["status"] == "cancelled"
+        _until(lambda: ann.post(f"/v1/articles/{id}/resume").status_code == 202)
+        assert _over(ann, id)["error"] == {"message": "the recording is broken"}
+        assert ann.get(f"/v1/articles/{id}/article.html").status_code == 404
+        _until(lambda: ann.post(f"/v1/articles/{id}/resume").status_code == 202)
+        assert "secret" not in _over(ann, id)["error"]["message"]
+        _until(lambda: ann.post(f"/v1/articles/{id}/resume").status_code == 202)
+        assert _over(ann, id)["status"] == "done" and len(attempts) == 4
+        assert ann.post(f"/v1/articles/{id}/resume").status_code == 409
+
+
+def test_jobs_outlive_the_server(tmp_path: Path) -> None:
+    began = threading.Event()
+
+    def slow(order: Order) -> Outcome:
+        order.folder.mkdir(exist_ok=True)
+        (order.folder / "media.json").write_text("{}")  # a stage that is finished
+        began.set()
+        _until(order.stopped)
+        raise ApiError("it was stopped")
+
+    def make(order: Order) -> Outcome:
+        assert (order.folder / "media.json").exists() and Path(order.source).read_bytes() == b"film"
+        return finished(order)
+
+    with offered(tmp_path, slow) as (ann, _):
+        id = ann.post("/v1/articles?audience=engineers", content=b"film", headers=VIDEO).json()["id"]
+        assert began.wait(10)
+        other = ann.post("/v1/articles", content=b"film", headers=VIDEO).json()["id"]
+    broken = tmp_path / "articles" / "article_broken"
+    broken.mkdir()
+    (broken / "job.json").write_text("{")
+    with offered(tmp_path, lambda order: make(order) if id in str(order.folder) else finished(order), "a", "b") as (
+        ann,
+        _,
+    ):
+        assert _over(ann, id)["status"] == _over(ann, other)["status"] == "done"
+        assert _over(ann, id)["options"] == {"audience": "engineers"}
+
+
+def test_one_that_ends_the_server_is_given_up(tmp_path: Path) -> None:
+    with offered(tmp_path, finished, "x") as (ann, _):
+        id = ann.post("/v1/articles", content=b"film", headers=VIDEO).json()["id"]
+        _over(ann, id)
+    path = tmp_path / "articles" / id / "job.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "state": "running", "attempts": 3, "outcome": None}))
+    with offered(tmp_path, finished) as (ann, _):
+        job = ann.get(f"/v1/articles/{id}").json()
+        assert job["status"] == "failed" and "ended 3 times" in job["error"]["message"]
+        with pytest.raises(ApiError, match="another server"), closing(open_database(tmp_path / "other.db")) as database:
+            Jobs(tmp_path / "articles", finished, Scripted(()), None, database)  # type: ignore[arg-type]
+
+
+def test_a_key_that_was_revoked_pays_no_more(tmp_path: Path) -> None:
+    go = threading.Event()
+
+    def make(order: Order) -> Outcome:
+        go.wait(10)
+        return finished(order)
+
+    with offered(tmp_path, make, "a", "b") as (ann, ben):
+        ann.post("/v1/articles", content=b"film", headers=VIDEO)
+        id = ben.post("/v1/articles", content=b"film", headers=VIDEO).json()["id"]
+        with closing(open_database(tmp_path / "ledger.db")) as database:
+            keys.revoke(database, "ben")
+        go.set()
+        path = tmp_path / "articles" / id / "job.json"
+        job = _until(lambda: (kept := json.loads(path.read_text()))["state"] == "failed" and kept)
+        assert "revoked" in job["error"]
