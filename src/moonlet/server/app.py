@@ -17,7 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 from moonlet.chat.messages import Message
 from moonlet.ledger.books import Books
 from moonlet.llm import LLM, LLMError
-from moonlet.server import anthropic, completions, document, openai, responses
+from moonlet.server import anthropic, completions, document, openai, page_about, page_files, responses
 from moonlet.server.accounts import Accounts, books_families
 from moonlet.server.errors import ApiError, api_error
 from moonlet.server.kept import Kept, KeptResponses
@@ -41,6 +41,8 @@ def create_app(model: LLM, books: Books | None = None, access: Access = Access()
     _add_responses(app, replies, kept)
     _add_anthropic(app, replies)
     _add_metrics(app, metrics, books)
+    page_files.mount(app)
+    page_about.mount(app, model, books, access)
     if books is not None:
         app.add_middleware(KeyCheck, books.database, access, metrics, _failed)
     app.add_middleware(HostCheck, access, _failed)
@@ -56,11 +58,6 @@ def _add_models(app: FastAPI, replies: Replies) -> None:
     name = replies.model.name
     card = {"id": name, "object": "model", "created": int(began.timestamp()), "owned_by": "moonlet"}
     theirs = anthropic.model_card(name, began.isoformat(timespec="seconds"))
-
-    @app.head("/", include_in_schema=False)
-    @app.get("/")
-    async def root() -> dict[str, str]:
-        return {"server": "moonlet", "model": name}
 
     @app.get("/health")
     async def health() -> Response:
