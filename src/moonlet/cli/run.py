@@ -7,9 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import date, datetime
 from functools import reduce
 from operator import add
 from typing import Any
@@ -23,11 +21,7 @@ from moonlet.cli.open import is_url, open_any
 from moonlet.cli.view import View
 from moonlet.llm import LLM, ReplyOptions, Usage
 from moonlet.local import NANO, find
-from moonlet.simulate.demo import system_text
-from moonlet.simulate.world import World
-from moonlet.tools.tool import Tool
-
-WORLD_SEED = 1  # the same calendar, contacts and orders at every start
+from moonlet.simulate.demo import demonstration, system_text
 
 
 def main(asked: argparse.Namespace) -> int:
@@ -80,12 +74,6 @@ def new_agent(model: LLM, with_tools: bool, options: ReplyOptions) -> Agent:
         return Agent(model, options=options)
     tools, today = demonstration()
     return Agent(model, tools, [Message("system", system_text(today))], options=options)
-
-
-def demonstration() -> tuple[Sequence[Tool], date]:
-    """The tools of a fresh demonstration world, with a real calculator and the real time; and the day it is there."""
-    today = date.today()
-    return World(WORLD_SEED, today, now=lambda: datetime.now().astimezone()).tools(), today
 
 
 def answer(agent: Agent, prompt: str) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import math
 from datetime import UTC, datetime
 from typing import Any
@@ -17,21 +16,35 @@ from starlette.middleware.cors import CORSMiddleware
 from moonlet.chat.messages import Message
 from moonlet.ledger.books import Books
 from moonlet.llm import LLM, LLMError
-from moonlet.server import anthropic, completions, document, openai, page_about, page_files, responses
+from moonlet.server import (
+    anthropic,
+    completions,
+    document,
+    openai,
+    page_about,
+    page_files,
+    page_kept,
+    page_talk,
+    responses,
+)
 from moonlet.server.accounts import Accounts, books_families
+from moonlet.server.body import read_json
 from moonlet.server.errors import ApiError, api_error
 from moonlet.server.kept import Kept, KeptResponses
 from moonlet.server.keys import Access, HostCheck, KeyCheck, key_of
 from moonlet.server.metrics import CONTENT_TYPE, Metrics
+from moonlet.server.page_runs import Runs
+from moonlet.server.page_tools import Workbench
 from moonlet.server.replies import Replies
 from moonlet.server.response_stream import ResponseStream
 from moonlet.server.stream import answer
 
-MAX_BODY = 32 << 20  # bytes of a request
 
-
-def create_app(model: LLM, books: Books | None = None, access: Access = Access()) -> FastAPI:
-    """The application that answers with `model`, keeps `books`, and is open to whom `access` says."""
+def create_app(
+    model: LLM, books: Books | None = None, access: Access = Access(), bench: Workbench | None = None
+) -> FastAPI:
+    """The application that answers with `model`, keeps `books`, and is open to whom `access` says. `bench`: the tools
+    that the page offers."""
     app = FastAPI(title="moonlet", docs_url=None, redoc_url=None)
     metrics = Metrics(model.name)
     app.state.accounts = Accounts(model, metrics, books)  # also of what is mounted beside the APIs
@@ -41,8 +54,7 @@ def create_app(model: LLM, books: Books | None = None, access: Access = Access()
     _add_responses(app, replies, kept)
     _add_anthropic(app, replies)
     _add_metrics(app, metrics, books)
-    page_files.mount(app)
-    page_about.mount(app, model, books, access)
+    _add_page(app, model, books, access, bench or Workbench(access))
     if books is not None:
         app.add_middleware(KeyCheck, books.database, access, metrics, _failed)
     app.add_middleware(HostCheck, access, _failed)
@@ -81,14 +93,14 @@ def _add_openai(app: FastAPI, replies: Replies) -> None:
 
     @app.post("/v1/chat/completions", openapi_extra=document.of_model(document.CHAT, name))
     async def chat_completions(request: Request) -> Response:
-        wanted = openai.read(await _json(request))
+        wanted = openai.read(await read_json(request))
         reply = await replies.begin(request, wanted.asked)
         wire = openai.Chunks(name, wanted.include_usage or not wanted.stream, wanted.asked.count)
         return await answer(request, reply, wire, wanted.stream)
 
     @app.post("/v1/completions", openapi_extra=document.of_model(document.COMPLETIONS, name))
     async def text_completions(request: Request) -> Response:
-        wanted = completions.read(await _json(request))
+        wanted = completions.read(await read_json(request))
         reply = await replies.begin(request, wanted.asked)
         prompts, count = wanted.asked.prompts, wanted.asked.count
         wire = completions.Pieces(name, prompts, wanted.include_usage or not wanted.stream, count, wanted.echo)
@@ -98,7 +110,7 @@ def _add_openai(app: FastAPI, replies: Replies) -> None:
 def _add_responses(app: FastAPI, replies: Replies, kept: KeptResponses) -> None:
     @app.post("/v1/responses", openapi_extra=document.of_model(document.RESPONSES, replies.model.name))
     async def new_response(request: Request) -> Response:
-        wanted = responses.read(await _json(request))
+        wanted = responses.read(await read_json(request))
         owner, own = _owner(request), wanted.asked.messages
         before = () if wanted.previous is None else _kept(kept, owner, wanted.previous).messages
         wanted = wanted.continuing(before)
@@ -145,13 +157,13 @@ def _kept(kept: KeptResponses, owner: str, id: str) -> Kept:
 def _add_anthropic(app: FastAPI, replies: Replies) -> None:
     @app.post("/v1/messages", openapi_extra=document.of_model(document.MESSAGES, replies.model.name))
     async def messages(request: Request) -> Response:
-        wanted = anthropic.read(await _json(request))
+        wanted = anthropic.read(await read_json(request))
         reply = await replies.begin(request, wanted.asked)
         return await answer(request, reply, anthropic.Stream(replies.model.name, wanted.thoughts), wanted.stream)
 
     @app.post("/v1/messages/count_tokens", openapi_extra=document.of_model(document.COUNT_TOKENS, replies.model.name))
     async def count_tokens(request: Request) -> dict[str, int]:
-        asked = anthropic.read(await _json(request), counting=True).asked
+        asked = anthropic.read(await read_json(request), counting=True).asked
         replies.check_name(asked.model)
         count = replies.plain().count
         return {"input_tokens": await asyncio.to_thread(count, asked.messages, asked.tools, asked.options)}
@@ -163,37 +175,13 @@ def _add_metrics(app: FastAPI, metrics: Metrics, books: Books | None) -> None:
         return Response(metrics.text(books_families(books)), media_type=CONTENT_TYPE)
 
 
-async def _json(request: Request) -> Any:
-    # A web page may send text/plain anywhere without asking; JSON it may not.
-    if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-        raise ApiError("the Content-Type must be application/json", status=415)
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY:
-            raise ApiError(f"the body is larger than {MAX_BODY >> 20} MiB", status=413)
-    try:
-        value = json.loads(body.decode("utf-8-sig"), parse_float=_finite, parse_constant=_finite)
-        return _whole_characters(value) if b"\\ud" in body or b"\\uD" in body else value
-    except (ValueError, RecursionError) as error:
-        raise ApiError(f"the body is not JSON: {error}") from None
-
-
-def _finite(text: str) -> float:
-    """Python would read NaN, Infinity and 1e999; what follows could not be written as JSON again."""
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text[:20]} is no number that can be held")
-    return value
-
-
-def _whole_characters(value: Any) -> Any:
-    """The same without halves of surrogate pairs, which JSON can spell and UTF-8 cannot."""
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, dict):
-        return {_whole_characters(key): _whole_characters(inner) for key, inner in value.items()}
-    return [_whole_characters(inner) for inner in value] if isinstance(value, list) else value
+def _add_page(app: FastAPI, model: LLM, books: Books | None, access: Access, bench: Workbench) -> None:
+    runs = Runs()
+    page_files.mount(app)
+    page_about.mount(app, model, books, access)
+    page_talk.mount(app, model, books, bench, runs)
+    if books is not None:
+        page_kept.mount(app, books.database)
 
 
 async def _failed(request: Request, error: Exception) -> Response:
