@@ -6,10 +6,11 @@
 //   4. the page's policy would run no script and load nothing from elsewhere even then.
 
 import { Marked } from "./vendor/marked.js";
-import DOMPurify from "./vendor/purify.js";
+import "./vendor/purify.js"; // as a global
 import { html, useEffect, useRef } from "./vendor/preact.js";
 import { t } from "./i18n.js";
 
+const { DOMPurify } = globalThis;
 const TAGS = ["p", "br", "strong", "em", "del", "code", "pre", "blockquote", "ul", "ol", "li", "a", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td", "hr"];
 const RULES = {
   ALLOWED_TAGS: TAGS,
@@ -90,7 +91,7 @@ export function fragment(text) {
 let katex;
 async function formula(code) {
   try {
-    katex ??= Promise.all([import("./vendor/katex/katex.js"), sheet("page/vendor/katex/katex.css")]).then(([module]) => module.default);
+    katex ??= Promise.all([import("./vendor/katex/katex.js"), sheet("page/vendor/katex/katex.css")]).then(() => globalThis.katex);
     const place = document.createElement("span");
     place.className = code.className;
     (await katex).render(code.textContent, place, {

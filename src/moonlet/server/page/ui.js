@@ -21,14 +21,14 @@
 // (lines and bars of charts), --night, --night-ink, --night-muted (the sky of the expert map). Sizes: --gap-1..6, --radius. Classes: .row, .stack, .grid,
 // .muted, .small, .number (tabular figures), .scroll (a wide table's frame), .sr (only for screen readers).
 
-import { html, render, useEffect, useId, useMemo, useRef, useState } from "./vendor/preact.js";
+import { html, render, useEffect, useMemo, useRef, useState } from "./vendor/preact.js";
 import { bytes, compact, current, date, locale, money, number, percent, seconds, t, time } from "./i18n.js";
 import { api, key, link, listen, pause, Problem } from "./api.js";
 import { Chart, colour } from "./chart.js";
 import { store } from "./store.js";
 import { Icon } from "./icons.js";
 
-export { html, render, useEffect, useId, useMemo, useRef, useState };
+export { html, render, useEffect, useMemo, useRef, useState };
 export { bytes, compact, current, date, locale, money, number, percent, seconds, t, time };
 export { api, key, link, listen, pause, Problem, Chart, colour, store, Icon };
 
@@ -44,6 +44,9 @@ export const router = {
 };
 
 // ---- pieces ----
+
+let ids = 0;
+export const useId = () => useState(() => "id" + ++ids)[0];
 
 // The frame of a view. `actions` stand beside the title; `wide` lets it use the whole width.
 export const Page = ({ title, lead, actions, children, wide, name }) => html`
