@@ -23,6 +23,14 @@ Window = Callable[..., Any]
 VIEWS = ("talk", "inside", "act", "books", "plan")
 
 
+def _until(page: Any, condition: str) -> None:
+    """Asked from here: the page's policy keeps Playwright from asking again and again inside of it."""
+    until = time.monotonic() + 15
+    while not page.evaluate(condition):
+        assert time.monotonic() < until, f"never: {condition}"
+        page.wait_for_timeout(30)
+
+
 def _say(page: Any, text: str) -> None:
     page.locator("#said").fill(text)
     page.locator("#said").press("Enter")
@@ -30,7 +38,7 @@ def _say(page: Any, text: str) -> None:
 
 def _answered(page: Any, count: int = 1) -> Any:
     """The last answer, once it is whole."""
-    page.wait_for_function(f"document.querySelectorAll('.answer[aria-busy=false] .answer-foot').length >= {count}")
+    _until(page, f"document.querySelectorAll('.answer[aria-busy=false] .answer-foot').length >= {count}")
     return page.locator(".answer").last
 
 
@@ -49,7 +57,7 @@ def test_a_tool_conversation_from_typing_to_the_answer(window: Window, served: s
     page.reload()
     page.get_by_role("button", name="Conversations").click()
     page.locator(".list-open").first.click()
-    page.wait_for_function("document.querySelectorAll('.answer').length === 2")
+    _until(page, "document.querySelectorAll('.answer').length === 2")
 
 
 def test_the_first_visit_offers_three_things(window: Window, served: str) -> None:
@@ -82,9 +90,9 @@ def test_editing_makes_a_branch(window: Window, served: str) -> None:
     page.get_by_role("button", name="Edit and branch").click()
     page.locator(".editing textarea").fill("What is 9 times 9?")
     page.locator(".editing").get_by_role("button", name="Send").click()
-    page.wait_for_function("document.querySelector('.answer .prose')?.textContent.includes('81')")
+    _until(page, "document.querySelector('.answer .prose')?.textContent.includes('81')")
     page.locator(".said").get_by_role("button", name="Version before").click()
-    page.wait_for_function("document.querySelector('.answer .prose')?.textContent.includes('84')")
+    _until(page, "document.querySelector('.answer .prose')?.textContent.includes('84')")
     page.get_by_role("button", name="Copy as a request").click()
     request = page.locator(".request").inner_text()
     assert "12 times 7" in request and f"{served}v1/chat/completions" in request
@@ -116,7 +124,7 @@ def test_the_map_changes_while_it_streams(window: Window, served: str, nano: Loc
             page.wait_for_timeout(120)
             seen.add(page.evaluate(pixels))
         assert len(seen) >= 4
-        page.wait_for_function("!document.querySelector('.inside-ask .pulse')")
+        _until(page, "!document.querySelector('.inside-ask .pulse')")
     text = page.locator(".statement").inner_text()
     assert "2 of 16" in text and "tokens/s" in text
     # A token tells its experts, an expert its tokens.
@@ -370,7 +378,7 @@ def _begin(page: Any, view: str) -> None:
     else:
         page.locator(".inside-ask button").click()
         page.wait_for_selector(".token")
-        page.wait_for_function("!document.querySelector('.inside-ask .pulse')")
+        _until(page, "!document.querySelector('.inside-ask .pulse')")
 
 
 @pytest.mark.parametrize("language", ["en", "th", "zh"])
@@ -436,4 +444,4 @@ def test_a_long_conversation_opens_at_its_end(window: Window, served: str) -> No
     page.locator("#said").press_sequentially("quick")
     assert time.perf_counter() - began < 2
     page.evaluate("scrollTo(0, 0)")
-    page.wait_for_function("document.querySelectorAll('.turns > article').length > 80")
+    _until(page, "document.querySelectorAll('.turns > article').length > 80")

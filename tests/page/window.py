@@ -47,7 +47,7 @@ class Served:
     def start(self) -> None:
         bound = socket.create_server(("127.0.0.1", self.port))
         self.port = bound.getsockname()[1]
-        self._server = uvicorn.Server(uvicorn.Config(self._make(), log_level="warning", timeout_graceful_shutdown=0))
+        self._server = uvicorn.Server(uvicorn.Config(self._make(), log_level="warning", timeout_graceful_shutdown=1))
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [bound]}, daemon=True)
         self._thread.start()
         while not self._server.started:

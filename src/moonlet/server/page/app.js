@@ -42,7 +42,10 @@ function App() {
   }, [view, spoken]);
   // Another view is read from its beginning: its heading gets the focus, as a new page would.
   useEffect(() => {
-    if (moved) document.querySelector("main h1")?.focus({ preventScroll: true });
+    if (moved) {
+      scrollTo(0, 0);
+      document.querySelector("main h1")?.focus({ preventScroll: true });
+    }
     moved = true;
   }, [view]);
   useEffect(() => {

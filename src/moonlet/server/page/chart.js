@@ -11,9 +11,6 @@ import { html, useEffect, useRef } from "./vendor/preact.js";
 import { locale } from "./i18n.js";
 import { theme } from "./theme.js";
 
-let loading;
-const uplot = () => (loading ??= import("./vendor/uplot.js").then((module) => module.default));
-
 // What a CSS variable is now, as a colour a canvas understands.
 export function colour(name, of = document.body) {
   const probe = document.createElement("span");
@@ -24,21 +21,16 @@ export function colour(name, of = document.body) {
   return value;
 }
 
+const { uPlot } = globalThis; // of a script before this one
+
 export function Chart({ label, x, series, height = 220, xKind = "number", xLabel, xFormat, yFormat, mark, min = 0 }) {
   const place = useRef();
   const drawn = useRef();
   const shown = theme.use();
 
   useEffect(() => {
-    let gone = false;
-    uplot().then((uPlot) => {
-      if (gone || !place.current) return;
-      drawn.current?.destroy();
-      drawn.current = new uPlot(options(uPlot), [x, ...series.map((one) => one.values)], place.current);
-    });
-    return () => {
-      gone = true;
-    };
+    drawn.current?.destroy();
+    drawn.current = new uPlot(options(), [x, ...series.map((one) => one.values)], place.current);
   }, [shown, locale(), series.map((one) => one.name + one.colour + !!one.bars).join(), xKind, height, mark?.x]);
 
   useEffect(() => {
@@ -55,7 +47,7 @@ export function Chart({ label, x, series, height = 220, xKind = "number", xLabel
     };
   }, []);
 
-  function options(uPlot) {
+  function options() {
     const ink = colour("--muted");
     const grid = { stroke: colour("--line"), width: 1 };
     const font = `12px ${getComputedStyle(document.body).fontFamily}`;

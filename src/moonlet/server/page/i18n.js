@@ -71,12 +71,13 @@ const STEPS = [
   ["byte", 1],
 ];
 export function bytes(value) {
+  if (!value) return format(Intl.NumberFormat, { style: "unit", unit: "kilobyte" }).format(0);
   const [unit, size] = STEPS.find(([, least]) => value >= least) ?? STEPS.at(-1);
   const digits = value / size < 10 && size > 1 ? 1 : 0;
   return format(Intl.NumberFormat, { style: "unit", unit, maximumFractionDigits: digits }).format(value / size);
 }
 export function seconds(value) {
-  const [unit, scaled] = value < 1 ? ["millisecond", value * 1000] : ["second", value];
-  const digits = scaled < 10 ? (unit === "millisecond" ? 2 : 1) : 0;
+  const [unit, scaled] = value >= 1 ? ["second", value] : value >= 1e-3 ? ["millisecond", value * 1e3] : ["microsecond", value * 1e6];
+  const digits = scaled < 10 ? 1 : 0;
   return format(Intl.NumberFormat, { style: "unit", unit, maximumFractionDigits: digits }).format(scaled);
 }

@@ -52,7 +52,7 @@ export class Sky {
       one.height = Math.round(height * scale);
     }
     Object.assign(this, { width, height, scale });
-    this.cell = { w: (width - this.pad) / this.look.experts, h: height / this.look.layers };
+    this.cell = { w: (width - this.pad * 1.3) / this.look.experts, h: height / this.look.layers };
     this.stale = true;
     this.draw();
   }

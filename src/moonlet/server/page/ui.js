@@ -7,7 +7,7 @@
 //
 //   html, useState, useEffect, useRef, useMemo   Preact with htm: html`<p class="x">${value}</p>`; values are text, never
 //                                                HTML. No style="..." attribute: the page's policy forbids it; style=${{}} is fine.
-//   t("books.title", {count: 3})                 words from i18n/<language>/books.json (en, th, zh: the same keys in each;
+//   t("books.<key>", {count: 3})                 words from i18n/<language>/books.json (en, th, zh: the same keys in each;
 //                                                a test compares them and finds unused and missing ones)
 //   number, percent, compact, money, bytes, seconds, date, time    by locale
 //   api.get, api.send, listen, Problem           the server (api.js)

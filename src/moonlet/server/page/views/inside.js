@@ -315,7 +315,7 @@ function Took({ look, chosen }) {
     <${Panel} title=${token ? t("inside.time_token") : t("inside.time")}>
       ${total ? html`
         <p class="big-number number">${seconds(total)}</p>
-        <div class="stacked" aria-hidden="true">${shown.map((name) => html`<span class=${"part-" + name} style=${{ flexGrow: parts[name] }}></span>`)}</div>
+        <div class="stacked" aria-hidden="true">${shown.map((name) => html`<span class=${"part-" + name} style=${{ flexGrow: parts[name] / total }}></span>`)}</div>
         <dl class="legend">${shown.map((name) => html`<div><dt><i class=${"part-" + name}></i>${t("inside.part_" + name)}</dt><dd class="number">${seconds(parts[name])}</dd><dd class="number muted">${percent(parts[name] / total)}</dd></div>`)}</dl>
       ` : html`<p class="small muted">${t("inside.no_tokens")}</p>`}
     <//>
