@@ -67,7 +67,7 @@ def window(browser: Any) -> Iterator[Callable[..., Any]]:
             )
             stack.callback(context.close)
             page = context.new_page()
-            page.set_default_timeout(10_000)
+            page.set_default_timeout(45_000)
             page.on("console", lambda one: errors.append(one.text) if one.type in ("error", "warning") else None)
             page.on("pageerror", lambda one: errors.append(str(one)))
             host = url.split("/")[2]

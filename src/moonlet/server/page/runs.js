@@ -16,21 +16,22 @@ export function changed() {
 
 const heard = new Map(); // streams by run
 
-// Begins the answer of `node`. `over(node)` is called when it has ended, however that was.
-export async function begin(request, talk, node, anatomy, over) {
+// Begins the answer of `node`. `keep(node)` is called when it has begun, and when it has ended, however that was.
+export async function begin(request, talk, node, anatomy, keep) {
   node.state = "running";
   changed();
   try {
     node.run = (await api.send("runs", request)).id;
   } catch (problem) {
     fail(node, problem);
-    return over(node);
+    return keep(node);
   }
-  follow(talk, node, anatomy, over);
+  keep(node);
+  follow(talk, node, anatomy, keep);
 }
 
 // Listens to the run of a node from its beginning: also after the page was loaded anew.
-export function follow(talk, node, anatomy, over) {
+export function follow(talk, node, anatomy, keep) {
   if (heard.has(node.run)) return;
   Object.assign(node, { parts: [], replies: [], error: undefined, reason: undefined, state: "running", link: "open" });
   live.set({ run: node.run, talk, node });
@@ -38,7 +39,7 @@ export function follow(talk, node, anatomy, over) {
     heard.delete(node.run);
     if (live.get()?.node === node) live.set(null);
     changed();
-    over(node);
+    keep(node);
   };
   const look = anatomy && lookOf(node.run, anatomy);
   heard.set(node.run, listen(`runs/${node.run}/events`, {

@@ -28,7 +28,7 @@ async function refresh() {
 }
 
 let timer;
-export function keep(one, soon = 400) {
+export function keep(one, soon = 150) {
   clearTimeout(timer);
   timer = setTimeout(async () => {
     if (!Object.keys(one.nodes).length) return;
