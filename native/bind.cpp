@@ -254,6 +254,18 @@ nb::dict counters_of(const Store& self) {
   return told;
 }
 
+// (layers, E): where every expert is now. For the thread that steps, or between steps.
+Fresh<uint8_t, 2> tiers_of(const Store& self) {
+  const ExpertStore& store = *self.store;
+  const int layers = store.layers(), count = layers ? (int)store.experts(0) : 0;
+  std::vector<int32_t> all(count);
+  for (int i = 0; i < count; i++) all[i] = i;
+  auto out = fresh<uint8_t, 2>({(size_t)layers, (size_t)count});
+  for (int layer = 0; layer < layers; layer++)
+    store.tiers(layer, all.data(), count, out.data() + (int64_t)layer * count);
+  return out;
+}
+
 void open_store(Store& self, std::optional<Array<const float, 2>> heat, double tokens) {
   ExpertStore& store = *self.store;
   if (heat)
@@ -394,11 +406,14 @@ nb::tuple buffer_bytes(const Shape& shape, int tokens, int pages, bool exact) {
 }
 
 // logits (rows, round_up(V, 32)), chosen (sparse layers, T, K) and failed (T), written in place; see Batch. Returns why
-// tokens have failed, or nothing; raises it where `failed` was not asked for.
+// tokens have failed, or nothing; raises it where `failed` was not asked for. Who looks on gives weights (sparse layers,
+// T, K), tiers (sparse layers, E) and ns (PARTS), which is added to; see Watch.
 std::string step(Loaded& self, const Array<const int32_t, 1>& ids, const Array<const int32_t, 1>& positions,
                  const Array<const int32_t, 1>& sequences, const Array<const int32_t, 2>& pages,
                  const Array<const int32_t, 1>& want, const Array<float, 2>& logits,
-                 std::optional<Array<int32_t, 3>> chosen, std::optional<Array<uint8_t, 1>> failed) {
+                 std::optional<Array<int32_t, 3>> chosen, std::optional<Array<uint8_t, 1>> failed,
+                 std::optional<Array<float, 3>> weights, std::optional<Array<uint8_t, 2>> tiers,
+                 std::optional<Array<int64_t, 1>> ns) {
   Model& model = *self.model;
   const Shape& s = model.shape();
   const int T = (int)ids.shape(0), rows = (int)want.shape(0);
@@ -423,10 +438,19 @@ std::string step(Loaded& self, const Array<const int32_t, 1>& ids, const Array<c
   const Batch batch{T,    ids.data(), positions.data(), sequences.data(), pages.data(), (int)pages.shape(1),
                     rows, want.data()};
   if (failed) require((int)failed->shape(0) >= T, "failed tokens have another shape");
+  Watch watch{};
+  if (weights) {
+    const int sparse = s.layers - s.dense_layers;
+    require((int)weights->shape(0) == sparse && (int)weights->shape(1) == T && (int)weights->shape(2) == s.K,
+            "weights of experts have another shape");
+    require(tiers && (int)tiers->shape(0) == sparse && (int)tiers->shape(1) == s.E, "tiers have another shape");
+    require(ns && (int)ns->shape(0) == PARTS, "times have another shape");
+    watch = {weights->data(), tiers->data(), ns->data(), 0};
+  }
   int32_t* trace = chosen ? chosen->data() : nullptr;
   uint8_t* told = failed ? failed->data() : nullptr;
   nb::gil_scoped_release free;
-  model.step(batch, logits.data(), trace);
+  model.step(batch, logits.data(), trace, weights ? &watch : nullptr);
   if (told) std::copy_n(model.failed(), T, told);
   if (!told && !model.fault().empty()) throw FileError(model.fault());
   return model.fault();
@@ -454,6 +478,8 @@ NB_MODULE(_native, m) {
   nb::exception<FileError>(m, "FileError", PyExc_OSError);
 
   m.attr("PAGE") = PAGE;
+  m.attr("PARTS") = nb::make_tuple("attention", "router", "experts", "disk", "dense", "head");  // as in enum Part
+  m.attr("TIERS") = nb::make_tuple("memory", "pinned", "cached", "disk");                      // as in enum Tier
   m.def("isa", [] { return best_ops().name; });
   m.def("isas", [] {
     nb::list all;
@@ -507,6 +533,7 @@ NB_MODULE(_native, m) {
           "adopt_budget", [](Store& self) { self.store->adopt_budget(); }, nb::call_guard<nb::gil_scoped_release>())
       .def("counters", &counters_of)
       .def("heat", &heat_of)
+      .def("tiers", &tiers_of)
       .def_prop_ro("streamed", [](const Store& self) { return self.store->streamed(); })
       .def_prop_ro("slots", [](const Store& self) { return self.store->slots(); })
       .def_prop_ro("used_bytes", [](const Store& self) { return self.store->used_bytes(); })
@@ -546,7 +573,8 @@ NB_MODULE(_native, m) {
 
   nb::class_<Loaded>(m, "Model")
       .def("step", &step, "ids"_a, "positions"_a, "sequences"_a, "pages"_a, "want"_a, "logits"_a,
-           "chosen"_a = nb::none(), "failed"_a = nb::none())
+           "chosen"_a = nb::none(), "failed"_a = nb::none(), "weights"_a = nb::none(), "tiers"_a = nb::none(),
+           "ns"_a = nb::none())
       .def("copy_pages", &copy_pages, "pages"_a, "bytes"_a, "into"_a)
       .def_prop_ro("page_bytes", [](const Loaded& self) { return self.model->page_bytes(); })
       .def_prop_ro("threads", [](const Loaded& self) { return self.model->threads(); })

@@ -4,12 +4,17 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <new>
 
 namespace moonlet {
 namespace {
+
+int64_t now_ns() {
+  return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 int pad(int64_t n) {
   return (int)round_up(n, GROUP);
@@ -164,20 +169,33 @@ void Model::import_page(int page, const uint8_t* from) {
     memcpy((uint8_t*)cache_ + (layer * limits_.pages + page) * bytes, from + layer * bytes, (size_t)bytes);
 }
 
-void Model::step(const Batch& batch, float* logits, int32_t* chosen) {
+void Model::step(const Batch& batch, float* logits, int32_t* chosen, Watch* watch) {
   assert(batch.T <= limits_.tokens && batch.rows <= limits_.rows);
-  batch_ = batch, logits_ = logits, chosen_out_ = chosen;
+  batch_ = batch, logits_ = logits, chosen_out_ = chosen, watch_ = watch;
   std::fill_n(failed_.begin(), batch.T, 0);
   if (store_->streamed()) store_->begin_step();
+  if (watch_) watch_->last_ns = now_ns();
   auto work = [this](int thread) { body(thread); };
   pool_.run(work);
+  mark(0, HEAD);
+}
+
+// The time since the last border was this part's.
+void Model::mark(int thread, Part part) {
+  if (!watch_ || thread) return;
+  const int64_t now = now_ns();
+  watch_->ns[part] += now - watch_->last_ns;
+  watch_->last_ns = now;
 }
 
 void Model::body(int thread) {
   embed(thread);
+  mark(thread, HEAD);
   for (int layer = 0; layer < shape_.layers; layer++) {
     attention(thread, layer);
+    mark(thread, ATTENTION);
     feed_forward(thread, layer);
+    mark(thread, layer < shape_.dense_layers ? DENSE : EXPERTS);
   }
   head(thread);
 }
@@ -366,8 +384,10 @@ void Model::feed_forward(int thread, int layer) {
   }
   pool_.barrier();
   if (guess) {
+    mark(thread, EXPERTS);
     choose(thread, weights_.layers[layer + 1], y_);
     if (thread == 0) store_->guess(next_sparse, chosen_, T, K);
+    mark(thread, ROUTER);
   }
 }
 
@@ -401,6 +421,12 @@ void Model::sparse(int thread, const LayerWeights& w, int layer) {
   experts.sort(chosen_, T, s.K, s.E);
   if (chosen_out_ && thread == 0)
     memcpy(chosen_out_ + (int64_t)sparse_layer * T * s.K, chosen_, sizeof(int32_t) * T * s.K);
+  if (watch_ && thread == 0) {
+    memcpy(watch_->weights + (int64_t)sparse_layer * T * s.K, route_weights_, sizeof(float) * T * s.K);
+    const std::vector<int32_t>& active = experts.active;
+    store_->tiers(sparse_layer, active.data(), (int)active.size(), watch_->tiers + (int64_t)sparse_layer * s.E);
+  }
+  mark(thread, ROUTER);
 
   if (store_->streamed()) {
     stream(thread, w, sparse_layer);
@@ -431,7 +457,9 @@ void Model::stream(int thread, const LayerWeights& w, int layer) {
     if (thread == 0) {
       if (first)
         store_->begin(layer, experts.active.data(), experts.tokens.data(), (int)experts.active.size(), batch_.T);
+      mark(thread, EXPERTS);
       more_ = store_->next(!first);
+      mark(thread, DISK);
       for (const int expert : store_->failed()) give_up(experts, expert);
     }
     pool_.barrier();

@@ -66,6 +66,17 @@ struct Batch {
   const int32_t* want;  // [rows] which
 };
 
+// Where a step's time goes. The head has the embedding with it, the experts the shared ones.
+enum Part : int { ATTENTION, ROUTER, EXPERTS, DISK, DENSE, HEAD, PARTS };
+
+// What a step tells to whoever looks on. It changes nothing of what is computed.
+struct Watch {
+  float* weights;   // [sparse layers, T, K] how much of a chosen expert's output counts
+  uint8_t* tiers;   // [sparse layers, E] Tier of each chosen expert when it was asked for; others are left alone
+  int64_t* ns;      // [PARTS] by the clock of thread 0, which passes every border between parts
+  int64_t last_ns;  // the border before
+};
+
 class Model {
  public:
   Model(Shape shape, Weights weights, std::shared_ptr<ExpertStore> store, const Ops& ops, Limits limits);
@@ -75,7 +86,8 @@ class Model {
 
   // Writes the tokens into the cache, logits[rows, round_up(V, 32)] and, unless null, the chosen experts
   // chosen[sparse layers, T, K]. Tokens of one sequence must come in order of position, after all earlier ones.
-  void step(const Batch& batch, float* logits, int32_t* chosen);
+  // `watch`: null when nobody looks on.
+  void step(const Batch& batch, float* logits, int32_t* chosen, Watch* watch = nullptr);
 
   // A page of every layer, copied out of the cache or into it; safe beside a step that does not use the page.
   int64_t page_bytes() const { return cache_bytes_ / limits_.pages; }
@@ -111,6 +123,7 @@ class Model {
   void gate_up(int thread, const LayerWeights& w, int layer, const std::vector<int32_t>& list, bool shared);
   void down(int thread, const LayerWeights& w, int layer, const std::vector<int32_t>& list, bool shared);
   void give_up(const Experts& experts, int expert);
+  void mark(int thread, Part part);
   void add_and_norm(int thread, const float* norm);
   void head(int thread);
   void product(int thread, const Matrix& w, const Activations& x, float* y, int64_t stride);
@@ -128,6 +141,7 @@ class Model {
   Batch batch_{};
   float* logits_ = nullptr;
   int32_t* chosen_out_ = nullptr;
+  Watch* watch_ = nullptr;
 
   int cache_width_ = 0;  // numbers of a cached token, padded to 32
   void* cache_ = nullptr;

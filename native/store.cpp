@@ -435,6 +435,20 @@ void ExpertStore::warm(const float* heat, double tokens) {
 
 // ---- what it knows --------------------------------------------------------------------------------------------------
 
+void ExpertStore::tiers(int layer, const int32_t* experts, int count, uint8_t* out) const {
+  std::unique_lock lock(mutex_, std::defer_lock);
+  if (streamed()) lock.lock();  // the threads that read change what is ready
+  for (int i = 0; i < count; i++) {
+    Tier tier = Tier::memory;
+    if (streamed()) {
+      const int32_t slot = place_[layer * E_ + experts[i]];
+      const bool here = slot >= 0 && slots_[slot].state == State::ready;
+      tier = !here ? Tier::disk : slots_[slot].pinned ? Tier::pinned : Tier::cached;
+    }
+    out[experts[i]] = (uint8_t)tier;
+  }
+}
+
 StoreCounters ExpertStore::counters() const {
   std::lock_guard lock(mutex_);
   return counters_;

@@ -34,6 +34,9 @@ struct StoreCounters {
   int64_t faults = 0;         // experts that could not be read
 };
 
+// Where an expert's bytes are, for whoever looks on.
+enum class Tier : uint8_t { memory, pinned, cached, disk };  // memory: of a mapped store
+
 class ExpertStore {
  public:
   // `budget` < 0: mapped. Otherwise bytes for slots and everything about them.
@@ -87,6 +90,9 @@ class ExpertStore {
   // So many tokens that a layer will ask for nearly every expert: no guess is needed to say so.
   bool sweeps(int T, int K) const { return (int64_t)T * K >= 4 * E_; }
   void guess_all(int layer);
+
+  // out[experts[i]] = the Tier of a layer's expert as it is now; one on its way is still on disk.
+  void tiers(int layer, const int32_t* experts, int count, uint8_t* out) const;
 
   // ---- from any thread ----
 

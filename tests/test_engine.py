@@ -15,6 +15,7 @@ import tiny
 from moonlet import kernels
 from moonlet.engine.engine import Engine, EngineError, EngineOptions
 from moonlet.engine.sampler import Sampler, Sampling
+from moonlet.engine.sequence import Seen, Trace
 from moonlet.model.convert import ConvertOptions, convert
 from moonlet.model.folder import ModelFolder, open_folder
 
@@ -265,14 +266,28 @@ def test_logits_that_are_no_numbers_end_the_reply_with_the_reason() -> None:
 
 
 def test_a_trace_hears_of_every_token_once(folder: ModelFolder) -> None:
-    heard: list[tuple[int, np.ndarray]] = []
+    heard: list[Seen] = []
+    prompt = list(range(40))
     with Engine(folder, EngineOptions(cache_tokens=512, step_tokens=16)) as engine:
-        reply = engine.submit(
-            list(range(40)), Sampling(max_tokens=12, temperature=0), trace=lambda *one: heard.append(one)
-        )
+        reply = engine.submit(prompt, Sampling(max_tokens=12, temperature=0), trace=heard.append)
         written = [token.id for token in reply]
+        assert (engine.tiers() == kernels.TIERS.index("memory")).all()
     at = 0
-    for start, chosen in heard:
-        assert start == at and chosen.shape[0] == folder.config.sparse_layers
-        at += chosen.shape[1]
-    assert at == 40 + len(written) - 1  # nothing follows the last token, so it is not computed
+    for seen in heard:
+        shape = (folder.config.sparse_layers, len(seen.ids), folder.config.experts_per_token)
+        assert seen.start == at and seen.chosen.shape == seen.weights.shape == seen.tiers.shape == shape
+        assert (seen.weights > 0).all() and (seen.tiers == kernels.TIERS.index("memory")).all()
+        told = seen.parts_s
+        assert seen.step_tokens == len(seen.ids) and tuple(told) == kernels.PARTS
+        assert min(told["attention"], told["router"], told["experts"], told["head"]) > 0 == told["disk"]
+        at += len(seen.ids)
+    assert [id for seen in heard for id in seen.ids] == [*prompt, *written[:-1]]  # nothing follows the last token
+
+
+def test_looking_on_changes_no_bit(folder: ModelFolder) -> None:
+    def written(trace: Trace | None) -> list[tuple[int, float | None]]:
+        with Engine(folder, EngineOptions(cache_tokens=512)) as engine:
+            reply = engine.submit(list(range(30)), Sampling(max_tokens=12, seed=3, logprobs=True), trace=trace)
+            return [(token.id, token.logprob) for token in reply]
+
+    assert written(None) == written(lambda seen: None)

@@ -232,7 +232,7 @@ def test_terms_reach_the_engine_and_a_full_line_is_busy(monkeypatch: pytest.Monk
     seen: list[Terms] = []
 
     def submit(*arguments: Any) -> None:
-        seen.append(arguments[-1])
+        seen.append(arguments[3])
         raise QueueFullError("256 requests wait already", 7.0)
 
     monkeypatch.setattr(model.engine, "submit", submit)

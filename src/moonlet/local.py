@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +35,7 @@ from moonlet.chat.template import (
 from moonlet.chat.tokenizer import Tokenizer, read_tokenizer_config
 from moonlet.engine.engine import Engine, EngineError, EngineOptions, QueueFullError, Terms
 from moonlet.engine.sampler import Sampling, Token
-from moonlet.engine.sequence import Reply, Stats
+from moonlet.engine.sequence import Reply, Seen, Stats
 from moonlet.llm import (
     PLAIN,
     Assembly,
@@ -44,6 +45,7 @@ from moonlet.llm import (
     ExpertUse,
     Finish,
     LLMError,
+    Look,
     RefusedError,
     ReplyOptions,
     Scored,
@@ -208,7 +210,8 @@ class Local:
                     raise RefusedError(f"{what} that is asked for needs at least {least} tokens, {limit} are allowed")
             elif options.answer_schema is not None:
                 raise RefusedError(f"{self.name} cannot be held to a JSON schema: its vocabulary has no marks of calls")
-            running = self._submit(prompt, options, limit, constraint)
+            seen: deque[Seen] = deque()
+            running = self._submit(prompt, options, limit, constraint, seen)
         except QueueFullError as error:
             raise BusyError(str(error), error.retry_after_s) from None
         except (TemplateError, SchemaError, ChoiceError, EngineError, ValueError) as error:
@@ -216,7 +219,7 @@ class Local:
         # Marks spelled in ordinary pieces count only where the vocabulary has no tokens for them.
         spelled = thinks(family) and tokenizer.special("<think>") is None
         parser = Parser(tokenizer, family, tools, history_calls=calls, thinking_open=opened, spelled=spelled)
-        return _Running(running, self._events(running, parser, options))
+        return _Running(running, self._events(running, parser, options, seen))
 
     def complete(self, prompt: str | Sequence[int], options: ReplyOptions = PLAIN) -> Iterator[Event]:
         """As `moonlet.llm.Plain` says: no conversation around the text, no tools."""
@@ -224,13 +227,14 @@ class Local:
             ids = self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
             # A reply cannot come after nothing: what comes first of all comes after the mark of a beginning.
             ids = ids or [id for id in [self.tokenizer.special("[BOS]")] if id is not None]
-            running = self._submit(ids, options, self._limit(ids, options), None)
+            seen: deque[Seen] = deque()
+            running = self._submit(ids, options, self._limit(ids, options), None, seen)
         except QueueFullError as error:
             raise BusyError(str(error), error.retry_after_s) from None
         except (EngineError, ValueError) as error:
             raise RefusedError(str(error)) from None
         parser = Parser(self.tokenizer, "moonlet", spelled=False)
-        return _Running(running, self._events(running, parser, options))
+        return _Running(running, self._events(running, parser, options, seen))
 
     def count(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN) -> int:
         """Tokens of the prompt that these messages become."""
@@ -240,10 +244,17 @@ class Local:
             raise RefusedError(str(error)) from None
 
     def _submit(
-        self, prompt: Sequence[int], options: ReplyOptions, limit: int, constraint: CallConstraint | None
+        self,
+        prompt: Sequence[int],
+        options: ReplyOptions,
+        limit: int,
+        constraint: CallConstraint | None,
+        seen: deque[Seen],
     ) -> Reply:
+        """`seen` gets what the engine's steps did, if that is asked for."""
         terms = Terms(options.owner, options.weight, options.priority)
-        return self.engine.submit(prompt, self._sampling(options, limit), constraint, terms)
+        trace = seen.append if options.look else None
+        return self.engine.submit(prompt, self._sampling(options, limit), constraint, terms, trace)
 
     def _limit(self, prompt: Sequence[int], options: ReplyOptions) -> int:
         """Tokens that a reply to this prompt may have. Raises TooLongError."""
@@ -272,7 +283,7 @@ class Local:
             stop_ids=tuple(sorted(stops)),
         )
 
-    def _events(self, running: Reply, parser: Parser, options: ReplyOptions) -> Generator[Event]:
+    def _events(self, running: Reply, parser: Parser, options: ReplyOptions, seen: deque[Seen]) -> Generator[Event]:
         stop, thought = StopText(options.stop), 0
 
         def parsed() -> Iterator[Event]:
@@ -280,6 +291,8 @@ class Local:
             for token in running:
                 speaking = parser.speaking
                 thought += parser.thinking
+                while seen:
+                    yield from self._looks(seen.popleft(), running.stats.prompt_tokens)
                 events = parser.feed([token.id])
                 # A token that the grammar forced was not drawn, so it was certain. A mark is no part of the text.
                 shown = not self.tokenizer.is_special(token.id) or any(isinstance(event, Text) for event in events)
@@ -296,6 +309,8 @@ class Local:
             running.cancel()
             for _ in running:  # a stop string came: the step under way still counts
                 pass
+            while seen:
+                yield from self._looks(seen.popleft(), running.stats.prompt_tokens)
         except EngineError as error:
             raise LLMError(f"{self.name}: {error}") from None
         finally:
@@ -306,6 +321,28 @@ class Local:
         if message.calls and finish == "stop":
             finish = "tool_calls"
         yield Done(message, finish, self._usage(running.stats, thought), stop.found)
+
+    def _looks(self, seen: Seen, prompt_tokens: int) -> Iterator[Look]:
+        """A step as events: the prompt's tokens and the reply's are looked at apart."""
+        read = seen.reads
+        pieces = tuple(self.tokenizer.piece(id) for id in seen.ids)
+        border = min(max(prompt_tokens - seen.start, 0), len(pieces))
+        for begin, end in ((0, border), (border, len(pieces))):
+            if begin < end:
+                own = np.s_[:, begin:end]
+                yield Look(
+                    seen.start + begin,
+                    pieces[begin:end],
+                    begin < border,
+                    seen.chosen[own],
+                    seen.weights[own],
+                    seen.tiers[own],
+                    seen.parts_s,
+                    seen.step_tokens,
+                    read.hits,
+                    read.misses,
+                    read.read_bytes,
+                )
 
     def _scored(self, token: Token) -> ScoredToken:
         top = tuple((self.tokenizer.piece(id), logprob) for id, logprob in token.top)

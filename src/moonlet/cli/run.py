@@ -7,9 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import date, datetime
 from functools import reduce
 from operator import add
 from typing import Any
@@ -23,11 +21,7 @@ from moonlet.cli.open import is_url, open_any
 from moonlet.cli.view import View
 from moonlet.llm import LLM, ReplyOptions, Usage
 from moonlet.local import NANO, find
-from moonlet.simulate.demo import system_text
-from moonlet.simulate.world import World
-from moonlet.tools.tool import Tool
-
-WORLD_SEED = 1  # the same calendar, contacts and orders at every start
+from moonlet.simulate.demo import demonstration, system_text
 
 
 def main(asked: argparse.Namespace) -> int:
@@ -66,10 +60,14 @@ def _sorted_out(asked: argparse.Namespace) -> argparse.Namespace:
 
 
 def _options(asked: argparse.Namespace) -> ReplyOptions:
+    if asked.show_experts and (asked.json or is_url(asked.model or "")):
+        raise UsageError("--show-experts is for a model on this machine, shown to somebody: not with --json or a URL")
     if is_url(asked.model or "") and any((asked.exact, asked.threads, asked.cache_tokens, asked.memory, asked.also)):
         raise UsageError("--exact, --threads, --cache-tokens, --memory and --also are for models on this machine")
     try:
-        return ReplyOptions(temperature=asked.temperature, max_tokens=asked.max_tokens, seed=asked.seed)
+        return ReplyOptions(
+            temperature=asked.temperature, max_tokens=asked.max_tokens, seed=asked.seed, look=asked.show_experts
+        )
     except ValueError as error:
         raise UsageError(str(error)) from None
 
@@ -80,12 +78,6 @@ def new_agent(model: LLM, with_tools: bool, options: ReplyOptions) -> Agent:
         return Agent(model, options=options)
     tools, today = demonstration()
     return Agent(model, tools, [Message("system", system_text(today))], options=options)
-
-
-def demonstration() -> tuple[Sequence[Tool], date]:
-    """The tools of a fresh demonstration world, with a real calculator and the real time; and the day it is there."""
-    today = date.today()
-    return World(WORLD_SEED, today, now=lambda: datetime.now().astimezone()).tools(), today
 
 
 def answer(agent: Agent, prompt: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from moonlet.cli import UsageError
 from moonlet.cli.ledger import open_ledger
 from moonlet.cli.mcp import offered
 from moonlet.cli.open import open_later
+from moonlet.cli.page import page_bench
 from moonlet.ledger import keys, report
 from moonlet.ledger.books import Books
 from moonlet.ledger.database import Database, DatabaseError
@@ -42,11 +43,11 @@ def main(asked: argparse.Namespace) -> int:
     _check_tls(asked)
     with closing(open_ledger(asked.ledger)) as database:
         _check_keys(asked, access, database)
-        with _bound(asked) as bound:
+        with _bound(asked) as bound, page_bench(asked, access) as bench:
             loading = open_later(asked)
             books = Books(database, price, find_meter(asked.watts), keep_prompts=asked.keep_prompts)
             with closing(books), _pruning(database, asked.keep, asked.a2a):
-                app = create_app(loading, books, access)
+                app = create_app(loading, books, access, bench)
                 tools = offered(loading, app.state.accounts, own=not access.keys_needed, ledger=asked.ledger)
                 mcp.mount(app, mcp.make_server(tools), access)
                 if asked.a2a:
@@ -201,9 +202,10 @@ def _say(asked: argparse.Namespace, access: Access, model: str, port: int, datab
     host = f"[{asked.host}]" if ":" in asked.host else asked.host
     url = f"{'https' if asked.cert else 'http'}://{host}:{port}/v1"
     console = Console(highlight=False)
-    console.print(f"[bold]{model}[/bold] answers at [bold]{url}[/bold]   (Ctrl-C stops)", soft_wrap=True)
-    key = "KEY" if access.keys_needed else "anything"
     root = url.removesuffix("/v1")
+    console.print(f"[bold]{model}[/bold] answers at [bold]{url}[/bold]   (Ctrl-C stops)", soft_wrap=True)
+    console.print(f"  its page: [bold]{root}/[/bold]", soft_wrap=True)
+    key = "KEY" if access.keys_needed else "anything"
     codex = f'model_providers.m={{name="m",base_url="{url}",env_key="MOONLET_API_KEY",wire_api="responses"}}'
     for client, how in (
         ("OpenAI clients", f"base_url={url} model={model} api_key={key}"),

@@ -19,10 +19,12 @@ from rich.text import Text as Line
 
 from moonlet.agent import CallResult, CallStarted, Ended, Event, Notice, Progress, Ruling
 from moonlet.chat.messages import CallArguments, CallEnd, CallStart, Text, Thinking
-from moonlet.llm import Usage
+from moonlet.cli.stars import Stars
+from moonlet.llm import Done, Look, Usage
 
 _CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)]) | {ord("\n"): "\n", ord("\t"): "\t"}
 _RESULT_CHARS = 240
+_MAP_LINES = 16
 REDRAW_S = 1 / 12
 
 
@@ -92,6 +94,8 @@ class View:
         self._rest = ""  # of the text, not yet a finished block; elsewhere than on a terminal, the line end it lacks
         self._thought = ""
         self._call = ""  # the call that is being written
+        self._stars: Stars | None = None  # of a model that is looked into
+        self._experts = 0  # of a layer
         self._spinner = Spinner("dots", style="cyan")
         self._lock = threading.Lock()
         self._display: Live | None = None
@@ -106,6 +110,10 @@ class View:
                         ended = self._take(event)
         finally:
             self._finish_text()
+        if self._stars and self._stars.tokens:
+            if self._live:
+                self._out.print(self._stars.map(self._out.width, _MAP_LINES, self._experts))
+            self._note(Line("  " + self._stars.sentence(self._experts), style="dim"))
         if ended and ended.usages:
             self._note(Line("  " + status(reduce(add, ended.usages)), style="dim"))
         return ended
@@ -165,6 +173,12 @@ class View:
             case CallResult():
                 self._call = ""
                 self._card(event)
+            case Look():
+                self._stars = self._stars or Stars()
+                self._stars.add(event)
+            case Done(_, _, usage) if usage.experts:
+                self._experts = usage.experts.of
+                self._finish_text()
             case Notice(text):
                 self._note(Line(f"  {clean(text)}", style="yellow"))
             case Ruling(_, call, allowed, by):
@@ -245,4 +259,6 @@ class View:
         elif not parts:
             self._spinner.update(text="")
             parts += [self._spinner]
+        if self._stars:
+            parts += [self._stars.map(self._out.width, min(_MAP_LINES, max(room // 2, 2)), self._experts)]
         return Group(*parts)

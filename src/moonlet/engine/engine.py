@@ -28,7 +28,7 @@ from .network import Network
 from .pace import Pace, bytes_read
 from .sampler import Constraint, Sampling
 from .scheduler import Scheduler
-from .sequence import DeadlineError, EngineError, Finish, QueueFullError, Reads, Reply, Sequence, Terms, Trace
+from .sequence import DeadlineError, EngineError, Finish, QueueFullError, Reads, Reply, Seen, Sequence, Terms, Trace
 from .shelf import Shelf
 from .spill import open_spill
 
@@ -136,7 +136,7 @@ class Engine:
     ) -> Reply:
         """Queues a reply to the whole `prompt`; what of it is already in the cache is not computed again.
 
-        `trace` hears, on the engine's thread, which experts every token went to that was computed and kept.
+        `trace` hears, on the engine's thread, what each step did for the tokens that it computed and kept.
         EngineError if it does not fit or an id is outside the vocabulary; QueueFullError.
         """
         if not prompt:
@@ -186,8 +186,9 @@ class Engine:
         batch = self._scheduler.next()
         if not batch.works:
             return False
+        watched = any(work.sequence.trace for work in batch.works)
         began = time.perf_counter()
-        rows, chosen = self._network.step(batch)
+        rows, chosen = self._network.step(batch, watched)
         took = time.perf_counter() - began
         self.steps += 1
         if self.memory.streamed:
@@ -210,13 +211,36 @@ class Engine:
             if work.completes:
                 at += work.tokens - work.count + 1
             if sequence.trace:
-                sequence.trace(start, chosen[:, work.start : work.start + sequence.computed - start].copy())
+                sequence.trace(self._seen(batch, work, start, chosen))
             if sequence.computed > sequence.prompt_length and self.config.sparse_layers:
                 _note_experts(work, start, chosen, self.config.experts)
             sequence.announce()
             self._scheduler.settle(work)
         self._pace.note(replies, load, took)
         return True
+
+    def _seen(self, batch: Batch, work: Work, start: int, chosen: NDArray[np.int32]) -> Seen:
+        """What the step did for a work whose tokens from `start` on it computed."""
+        network, sequence = self._network, work.sequence
+        own = slice(work.start, work.start + sequence.computed - start)
+        went = chosen[:, own].copy()
+        layers = np.arange(len(went))[:, None, None]
+        return Seen(
+            start,
+            tuple(sequence.ids[start : sequence.computed]),
+            went,
+            network.weights(chosen)[:, own].copy(),
+            network.tiers[layers, went],
+            dict(zip(kernels.PARTS, (network.parts_ns / 1e9).tolist())),
+            batch.tokens,
+            network.reads if self.memory.streamed else Reads(),
+        )
+
+    def tiers(self) -> NDArray[np.uint8]:
+        """Where every expert is between two steps: (sparse layers, E), places in kernels.TIERS. Raises EngineError."""
+        found: Future[NDArray[np.uint8]] = Future()
+        self._send(lambda: found.set_result(self._network.experts.native.tiers()))
+        return found.result()
 
     def set_budget(self, bytes: int) -> None:
         """Memory for streamed experts from now on, for a machine that got busier or freer.
@@ -252,7 +276,7 @@ class Engine:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _send(self, item: Sequence | _Scoring) -> None:
+    def _send(self, item: Sequence | _Scoring | Callable[[], None]) -> None:
         with self._sending:
             if self._closed:
                 raise EngineError("the engine is closed")

@@ -41,6 +41,11 @@ class Network:
         self.fault = ""  # why tokens of the last step failed; see sound()
         self._all_reads = self.experts.reads()
         self._failed = np.zeros(tokens, np.uint8)
+        self._weights = np.zeros(config.sparse_layers * tokens * config.experts_per_token, np.float32)
+        self.tiers = np.zeros(
+            (config.sparse_layers, config.experts), np.uint8
+        )  # of the chosen, in the last watched step
+        self.parts_ns = np.zeros(len(_native.PARTS), np.int64)  # of the last watched step
         self._native = _native.load(
             shape_of(config),
             folder.dense(),
@@ -68,19 +73,31 @@ class Network:
         """Pages of the cache to (pages, page_bytes) bytes, or back; safe beside a step that does not use them."""
         self._native.copy_pages(pages, bytes, into)
 
-    def step(self, batch: Batch) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    def step(self, batch: Batch, watched: bool = False) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         """Logits (rows, V) of the tokens that want them, in order, and the experts chosen.
 
-        Both are overwritten by the next step; chosen: (sparse layers, T, K).
+        Both are overwritten by the next step; chosen: (sparse layers, T, K). With `watched`, so are weights(), tiers
+        and parts_ns; nothing else differs.
         """
         count, chosen = batch.tokens, batch.chosen()
         ids, positions, sequences = batch.ids[:count], batch.positions[:count], batch.sequences[:count]
         want = batch.want[: batch.rows]
-        self.fault = self._native.step(ids, positions, sequences, batch.pages, want, self._logits, chosen, self._failed)
+        seen = self._watched(chosen) if watched else ()
+        self.fault = self._native.step(
+            ids, positions, sequences, batch.pages, want, self._logits, chosen, self._failed, *seen
+        )
         if self.experts.streamed:
             before, self._all_reads = self._all_reads, self.experts.reads()
             self.reads = self._all_reads - before
         return self._logits[: batch.rows, : self.config.vocab], chosen
+
+    def weights(self, chosen: NDArray[np.int32]) -> NDArray[np.float32]:
+        """The weights of the experts that the last watched step chose, of the same shape."""
+        return self._weights[: chosen.size].reshape(chosen.shape)
+
+    def _watched(self, chosen: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.int64]]:
+        self.parts_ns[:] = 0
+        return self.weights(chosen), self.tiers, self.parts_ns
 
     def sound(self, work: Work) -> int:
         """Tokens of a work of the last step before the first one that needed an expert which could not be read."""

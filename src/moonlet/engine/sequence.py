@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Ids
 from dataclasses import dataclass, field, fields
 from typing import Literal
@@ -18,7 +18,26 @@ from .sampler import Constraint, Sampler, Sampling, Token, only_one
 
 Finish = Literal["stop", "length", "cancelled", "error"]
 Priority = Literal["interactive", "batch"]
-Trace = Callable[[int, NDArray[np.int32]], None]  # position of the first token, experts chosen (sparse layers, T, K)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a step did for one of its replies, as whoever looks on hears it. Arrays are copies.
+
+    T are the tokens of the reply that were computed and kept, K the experts of a token in each of the sparse layers.
+    """
+
+    start: int  # position of the first of the tokens in prompt and reply
+    ids: tuple[int, ...]  # T
+    chosen: NDArray[np.int32]  # (sparse layers, T, K)
+    weights: NDArray[np.float32]  # (sparse layers, T, K): how much of each one's output counts
+    tiers: NDArray[np.uint8]  # (sparse layers, T, K): where each was when it was asked for, a place in kernels.TIERS
+    parts_s: Mapping[str, float]  # the whole step's time: by the names of kernels.PARTS
+    step_tokens: int  # that the whole step computed, for this reply and others
+    reads: Reads  # of the whole step
+
+
+Trace = Callable[[Seen], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ Format = Literal["f32", "bf16", "int8", "int4"]
 FORMATS: tuple[Format, ...] = ("f32", "bf16", "int8", "int4")
 GROUP = 32  # columns that share a scale
 PAGE: int = _native.PAGE  # tokens in a page of the latent cache
+PARTS: tuple[str, ...] = tuple(_native.PARTS)  # where a step's time goes
+TIERS: tuple[str, ...] = tuple(_native.TIERS)  # where an expert's bytes are
 
 Floats = NDArray[np.float32]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from moonlet.chat.messages import (
     CallArguments,
@@ -22,6 +22,10 @@ from moonlet.chat.messages import (
     ToolCall,
     ToolSpec,
 )
+
+if TYPE_CHECKING:  # numpy is slow to import, and only who looks inside a model needs it
+    import numpy as np
+    from numpy.typing import NDArray
 
 Finish = Literal["stop", "length", "tool_calls", "cancelled"]
 
@@ -80,6 +84,7 @@ class ReplyOptions:
     weight: float = 1.0  # the owner's share of it
     priority: Literal["interactive", "batch"] = "interactive"  # batch takes what interactive replies leave
     answer_schema: Mapping[str, Any] | None = None  # JSON schema that the text must satisfy, where the reply has one
+    look: bool = False  # Look events beside the text, from a model that can be looked into
 
     def __post_init__(self) -> None:
         if self.max_tokens is not None and not 1 <= self.max_tokens < 1 << 31:
@@ -190,7 +195,29 @@ class Scored:
     tokens: tuple[ScoredToken, ...]
 
 
-Event = Text | Thinking | CallStart | CallArguments | CallEnd | Scored | Done
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one step of a sparse model did for this reply. Arrays are (sparse layers, T, K), K the experts of a token.
+
+    A token is looked at when the model has read it, which is one step after it was written; the last is never read.
+    """
+
+    start: int  # position of the first of its tokens in prompt and reply
+    tokens: tuple[bytes, ...]  # T; each may be part of a character
+    prompt: bool  # whether they are the prompt's
+    chosen: NDArray[np.int32]
+    weights: NDArray[np.float32]  # how much of each expert's output counts
+    tiers: NDArray[np.uint8]  # where each was: a place in TIERS
+    parts_s: Mapping[str, float]  # the whole step's time: attention, router, experts, disk, dense, head
+    step_tokens: int  # of the whole step, others' among them
+    hits: float  # experts that were in memory when the step needed them
+    misses: float
+    read_bytes: float
+
+
+TIERS = ("memory", "pinned", "cached", "disk")  # all of it in memory; or streamed: kept there, there for now, not there
+
+Event = Text | Thinking | CallStart | CallArguments | CallEnd | Scored | Look | Done
 
 
 class LLM(Protocol):
@@ -296,7 +323,7 @@ def until_stop(events: Iterable[Event], text: StopText) -> Iterator[Event]:
                 yield Text(shown)
             if text.hit:
                 return
-        elif isinstance(event, Scored):
+        elif isinstance(event, Scored | Look):
             yield event
         else:
             # A call or a thought ends the text before it: no stop string reaches across.

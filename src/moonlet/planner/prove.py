@@ -164,6 +164,6 @@ def trace(folder: ModelFolder, ids: Sequence[int], written: int, threads: int = 
     options = EngineOptions(cache_tokens=len(ids) + written + PAGE, threads=threads)
     with Engine(folder, options) as engine:
         sampling = Sampling(max_tokens=written + 1, temperature=0)
-        for _ in engine.submit(ids, sampling, trace=lambda _, chosen: found.append(chosen)):
+        for _ in engine.submit(ids, sampling, trace=lambda seen: found.append(seen.chosen)):
             pass
     return np.concatenate(found, axis=1)

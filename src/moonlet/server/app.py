@@ -15,20 +15,35 @@ from starlette.middleware.cors import CORSMiddleware
 from moonlet.chat.messages import Message
 from moonlet.ledger.books import Books
 from moonlet.llm import LLM, LLMError
-from moonlet.server import anthropic, completions, document, openai, responses
+from moonlet.server import (
+    anthropic,
+    completions,
+    document,
+    openai,
+    page_about,
+    page_files,
+    page_kept,
+    page_talk,
+    responses,
+)
 from moonlet.server.accounts import Accounts, books_families
 from moonlet.server.body import read_json
 from moonlet.server.errors import ApiError, api_error
 from moonlet.server.kept import Kept, KeptResponses
 from moonlet.server.keys import Access, HostCheck, KeyCheck, owner_of
 from moonlet.server.metrics import CONTENT_TYPE, Metrics
+from moonlet.server.page_runs import Runs
+from moonlet.server.page_tools import Workbench
 from moonlet.server.replies import Replies
 from moonlet.server.response_stream import ResponseStream
 from moonlet.server.stream import answer
 
 
-def create_app(model: LLM, books: Books | None = None, access: Access = Access()) -> FastAPI:
-    """The application that answers with `model`, keeps `books`, and is open to whom `access` says."""
+def create_app(
+    model: LLM, books: Books | None = None, access: Access = Access(), bench: Workbench | None = None
+) -> FastAPI:
+    """The application that answers with `model`, keeps `books`, and is open to whom `access` says. `bench`: the tools
+    that the page offers."""
     app = FastAPI(title="moonlet", docs_url=None, redoc_url=None)
     metrics = Metrics(model.name)
     app.state.accounts = Accounts(model, metrics, books)  # also of what is mounted beside the APIs
@@ -38,6 +53,7 @@ def create_app(model: LLM, books: Books | None = None, access: Access = Access()
     _add_responses(app, replies, kept)
     _add_anthropic(app, replies)
     _add_metrics(app, metrics, books)
+    _add_page(app, model, books, access, bench or Workbench(access))
     if books is not None:
         app.add_middleware(KeyCheck, books.database, access, metrics, _failed)
     app.add_middleware(HostCheck, access, _failed)
@@ -53,11 +69,6 @@ def _add_models(app: FastAPI, replies: Replies) -> None:
     name = replies.model.name
     card = {"id": name, "object": "model", "created": int(began.timestamp()), "owned_by": "moonlet"}
     theirs = anthropic.model_card(name, began.isoformat(timespec="seconds"))
-
-    @app.head("/", include_in_schema=False)
-    @app.get("/")
-    async def root() -> dict[str, str]:
-        return {"server": "moonlet", "model": name}
 
     @app.get("/health")
     async def health() -> Response:
@@ -153,6 +164,15 @@ def _add_metrics(app: FastAPI, metrics: Metrics, books: Books | None) -> None:
     @app.get("/metrics")
     async def prometheus() -> Response:
         return Response(metrics.text(books_families(books)), media_type=CONTENT_TYPE)
+
+
+def _add_page(app: FastAPI, model: LLM, books: Books | None, access: Access, bench: Workbench) -> None:
+    runs = Runs()
+    page_files.mount(app)
+    page_about.mount(app, model, books, access)
+    page_talk.mount(app, model, books, bench, runs)
+    if books is not None:
+        page_kept.mount(app, books.database)
 
 
 async def _failed(request: Request, error: Exception) -> Response:

@@ -23,7 +23,12 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 # What anybody may read: that the server lives, and an agent's card, from which callers learn that a key is needed.
 _CARDS = [base + "/.well-known/agent-card.json" for base in ("", "/a2a")] + ["/.well-known/jwks.json"]
-OPEN = {("HEAD", "/"), ("GET", "/health"), *(("GET", path + slash) for path in _CARDS for slash in ("", "/"))}
+OPEN = {
+    ("HEAD", "/"),
+    ("GET", "/"),
+    ("GET", "/health"),
+    *(("GET", path + slash) for path in _CARDS for slash in ("", "/")),
+}
 
 Failed = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -64,7 +69,7 @@ class KeyCheck:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Clients look whether somebody is there before they say who they are.
-        if scope["type"] != "http" or (scope["method"], scope["path"]) in OPEN:
+        if scope["type"] != "http" or _is_open(scope["method"], scope["path"]):
             return await self._app(scope, receive, send)
         try:
             key = await asyncio.to_thread(self._check, scope["path"], list(_secrets(Headers(scope=scope))))
@@ -118,6 +123,11 @@ def owner_of(request: Request) -> str:
 def api_of(request: Request) -> str:
     """Which API a request speaks, for the books: chat.completions, messages, responses..."""
     return request.url.path.removeprefix("/v1/").strip("/").replace("/", ".")
+
+
+def _is_open(method: str, path: str) -> bool:
+    """Whether anybody may ask: the page's own files hold no secrets, and it asks for the key itself."""
+    return (method, path) in OPEN or (method == "GET" and path.startswith("/page/"))
 
 
 def _scope(path: str) -> keys.Scope:

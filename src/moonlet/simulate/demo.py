@@ -1,7 +1,7 @@
 """Conversations with the tools of the demonstration world, executed for real in a world of their own."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from random import Random
 
@@ -13,6 +13,15 @@ from moonlet.tools.tool import Tool, call
 
 SEVERAL = "several contacts fit: "
 FOREIGN = 0.22  # share of conversations in Thai or Chinese
+
+
+WORLD_SEED = 1  # the same calendar, contacts and orders at every start
+
+
+def demonstration() -> tuple[Sequence[Tool], date]:
+    """The tools of a fresh demonstration world, with a real calculator and the real time; and the day it is there."""
+    today = date.today()
+    return World(WORLD_SEED, today, now=lambda: datetime.now().astimezone()).tools(), today
 
 
 def system_text(today: date) -> str:

@@ -1,0 +1,147 @@
+// Talking to the server: JSON there and back, streams that find their place again, and the key.
+//
+//   await api.get("books?days=30")            GET  api/books?days=30, parsed; throws Problem
+//   await api.send("plan", {model: ...})      POST as JSON (third argument: another method)
+//   const stream = listen("runs/7/events", {onFrame, onState})    server-sent events; stream.close() ends it
+//
+// A path is relative to api/. Problem has .status (0: the server is not there) and .message in plain words.
+
+import { store } from "./store.js";
+
+export class Problem extends Error {
+  constructor(status, message, code) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+const KEY = "moonlet.key";
+export const key = {
+  get: () => sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY) ?? "",
+  // Kept until the tab is closed, or with `stay` on this device.
+  set(secret, stay) {
+    sessionStorage.removeItem(KEY);
+    localStorage.removeItem(KEY);
+    if (secret) (stay ? localStorage : sessionStorage).setItem(KEY, secret);
+  },
+};
+
+// "here", "away" (the server does not answer), or "closed" (a key is needed, or this one is refused).
+export const link = store({ state: "here", why: "" });
+
+export function headers() {
+  return key.get() ? { Authorization: `Bearer ${key.get()}` } : {};
+}
+
+async function problem(answer) {
+  let told;
+  try {
+    told = (await answer.json()).error;
+  } catch {
+    told = null;
+  }
+  return new Problem(answer.status, told?.message ?? `HTTP ${answer.status}`, told?.code);
+}
+
+async function ask(path, options = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, { ...options, headers: { ...headers(), ...options.headers } });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    link.set({ state: "away", why: "" });
+    watch();
+    throw new Problem(0, "the server does not answer");
+  }
+  if (answer.status === 401) {
+    const why = await problem(answer);
+    link.set({ state: "closed", why: why.message });
+    throw why;
+  }
+  if (link.get().state === "away") link.set({ state: "here", why: "" });
+  if (!answer.ok) throw await problem(answer);
+  return answer;
+}
+
+export const api = {
+  async get(path, signal) {
+    return (await ask(`api/${path}`, { signal })).json();
+  },
+  async send(path, body, method = "POST", signal) {
+    const answer = await ask(`api/${path}`, {
+      method,
+      signal,
+      headers: { "Content-Type": "application/json" },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    return answer.status === 204 ? null : answer.json();
+  },
+};
+
+// While the server is away: asks again and again, a little less often each time, until it is back.
+let watching = false;
+async function watch() {
+  if (watching) return;
+  watching = true;
+  for (let wait = 300; link.get().state === "away"; wait = Math.min(wait * 1.5, 4000)) {
+    await pause(wait);
+    try {
+      if ((await fetch("health")).ok && link.get().state === "away") link.set({ state: "here", why: "" });
+    } catch {
+      // still away
+    }
+  }
+  watching = false;
+}
+
+export const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+// Frames of a stream, each once and in order, over as many connections as it takes: a connection that breaks is made
+// again from the last frame heard (Last-Event-ID). `onFrame(frame)` gets the parsed JSON of each; `onState(state, why)`
+// hears "open", "waiting" (broken, trying again), "over" (the server ended it), "lost" (the server does not know it any
+// more, or refuses; why is a Problem).
+export function listen(path, { onFrame, onState = () => {} }) {
+  const abort = new AbortController();
+  let last = "";
+
+  async function connect() {
+    const extra = last ? { "Last-Event-ID": last } : {};
+    const answer = await ask(`api/${path}`, { signal: abort.signal, headers: { Accept: "text/event-stream", ...extra } });
+    onState("open");
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return false;
+      rest += value;
+      let end;
+      while ((end = rest.indexOf("\n\n")) >= 0) {
+        const lines = rest.slice(0, end).split("\n");
+        rest = rest.slice(end + 2);
+        const field = (name) => lines.filter((line) => line.startsWith(name)).map((line) => line.slice(name.length));
+        const id = field("id: ")[0];
+        const data = field("data: ").join("\n");
+        if (data === "[DONE]") return true;
+        if (id) last = id;
+        if (data) onFrame(JSON.parse(data));
+      }
+    }
+  }
+
+  (async () => {
+    for (let wait = 250; !abort.signal.aborted; wait = Math.min(wait * 1.6, 4000)) {
+      try {
+        const before = last;
+        if (await connect()) return onState("over");
+        if (last !== before) wait = 250;
+      } catch (error) {
+        if (abort.signal.aborted) return;
+        if (error.status) return onState("lost", error);
+      }
+      onState("waiting");
+      await pause(wait);
+    }
+  })();
+  return { close: () => abort.abort() };
+}

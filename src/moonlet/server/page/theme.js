@@ -1,0 +1,25 @@
+// Light, dark, or as the system says.
+
+import { store } from "./store.js";
+
+const CHOICES = ["system", "light", "dark"];
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+export const choice = store(localStorage.getItem("moonlet.theme") ?? "system");
+// What is shown: "light" or "dark".
+export const theme = store("light");
+
+function apply() {
+  const wanted = choice.get();
+  document.documentElement.dataset.theme = wanted;
+  theme.set(wanted === "system" ? (dark.matches ? "dark" : "light") : wanted);
+}
+
+export function next() {
+  choice.set(CHOICES[(CHOICES.indexOf(choice.get()) + 1) % CHOICES.length]);
+  localStorage.setItem("moonlet.theme", choice.get());
+  apply();
+}
+
+dark.addEventListener("change", apply);
+apply();

@@ -1,0 +1,207 @@
+"""Runs that the page started: an agent each, in a thread of its own, whose frames are kept so that whoever lost the
+connection hears the rest, and whose questions wait for a person."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Literal
+
+from moonlet.agent import Event
+from moonlet.agent.approval import Answer, Question
+from moonlet.ledger.money import Price
+from moonlet.llm import LLMError
+from moonlet.server.a2a_run import work
+from moonlet.server.errors import ApiError, api_error
+from moonlet.server.page_frames import Frame, Frames
+from moonlet.tools.running import Running
+
+MOST = 64  # runs at work at the same time
+KEPT = 200  # runs whose frames are kept
+KEPT_S = 3600.0  # after their end
+LOOKS = 1024  # frames of one run about experts that are kept: they are many, and nobody needs the old ones
+ANSWER_S = 1800.0  # that a person has for a question; after that it is a no
+ALIVE_S = 10.0  # a stream that is silent for so long says that it lives
+
+State = Literal["running", "asking", "ended", "failed"]
+
+
+@dataclass
+class Asked:
+    """A question that waits for a person."""
+
+    number: int
+    question: Question
+    since: float
+    answered: threading.Event = field(default_factory=threading.Event)
+    answer: Answer = "no"
+
+
+class Run:
+    """One run. Frames are numbered from 1."""
+
+    def __init__(self, owner: str, conversation: str, title: str, price: Price | None) -> None:
+        self.id = secrets.token_urlsafe(9)
+        self.owner, self.conversation, self.title = owner, conversation, title
+        self.began, self.ended = time.time(), 0.0
+        self.state: State = "running"
+        self.running = Running()
+        self._frames: list[str | None] = []  # None: no longer kept
+        self._looks: list[int] = []
+        self._translate = Frames(price)
+        self._lock = threading.Lock()
+        self._asked: dict[int, Asked] = {}
+        self._questions = 0
+        self._listeners: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+
+    def begin(self, events: Generator[Event, None, None]) -> None:
+        work(events, self.running, self._hear, lambda event: False)
+
+    def stop(self) -> None:
+        """Ends it soon: what was said so far stays."""
+        self.running.stop()
+        for asked in list(self._asked.values()):
+            asked.answered.set()
+
+    def ask(self, question: Question) -> Answer:
+        """Waits for a person. Called by the agent's thread."""
+        with self._lock:
+            self._questions += 1
+            asked = self._asked[self._questions] = Asked(self._questions, question, time.time())
+            self.state = "asking"
+        told = {"id": question.call.id, "name": question.call.name, "arguments": question.call.arguments}
+        hints = question.checked.tool.hints
+        self.tell(
+            {"type": "question", "number": asked.number, **told, "why": question.why, "lasting": question.lasting}
+            | ({"hints": hints} if hints else {})
+        )
+        asked.answered.wait(ANSWER_S)
+        with self._lock:
+            del self._asked[asked.number]
+            self.state = "asking" if self._asked else "running"
+        return "no" if self.running.stopped else asked.answer
+
+    def answer(self, number: int, answer: Answer) -> bool:
+        """False if there is no such question, or it was answered."""
+        asked = self._asked.get(number)
+        if asked is None or asked.answered.is_set():
+            return False
+        asked.answer = answer
+        asked.answered.set()
+        return True
+
+    def waiting(self) -> list[Asked]:
+        """Questions that wait for a person."""
+        return list(self._asked.values())
+
+    def tell(self, frame: Frame) -> None:
+        """Keeps a frame and wakes who listens. From any thread."""
+        line = json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
+        with self._lock:
+            self._frames.append(line)
+            if frame["type"] == "look":
+                self._looks.append(len(self._frames) - 1)
+                if len(self._looks) > LOOKS:
+                    self._frames[self._looks.pop(0)] = None
+            listeners = list(self._listeners)
+        for loop, news in listeners:
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(news.set)
+
+    async def listen(self, after: int) -> AsyncIterator[str]:
+        """The frames behind that number as server-sent events, to the end of the run."""
+        news = asyncio.Event()
+        listener = (asyncio.get_running_loop(), news)
+        with self._lock:
+            self._listeners.add(listener)
+        try:
+            yield "retry: 500\n\n"
+            at = max(after, 0)
+            while True:
+                news.clear()
+                frames, over = self._frames[at:], self.over
+                if frames:
+                    yield "".join(f"id: {at + i + 1}\ndata: {line}\n\n" for i, line in enumerate(frames) if line)
+                at += len(frames)
+                if over and at == len(self._frames):
+                    break
+                if not frames:
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(news.wait(), ALIVE_S)
+                    if not news.is_set():
+                        yield ": keep-alive\n\n"
+            yield "data: [DONE]\n\n"
+        finally:
+            with self._lock:
+                self._listeners.discard(listener)
+
+    @property
+    def over(self) -> bool:
+        return self.ended > 0
+
+    def _hear(self, event: Event | Exception | None) -> None:
+        if event is None:
+            return self._end("ended")
+        if isinstance(event, Exception):
+            told = event if isinstance(event, LLMError | ApiError) else None
+            problem = api_error(told or event)
+            self.tell({"type": "error", "message": problem.message, "status": problem.status})
+            return self._end("failed")
+        frame = self._translate.of(event)
+        if frame is not None:
+            self.tell(frame)
+
+    def _end(self, state: State) -> None:
+        if self.running.stopped and state == "ended":
+            self.tell({"type": "ended", "reason": "cancelled", "spent": None})
+        self.state, self.ended = state, time.time()
+        self.tell({"type": "over"})
+
+
+class Runs:
+    """All runs of this server, the newest last. What one key began, no other finds."""
+
+    def __init__(self) -> None:
+        self._runs: OrderedDict[str, Run] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(self, run: Run, begin: Callable[[Run], Generator[Event, None, None]]) -> Run:
+        """Begins it. Raises ApiError if too many are at work."""
+        with self._lock:
+            self._forget()
+            if sum(not one.over for one in self._runs.values()) >= MOST:
+                raise ApiError(f"{MOST} runs are at work already; try again when one has ended", status=429, retry_s=5)
+            self._runs[run.id] = run
+        try:
+            run.begin(begin(run))
+        except BaseException:
+            with self._lock:
+                self._runs.pop(run.id, None)
+            raise
+        return run
+
+    def find(self, owner: str, id: str) -> Run:
+        """Raises ApiError 404."""
+        run = self._runs.get(id)
+        if run is None or run.owner != owner:
+            raise ApiError("there is no such run: the server was restarted since, or it ended long ago", status=404)
+        return run
+
+    def of(self, owner: str | None) -> list[Run]:
+        """Those of an owner, or all; the newest first."""
+        with self._lock:
+            return [run for run in reversed(self._runs.values()) if owner in (None, run.owner)]
+
+    def _forget(self) -> None:
+        over = [run for run in self._runs.values() if run.over]
+        old = {run.id for run in over if run.ended < time.time() - KEPT_S}
+        old |= {run.id for run in over[: max(len(over) - KEPT, 0)]}
+        for id in old:
+            del self._runs[id]

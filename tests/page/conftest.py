@@ -1,0 +1,87 @@
+"""A real server and a real browser: one Chromium for all tests of the page, a fresh window for each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from window import Served, chromium
+
+import moonlet
+from moonlet.ledger.database import Database, open_database
+from moonlet.local import Local
+
+
+@pytest.fixture(scope="session")
+def nano() -> Iterator[Local]:
+    with moonlet.load("nano") as model:
+        yield model
+
+
+@pytest.fixture(scope="session")
+def served(nano: Local) -> Iterator[str]:
+    """The address of a server with the small model, open to this machine."""
+    server = Served(nano)
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = open_database(str(tmp_path / "ledger.db"))
+    yield database
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = chromium()
+    with api.sync_playwright() as playwright:
+        chrome = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"] if os.getuid() == 0 else [])
+        yield chrome
+        chrome.close()
+
+
+@pytest.fixture
+def window(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens windows. At the end nothing may have been asked elsewhere, and no console may have an error but `expected`
+    ones."""
+    with ExitStack() as stack:
+        errors: list[str] = []
+        elsewhere: list[str] = []
+
+        def open_window(
+            url: str, width: int = 1280, height: int = 860, dark: bool = False, language: str = "en", **more: Any
+        ) -> Any:
+            context = browser.new_context(
+                viewport={"width": width, "height": height},
+                color_scheme="dark" if dark else "light",
+                locale={"en": "en-GB", "th": "th-TH", "zh": "zh-CN"}[language],
+                reduced_motion=more.pop("motion", "reduce"),
+                **more,
+            )
+            stack.callback(context.close)
+            page = context.new_page()
+            page.set_default_timeout(45_000)
+            page.on("console", lambda one: errors.append(one.text) if one.type in ("error", "warning") else None)
+            page.on("pageerror", lambda one: errors.append(str(one)))
+            host = url.split("/")[2]
+            page.on("request", lambda one: None if _here(one.url, host) else elsewhere.append(one.url))
+            page.goto(url)
+            return page
+
+        open_window.errors = errors  # type: ignore[attr-defined]
+        open_window.expected = []  # type: ignore[attr-defined]
+        yield open_window
+        assert not elsewhere, elsewhere
+        left = [one for one in errors if not any(known in one for known in open_window.expected)]  # type: ignore[attr-defined]
+        assert not left, left
+
+
+def _here(url: str, host: str) -> bool:
+    return url.startswith((f"http://{host}/", "data:", "blob:"))
