@@ -101,8 +101,11 @@ class Sampler:
         count, most = self.sampling.top_logprobs, raw.max()
         shares = np.subtract(raw, most, out=self._scratch(0))
         whole = math.log(float(np.exp(shares, out=shares).sum(dtype=np.float64)))
-        likeliest = np.argpartition(-raw, count)[:count] if count else np.empty(0, np.int64)
-        likeliest = likeliest[np.argsort(-raw[likeliest], kind="stable")]
+        likeliest = np.empty(0, np.int64)
+        if count:  # equal ones in the order of ids, as the choice itself takes them
+            least = -np.partition(-raw, count - 1)[count - 1]
+            likeliest = np.flatnonzero(raw >= least)
+            likeliest = likeliest[np.argsort(-raw[likeliest], kind="stable")][:count]
 
         def logprob(i: int) -> float:
             return float(raw[i]) - float(most) - whole
