@@ -37,8 +37,7 @@ class Frames:
             case CallArguments(index, text):
                 return {"type": "arguments", "index": index, "text": text}
             case CallEnd(index, call):
-                told = {"id": call.id, "name": call.name, "arguments": call.arguments}
-                return {"type": "called", "index": index, **told}
+                return {"type": "called", "index": index, "id": call.id, "name": call.name, "arguments": call.arguments}
             case CallStarted(index, _, changes):
                 return {"type": "started", "index": index, "changes": changes}
             case Progress(call, text):

@@ -152,7 +152,7 @@ class Run:
         if isinstance(event, Exception):
             told = event if isinstance(event, LLMError | ApiError) else None
             problem = api_error(told or event)
-            self.tell({"type": "error", "message": problem.message, "status": problem.status})
+            self.tell({"type": "error", "message": str(problem), "status": problem.status})
             return self._end("failed")
         frame = self._translate.of(event)
         if frame is not None:

@@ -105,7 +105,7 @@ function Card({ part, node }) {
     <section class=${"card " + state} aria-label=${t("talk.call_of", { name: part.name })}>
       <header class="card-head">
         <span class=${"card-mark " + tone}>${MARKS[state] ? html`<${Icon} name=${MARKS[state]} />` : html`<span class="pulse"></span>`}</span>
-        <strong class="mono">${part.name}</strong>
+        <strong class="mono">${bare(part.name)}</strong>
         <span class="small muted">${t("talk.call_" + state)}</span>
         <span class="card-cost small muted number">
           ${part.seconds > 0 && html`<span title=${t("talk.call_time")}>${seconds(part.seconds)}</span>`}
@@ -131,12 +131,17 @@ function parsed(text) {
 }
 const inner = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 
-function Arguments({ text }) {
-  const value = parsed(text);
+// What could draw over a question or hide in it is shown as codes.
+const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
+const bare = (text) => text.replace(HIDDEN, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
+function Arguments({ text: written }) {
+  const text = bare(written);
+  const value = parsed(written);
   if (!value || Array.isArray(value)) return text.trim() && html`<pre class="card-text" tabindex="0">${text}</pre>`;
   const all = Object.entries(value);
   if (!all.length) return null;
-  return html`<dl class="pairs">${all.map(([name, one]) => html`<div><dt>${name}</dt><dd>${inner(one)}</dd></div>`)}</dl>`;
+  return html`<dl class="pairs">${all.map(([name, one]) => html`<div><dt>${bare(name)}</dt><dd>${bare(inner(one))}</dd></div>`)}</dl>`;
 }
 
 const SHORT = 280;
@@ -160,7 +165,7 @@ function Asking({ question, node }) {
   return html`
     <div class="asking" role="group" aria-label=${t("talk.asks")}>
       <p>${t(why)}</p>
-      ${question.hints && html`<p class="small muted">${question.hints}</p>`}
+      ${question.hints && html`<p class="small muted">${bare(question.hints)}</p>`}
       <div class="row">
         <${Button} kind="primary" disabled=${sent} onClick=${() => say("yes")}>${t("talk.approve")}<//>
         <${Button} disabled=${sent} onClick=${() => say("always")} label=${t("talk.always_what", { what: question.lasting })}>${t("talk.always")}<//>
