@@ -140,7 +140,8 @@ def test_logprobs_are_those_of_the_text(asked: openai.OpenAI, model: Local) -> N
     assert said.decode(errors="replace") == answer.message.content
     for token in answer.logprobs.content:  # the likeliest is taken, but for marks that may not stand in a text
         assert token.logprob <= 0 and len(token.top_logprobs) == 2
-        likeliest = next(top for top in token.top_logprobs if not top.token.startswith("<|"))
+        marks = [top.token.startswith("<|tool_call") for top in token.top_logprobs]
+        likeliest = token.top_logprobs[marks.index(False)]
         assert likeliest.token == token.token and likeliest.logprob == token.logprob
 
 
