@@ -20,7 +20,7 @@ from moonlet.engine.engine import Engine, EngineError, EngineOptions
 from moonlet.engine.experts import HEAT_FILE, HEAT_LEAST, Heat, read_heat, write_heat
 from moonlet.engine.memory import group_rooms, share_out
 from moonlet.engine.sampler import Sampling
-from moonlet.engine.sequence import Reply
+from moonlet.engine.sequence import Reply, Seen
 from moonlet.model.convert import ConvertOptions, convert
 from moonlet.model.folder import ModelFolder, open_folder
 from moonlet.model.layout import expert_row_bytes, experts_file
@@ -265,6 +265,23 @@ def test_less_memory_keeps_the_experts_that_are_used_most(model: Tiny) -> None:
         said(submit(engine, [5, 6, 7], tokens=30))
         hits = (engine.reads - before).hit_rate
     assert hits is not None and hits > 0.4  # evicted at random, or emptied, it would be less
+
+
+def test_whoever_looks_on_hears_where_experts_were(model: Tiny) -> None:
+    heard: list[Seen] = []
+    places = {name: kernels.TIERS.index(name) for name in ("memory", "cached", "disk")}
+    with model.stream(slots=20) as engine:
+        said(engine.submit(prompts(1)[0], Sampling(max_tokens=12, temperature=0), trace=heard.append))
+        now, misses = engine.tiers(), engine.reads.misses
+        assert int((now != places["disk"]).sum()) <= 20
+    assert now.shape == (LAYERS, E) and set(np.unique(now)) <= {places["cached"], places["disk"]}
+    assert sum(seen.reads.misses for seen in heard) == misses
+    for seen in heard:  # each expert that a step found on disk was a miss
+        found = {
+            (layer, e) for layer, t, k in np.argwhere(seen.tiers == places["disk"]) for e in [seen.chosen[layer, t, k]]
+        }
+        assert len(found) == seen.reads.misses and not (seen.tiers == places["memory"]).any()
+        assert seen.parts_s["disk"] >= 0.9 * seen.reads.wait_s
 
 
 def test_resident_memory_grows_by_the_budget_alone(tmp_path: Path) -> None:
