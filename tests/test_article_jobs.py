@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -73,12 +71,6 @@ def test_the_tool_stays_in_its_folder(folder: Path) -> None:
         article_tool(folder / "boats.mp4", never)
 
 
-@contextmanager
-def _dying(monkeypatch: pytest.MonkeyPatch, how: int) -> Iterator[None]:
-    monkeypatch.setattr(article_jobs, "_child", {signal.SIGSEGV: _crash, 0: _sleep}[how])
-    yield
-
-
 def _crash(*_: Any) -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
@@ -88,9 +80,9 @@ def _sleep(*_: Any) -> None:
 
 
 def test_a_crash_of_the_decoder_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with _dying(monkeypatch, signal.SIGSEGV), pytest.raises(StageError, match="ended the process"):
+    monkeypatch.setattr(article_jobs, "_child", _crash)
+    with pytest.raises(StageError, match="ended the process"):
         article_jobs.prepare_apart("x.mp4", folder / "a", Preparing(), lambda *told: None, lambda: False)
-    with _dying(monkeypatch, 0), pytest.raises(StageError, match="stopped"):
+    monkeypatch.setattr(article_jobs, "_child", _sleep)
+    with pytest.raises(StageError, match="stopped"):
         article_jobs.prepare_apart("x.mp4", folder / "a", Preparing(), lambda *told: None, lambda: True)
-    with pytest.raises(StageError, match="there is no file"):
-        article_jobs.prepare_apart("/nowhere.mp4", folder / "a", Preparing(), lambda *told: None, lambda: False)

@@ -120,11 +120,13 @@ def prepare_apart(
         while True:
             if stopped():
                 raise StageError("it was stopped")
-            if not ours.poll(_POLL_S):
-                continue
             try:
+                if not ours.poll(_POLL_S):
+                    if process.is_alive():
+                        continue
+                    break
                 kind, *told = ours.recv()
-            except EOFError:
+            except (EOFError, OSError):
                 break
             if kind == "tell":
                 tell(*told)
