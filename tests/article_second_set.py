@@ -1,5 +1,5 @@
-"""A second set for the check of articles, written before the checker was tried on it. It rejected 4 of the 25 true quotes
-and 3 of the 25 true sentences and let 2 false quotes and 5 false sentences pass, and was mended; what it still does not
+"""A second set for the check of articles, written before the checker was tried on it. It rejected 4 of the 25 true
+quotes and 3 of the 25 true sentences and let 2 false quotes and 5 false sentences pass, and was mended; what it still does not
 see is in `MISSED`, so that it is known and noticed when it changes.
 """
 
