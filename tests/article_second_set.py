@@ -1,6 +1,7 @@
-"""A second set for the check of articles, written before the checker was tried on it. It rejected 4 of the 25 true
-quotes and 3 of the 25 true sentences and let 2 false quotes and 5 false sentences pass, and was mended; what it still does not
-see is in `MISSED`, so that it is known and noticed when it changes.
+"""A second set for the check of articles, written before the checker was tried on it.
+
+It rejected 4 of the 25 true quotes and 3 of the 25 true sentences, let 2 false quotes and 5 false sentences pass, and
+was mended; what it still does not see is in `MISSED`, so that it is known and noticed when it changes.
 """
 
 from article_talks import Language
