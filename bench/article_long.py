@@ -27,8 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tests.recordings import RATE, slide
 
-FPS = 10
+FPS = 5
 SLIDE_S = 75
+SIZE = (960, 540)
 
 
 @dataclass
@@ -112,10 +113,11 @@ def report(out: Path, resident: list[tuple[float, float]]) -> None:
 
 def make(path: Path, seconds: float, speech: list[Path]) -> None:
     """The recording, written as it is made."""
-    slides = [slide(f"Part {n + 1}", [f"point {n}.{i}" for i in range(1 + n % 4)], (1280, 720)) for n in range(24)]
+    drawn = [slide(f"Part {n + 1}", [f"point {n}.{i}" for i in range(1 + n % 4)], SIZE) for n in range(24)]
+    slides = [av.VideoFrame.from_ndarray(one, format="rgb24").reformat(format="yuv420p") for one in drawn]
     with av.open(str(path), "w") as out:
         video = out.add_stream("libx264", rate=FPS)
-        video.width, video.height, video.pix_fmt = 1280, 720, "yuv420p"
+        video.width, video.height, video.pix_fmt = *SIZE, "yuv420p"
         video.options = {"preset": "ultrafast", "crf": "28", "g": str(FPS * 10)}
         audio = out.add_stream("aac", rate=RATE, layout="mono")
         sounds, at_sample, frames = said(speech), 0, 0
@@ -128,7 +130,7 @@ def make(path: Path, seconds: float, speech: list[Path]) -> None:
                 out.mux(audio.encode(frame))
             at_sample += len(piece)
             while frames / FPS < at_sample / RATE:
-                picture = av.VideoFrame.from_ndarray(slides[frames // (SLIDE_S * FPS) % len(slides)], format="rgb24")
+                picture = slides[frames // (SLIDE_S * FPS) % len(slides)]
                 picture.pts, picture.time_base = frames, Fraction(1, FPS)
                 out.mux(video.encode(picture))
                 frames += 1

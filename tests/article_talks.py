@@ -9,16 +9,27 @@ from moonlet.article.talk import Change, Sentence, Transcript, Word
 
 Language = Literal["en", "th", "zh"]
 _TEXTS = Path(__file__).parent / "data" / "talks"
-EN, TH, ZH, GETTYSBURG, KENNEDY, DECLARATION_TH, HOMETOWN = (
+EN, TH, ZH, GETTYSBURG, KENNEDY, DECLARATION_TH, HOMETOWN, ROBOTS, CORALS, NURSE = (
     (_TEXTS / f"{name}.txt").read_text(encoding="utf-8").strip()
-    for name in "boats.en school.th survey.zh gettysburg.en kennedy.en declaration.th hometown.zh".split()
+    for name in (
+        "boats.en",
+        "school.th",
+        "survey.zh",
+        "gettysburg.en",
+        "kennedy.en",
+        "declaration.th",
+        "hometown.zh",
+        "robots.en",
+        "corals.zh",
+        "nurse.th",
+    )
 )
 
 
 @cache
 def talk(text: str, language: Language, terms: tuple[str, ...] = (), changes: tuple[Change, ...] = ()) -> Transcript:
-    """A transcript of these sentences, a line each, words parted by spaces, or by bars where a language has none: a word
-    takes 0.09 s a letter, a pause after a sentence 0.8 s."""
+    """A transcript of these sentences, a line each, words parted by spaces, or by bars where a language has none. A
+    word takes 0.09 s a letter, a pause after a sentence 0.8 s."""
     sentences, now = [], 1.0
     for id, line in enumerate(text.splitlines()):
         words, begun = [], now
@@ -49,3 +60,8 @@ def made_up() -> dict[Language, Transcript]:
 def real() -> list[Transcript]:
     """The real ones."""
     return [talk(GETTYSBURG, "en"), talk(KENNEDY, "en"), talk(DECLARATION_TH, "th"), talk(HOMETOWN, "zh")]
+
+
+def second() -> dict[Language, Transcript]:
+    """Three more talks that were made up."""
+    return {"en": talk(ROBOTS, "en"), "th": talk(NURSE, "th"), "zh": talk(CORALS, "zh")}

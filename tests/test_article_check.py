@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from article_talks import EN, GETTYSBURG, HOMETOWN, KENNEDY, TH, ZH, Language, made_up, real, talk
+import article_second_set as second_set
+from article_talks import EN, GETTYSBURG, HOMETOWN, KENNEDY, TH, ZH, Language, made_up, real, second, talk
 from moonlet.article.amounts import amounts
 from moonlet.article.check import ToCheck, check
 from moonlet.article.claims import Ground
-from moonlet.article.piece import Article, Claim, Computed, Kind, Quote, Section
+from moonlet.article.piece import Article, Claim, Computed, Finding, Kind, Quote, Section
 from moonlet.article.talk import Transcript
 from moonlet.article.verbatim import Spoken
 from moonlet.article.words import denials, names
@@ -333,3 +334,27 @@ def test_denials_and_names() -> None:
     )
     assert names("Yesterday Ada Lovelace met iPhone users at NASA.") == ["Ada", "Lovelace", "iPhone", "NASA"]
     assert names("เขาทำงานที่ Google มาก่อน") == ["Google"]
+
+
+def _second_quote(language: Language, id: int, text: str) -> Finding | None:
+    said = second()[language]
+    found = [place for place in Spoken(said).find(text) if place.sentences[0] == id]
+    start = found[0].start if found else said.sentences[id].start
+    return Spoken(said).check(Quote((id,), text, start, said.sentences[id].end), "here")
+
+
+def test_the_second_set() -> None:
+    assert not [one for one in second_set.TRUE_QUOTES if _second_quote(*one)]
+    assert not [one for one in second_set.FALSE_QUOTES if not _second_quote(*one)]
+    grounds = {language: _ground(said) for language, said in second().items()}
+    for language, ids, text in second_set.TRUE_SENTENCES:
+        assert grounds[language].look(Claim(text, ids)).faults == (), text
+    for language, ids, text in second_set.FALSE_SENTENCES:
+        assert any(fault.false for fault in grounds[language].look(Claim(text, ids)).faults), text
+
+
+@pytest.mark.parametrize("claim", second_set.MISSED, ids=lambda claim: claim[2][:20])
+@pytest.mark.xfail(strict=True, reason="the checker compares words and denials; these turn the sense in another way")
+def test_what_is_not_seen(claim: tuple[Language, tuple[int, ...], str]) -> None:
+    language, ids, text = claim
+    assert any(fault.false for fault in _ground(second()[language]).look(Claim(text, ids)).faults)

@@ -16,7 +16,7 @@ from functools import lru_cache
 from moonlet.article.amounts import Amount, amounts
 from moonlet.article.piece import Claim, Computed, Kind
 from moonlet.article.talk import Sentence, Transcript
-from moonlet.article.words import clauses, content, denials, denied, names, tidy
+from moonlet.article.words import SUPPOSED, clauses, content, denials, denied, doubts, names, tidy
 
 ENOUGH = 0.34  # of a sentence's content must occur in what it rests on
 ENOUGH_SIGNS = 0.22  # the same for pairs and triples of signs, of which a paraphrase changes more
@@ -117,17 +117,18 @@ class Ground:
     def _polarity(self, claim: Claim, near: Sequence[Sentence]) -> Iterator[Fault]:
         """A clause that affirms what the clause that it stems from denies, or denies what that one affirms. "Salt
         water attacks copper" does neither to "salt water is not kind to copper": what is denied there is not in it."""
-        said = [clause for sentence in near for clause in clauses(tidy(sentence.text))]
+        said = [one for sentence in near for one in clauses(tidy(sentence.text)) if not SUPPOSED.search(one.lower())]
         for clause in clauses(tidy(claim.text)):
-            alike = [(score, other) for other in said if (score := _alike(clause, other)) >= CLOSE]
-            if not alike:
+            scores = [(_alike(clause, other), other) for other in said]
+            most = max((score for score, _ in scores), default=0.0)
+            nearest = [other for score, other in scores if score == most]
+            if most < CLOSE or any(_agree(clause, other) for other in nearest):
                 continue
-            _, best = max(alike)
-            if bool(denials(best)) == bool(denials(clause)):
-                continue
-            if denied(best) & content(clause) or denied(clause) & content(best):
-                what = "the talk denies it" if denials(best) else "the talk does not deny it"
-                yield Fault("negation", f"{what}: {best[:120]}", True)
+            for other in nearest:
+                if denied(other) & content(clause) or denied(clause) & content(other):
+                    what = "the talk denies it" if denials(other) else "the talk does not deny it"
+                    yield Fault("negation", f"{what}: {other[:120]}", True)
+                    break
 
     def _content(self, claim: Claim, near: Sequence[Sentence]) -> Iterator[Fault]:
         own = content(claim.text)
@@ -139,13 +140,20 @@ class Ground:
             yield Fault("support", f"{len(shared)} of its {len(own)} pieces of content occur where it rests", False)
 
 
+def _agree(one: str, other: str) -> bool:
+    """Whether both deny, or neither does, as far as can be seen."""
+    if bool(denials(one)) == bool(denials(other)):
+        return True
+    return doubts(other if denials(one) else one)
+
+
 @lru_cache(8192)
 def _alike(one: str, other: str) -> float:
     """How much two clauses speak of the same: the share of the smaller one's content that the other has too, and half
     as much again where a number occurs in both."""
     own, its = content(one), content(other)
     shared = len(own & its)
-    if shared < 2:
+    if shared < min(2, len(own), len(its)) or not shared:
         return 0.0
     numbers = any(a.same(b) for a in amounts(one) for b in amounts(other))
     return shared / min(len(own), len(its)) + (0.5 if numbers else 0.0)

@@ -131,6 +131,8 @@ class _English:
     def _fraction(self, at: int) -> tuple[Fraction, int] | None:
         """Two thirds, half, a quarter, half a million; ordinals and dozens."""
         word, following = self.at(at), self.at(at + 1)
+        if word == "one" and following == "in" and (of := self._below_hundred(at + 2)) and of[0] > 1:
+            return Fraction(1, of[0]), of[1]
         if word == "dozen":
             return Fraction(12), at + 1
         if (
@@ -183,12 +185,12 @@ _THAI_DIGITS = {
 _THAI_SCALES = {"สิบ": 10, "ร้อย": 100, "พัน": 1000, "หมื่น": 10**4, "แสน": 10**5, "ล้าน": 10**6}
 # Not words that begin with the letters of a number or end in them: able, husband, forbid, chair, orderly, relation...
 _THAI = re.compile(
-    r"(?:หนึ่ง|เอ็ด|สอง|ยี่(?=\s?สิบ)|สาม(?!ารถ|ี|ัญ|ัค|เณร)|สี่|ห้า(?!ม|ง)|หก(?!ล้ม)|เจ็ด|แปด(?!เปื้อน)|เก้า(?!อี้)|ศูนย์|"
+    r"(?:หนึ่ง|เอ็ด|สอง|ยี่(?=\s?สิบ)|สาม(?!ารถ|ี|ัญ|ัค|เณร)|สี่|ห้า(?!ม|ง)|(?<!น้ำ)(?<!ต)หก(?!ล้ม|เลอะ|ใส่|รด)|เจ็ด|แปด(?!เปื้อน)|เก้า(?!อี้)|ศูนย์|"
     r"สิบ|(?<!เรียบ)ร้อย(?!ละ|เรียง|กรอง)|(?<!สัม)(?<!ผูก)(?<!เกี่ยว)พัน(?!ธ)|หมื่น|แสน|ล้าน|จุด|ครึ่ง)+"
 )
 _THAI_PIECE = re.compile("หนึ่ง|เอ็ด|สอง|ยี่|สาม|สี่|ห้า|หก|เจ็ด|แปด|เก้า|ศูนย์|สิบ|ร้อย|พัน|หมื่น|แสน|ล้าน|จุด|ครึ่ง")
-# Alone these are mostly none: one, centre, point, spill, twist, very.
-_THAI_ALONE = {"หนึ่ง", "เอ็ด", "ศูนย์", "หก", "ร้อย", "พัน", "แสน", "หมื่น", "ล้าน"}
+# Alone these are mostly none: one, centre, hundreds of.
+_THAI_ALONE = {"หนึ่ง", "เอ็ด", "ศูนย์", "ร้อย", "พัน", "แสน", "หมื่น", "ล้าน"}
 
 
 def thai(text: str) -> Iterator[Numeral]:

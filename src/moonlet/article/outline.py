@@ -24,6 +24,7 @@ Length = Literal["short", "medium", "long"]
 PARTS: Mapping[Length, int] = {"short": 3, "medium": 5, "long": 8}  # sections at most
 _FEWEST = 4  # sentences of the talk to a section
 _KEY_POINTS = 6
+_TITLE = 72  # columns of a title in extractive mode: a sentence that is short enough makes a better one than words
 _MOST_CHARS = 1200  # of one sentence, as a model is shown it
 
 
@@ -57,7 +58,9 @@ def ranked(transcript: Transcript, length: Length) -> Outline:
     sentences = transcript.sentences
     parts = tuple(_ranked_part(sentences, stretch) for stretch in _stretches(transcript, length))
     best = _best(sentences, min(_KEY_POINTS - 1, max(len(sentences) // 4, 1)))
-    title = ", ".join(phrases(sentences, sentences, 2)) or sentences[0].text[:60]
+    short = [one for one in sentences if not one.doubtful and 12 <= _width(one.text) <= _TITLE]
+    named = ", ".join(phrases(sentences, sentences, 2)) or sentences[0].text[:_TITLE]
+    title = _best(short, 1)[0].text.rstrip(".。 ") if short else named[:1].upper() + named[1:]
     points = tuple(Point(sentence.text, (sentence.id,)) for sentence in best)
     return Outline(transcript.language, "extractive", None, title, points, parts)
 

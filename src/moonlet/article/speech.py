@@ -135,7 +135,7 @@ def next_piece(samples: Samples, start: float, length: float = PIECE_S) -> tuple
         late = [(gap, low) for gap, low in pauses if gap > 0.2 and low + gap / 2 > start + length / 2]
         if late:
             gap, low = max(late)
-            end = low + gap / 2
+            end = round(low + gap / 2, 3)
             speech = [one for one in speech if one[0] < end]
     return end, speech
 

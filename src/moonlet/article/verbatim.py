@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from moonlet.article.amounts import lower
+from moonlet.article.amounts import amounts, lower
 from moonlet.article.piece import Finding, Kind, Quote
 from moonlet.article.talk import Sentence, Transcript
-from moonlet.article.words import TURN, Token, denials, tidy, tokens
+from moonlet.article.words import SUPPOSED, TURN, Token, denials, tidy, tokens
 
 LATE_S = 0.5  # how far a quote's second may be from its first word's
 FEWEST = 3  # words, or signs where none are spaced, that make quoted words a quotation
@@ -151,10 +151,24 @@ def _cut(spoken: _Spoken, first: int, last: int) -> str | None:
     turns_itself = TURN.match(own) or (comma and TURN.match(f"{comma} {own}" if comma == "," else comma + own))
     if denials(before[turn:]) and not turns_itself:
         return "what stands before it in the same sentence denies it"
+    if (supposed := SUPPOSED.search(before.rstrip())) and not before[supposed.end() :].strip():
+        return "it stands under a question or a condition"
+    if _breaks_amount(spoken.text[begin:end], after):
+        return "it stops in the middle of an amount"
     clause = re.split(r"[,.;:!?，。；：！？、–—]|\s{2,}", after)[0]
     if denials(clause):
         return "what follows it in the same sentence denies it"
     return None
+
+
+def _breaks_amount(quote: str, after: str) -> bool:
+    """Two hours, of two hours and ten minutes."""
+    last, following = amounts(quote)[-1:], amounts(after)[:1]
+    if not last or not following or last[0].end < len(quote) or not last[0].unit:
+        return False
+    return (
+        last[0].unit == following[0].unit and re.fullmatch(r"\s*(?:and\s+)?", after[: following[0].start]) is not None
+    )
 
 
 def _difference(named: _Spoken, text: str) -> str:

@@ -22,6 +22,7 @@ _FONTS = {
 }
 _LOCALES = {"en": "en-US", "th": "th-TH", "zh": "zh-CN", "zh-Hans": "zh-CN", "zh-Hant": "zh-TW"}
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # in XML
+_JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"  # version 1.1, no density, no thumbnail
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # so that the same article is the same file
 
 
@@ -88,7 +89,7 @@ class _Document:
             if path.is_file():
                 from docx.shared import Inches
 
-                self._file.add_picture(str(path), width=Inches(6))
+                self._file.add_picture(io.BytesIO(_as_jfif(path.read_bytes())), width=Inches(6))
                 if picture.caption:
                     self._claims([picture.caption], Terms(()), "Caption")
         for quote in section.quotes:
@@ -167,6 +168,12 @@ class _Document:
 
     def _count(self, count: Count) -> str:
         return self._words.held.format(held=count.held, of=count.of) if count.of else "–"
+
+
+def _as_jfif(jpeg: bytes) -> bytes:
+    """The same picture with the header by which python-docx knows a JPEG; FFmpeg's encoder writes none."""
+    known = jpeg[6:10] in (b"JFIF", b"Exif")
+    return jpeg if known else jpeg[:2] + _JFIF + jpeg[2:]
 
 
 def _clean(text: str) -> str:

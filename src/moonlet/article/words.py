@@ -16,8 +16,9 @@ from moonlet.article.amounts import lower, numbers
 
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # written without spaces
 _TOKEN = re.compile(
-    rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])\w)(?:(?![{_UNSPACED}])(?:[\w\u0300-\u036f\u0900-\u0dff]|'(?=\w)))*|[%$€£¥฿°=+]"
+    rf"เปอร์เซ็นต์|เปอร์เซนต์|per cent\b|[{_UNSPACED}]|(?:(?![{_UNSPACED}])\w)(?:(?![{_UNSPACED}])(?:[\w\u0300-\u036f\u0900-\u0dff]|'(?=\w)))*|[%$€£¥฿°=+]"
 )
+_PERCENT = ("percent", "per cent", "เปอร์เซ็นต์", "เปอร์เซนต์")
 _HIDDEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u00ad]")
 _SAME = str.maketrans(
     {"’": "'", "‘": "'", "ʼ": "'", "“": '"', "”": '"', "‐": "-", "‑": "-", "％": "%", "￥": "¥", "\u00a0": " "}
@@ -44,30 +45,35 @@ def tokens(text: str) -> tuple[Token, ...]:
     """The tokens of a tidy text."""
     low, listed, at = lower(text), list[Token](), 0
     for number in numbers(text):
-        listed += _plain(low, at, number.start)
-        listed.append(Token(f"#{number.value}", number.start, number.end))
+        percent = re.search(r"(?:百分之|ร้อยละ)\s*$", low[at : number.start])
+        listed += _plain(low, at, at + percent.start() if percent else number.start)
+        listed.append(Token(f"#{number.value}", at + percent.start() if percent else number.start, number.end))
+        listed += [Token("%", number.end - 1, number.end)] if percent else []  # as it stands in "67%"
         at = number.end
     return (*listed, *_plain(low, at, len(low)))
 
 
 def _plain(low: str, start: int, end: int) -> Iterator[Token]:
     for match in _TOKEN.finditer(low, start, end):
-        word = "%" if match[0] == "percent" else match[0]
+        word = "%" if match[0] in _PERCENT else match[0]
         yield Token(word, match.start(), match.end())
 
 
-# What denies. In English also what denies without a "not", so that a paraphrase does not look like its opposite.
 _NOT_EN = re.compile(
-    r"\b(?:not|no|never|none|nobody|nothing|nowhere|neither|nor|cannot|without|hardly|scarcely|barely|rarely|seldom|unable|"
-    r"impossible|lacks?|lacked|lacking|fail(?:s|ed|ing)?|refus(?:e|es|ed|ing)|den(?:y|ies|ied)|stop(?:s|ped)?|avoid(?:s|ed)?|"
-    r"false|untrue|wrong|un(?:likely|safe|necessary|changed|clear|known|able))\b|n't\b"
+    r"\b(?:not|no|never|none|nobody|nothing|nowhere|neither|nor|cannot|without|hardly|scarcely|barely|rarely|seldom)\b|n't\b"
+)
+# What denies without a "not": beside it a paraphrase with one is no contradiction.
+_SOFT = re.compile(
+    r"\b(?:unable|impossible|lack(?:s|ed|ing)?|fail(?:s|ed|ing)?|refus(?:e|es|ed|ing)|den(?:y|ies|ied)|stop(?:s|ped)?|"
+    r"avoid(?:s|ed)?|false|untrue|wrong|un(?:likely|safe|necessary|changed|clear|known)|rather than|instead of|gave out|gives out)\b|"
+    "拒绝|拒絕|停止|失败|失敗|缺乏|禁止|ปฏิเสธ|ยกเลิก|เลิก|หยุด|ล้มเหลว"
 )
 _FREE_EN = re.compile(
     r"\bnot (?:only|just|to mention|least)\b|\bno (?:doubt|longer than|matter)\b|\bwhy not\b|\bor not\b|\bnon[- ]?stop\b"
 )
-_NOT_TH = re.compile("ไม่|มิได้|มิใช่|มิอาจ|ไร้|ห้าม(?!ล้อ)|อย่า(?!ง)|ปราศจาก|ปฏิเสธ|ขาด(?=ไม่)|ยกเลิก|เลิก")
+_NOT_TH = re.compile("ไม่|มิได้|มิใช่|มิอาจ|ไร้|ห้าม(?!ล้อ)|อย่า(?!ง)|ปราศจาก")
 _FREE_TH = re.compile("ไม่เพียง|ไม่ใช่แค่|ไม่ใช่เพียง|ไม่ว่า|หรือไม่|ไม่กี่|ไม่นาน|ไม่แพ้|ไม่เกิน|ไม่น้อย|อย่างไม่")
-_NOT_ZH = re.compile("不|没|沒|無|无|未|非|别|別|勿|莫|否|拒绝|拒絕|停止|失败|失敗|缺乏|禁止")
+_NOT_ZH = re.compile("不|没|沒|無|无|未|非|别|別|勿|莫|否")
 _FREE_ZH = re.compile(
     "不仅|不僅|不但|不只|不光|不同|不过|不過|不断|不斷|不少|不错|不錯|差不多|不得不|不管|不论|不論|不久|不如|不足|不久|没错|沒錯|非常|无论|無論|"
     "无人机|無人機|无线|無線|除非|非洲|特别|特別|分别|分別|区别|區別|个别|個別|级别|級別|类别|類別|性别|性別|别人|別人|别的|別的|未来|未來|"
@@ -83,6 +89,11 @@ def denials(text: str) -> list[int]:
         skipped = {place for match in free.finditer(low) for place in range(*match.span())}
         found += [match.end() for match in negation.finditer(low) if match.start() not in skipped]
     return sorted(found)
+
+
+def doubts(text: str) -> bool:
+    """Whether a tidy text may deny something in other words than those of `denials`."""
+    return _SOFT.search(lower(text)) is not None
 
 
 def denied(text: str) -> frozenset[str]:
@@ -138,7 +149,7 @@ _CLAUSE = re.compile(
     "แต่|เพราะ|อย่างไรก็ตาม|ทั้งนี้|但是|可是|然而|不过|不過|因为|因為|所以|但|而且"
 )
 TURN = re.compile(
-    r"\b(?:but|yet|however|instead|rather)\b|, (?:because|since|so|as|although|though|while|whereas|and)\b|"
+    r"\b(?:but|yet|however|instead|rather)\b|[;；]|, (?:because|since|so|as|although|though|while|whereas|and)\b|"
     "แต่|ทว่า|但|可是|然而|不过|不過|而是|，也|，并"
 )
 
@@ -149,11 +160,20 @@ def clauses(text: str) -> list[str]:
     return [piece for piece in pieces if piece]
 
 
+# What is asked or supposed is not said.
+SUPPOSED = re.compile(r"\b(?:whether|if|unless)\b|如果|假如|要是|是否|ถ้า|หาก|ไหม")
+
+
 _NAME = re.compile(r"[^\W\d_][\w'’-]*(?:\.\w+)*")
 _NO_NAMES = (
     "i i'm i've i'll i'd monday tuesday wednesday thursday friday saturday sunday january february march april may "
     "june july august september october november december english thai chinese ok okay mr mrs ms dr prof"
 )
+_OPEN = (
+    "yesterday today tomorrow meanwhile later now soon then once instead still perhaps maybe unlike like despite besides "
+    "nowadays today's afterwards earlier next last since until every like"
+)
+_OPENERS = frozenset(_OPEN.split())
 _NOT_NAMES = frozenset(_NO_NAMES.split())
 
 
@@ -170,6 +190,9 @@ def names(text: str) -> list[str]:
         word, at = match[0], match.end()
         if not re.match("[A-Za-zÀ-ɏ]", word) or word.lower() in _NOT_NAMES or len(word) < 2:
             continue
+        following = re.match(r" [A-ZÀ-Þ][a-zà-ÿ]+", text[match.end() :])  # Ada Lovelace, at the beginning
+        plain = word.lower() in STOP | _OPENERS or word.endswith(("ly", "ing", "ed"))
+        begins = begins and not (following and not plain)
         inner = any(sign.isupper() for sign in word[1:])  # iPhone, NASA: a name wherever it stands
         if inner or foreign or (word[0].isupper() and not begins):
             listed.append(re.sub(r"'s$", "", word))

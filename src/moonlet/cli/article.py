@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,9 @@ from moonlet.cli import UsageError
 from moonlet.cli.view import clean
 
 if TYPE_CHECKING:
+    from moonlet.article.compose import Composed
     from moonlet.article.prepare import Prepared, Preparing, Watch
+    from moonlet.llm import LLM
 
 LINE_S = 10.0  # between plain lines
 POLITE = 10  # niceness: whoever sits at the machine comes first
@@ -30,27 +32,75 @@ def main(asked: argparse.Namespace) -> int:
     missing = [name for name in ("av", "faster_whisper", "pysubs2") if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError("recordings need more packages: pip install 'moonlet[article]'")
-    from moonlet.article.prepare import STAGES, folder_for, recordings
-    from moonlet.article.stages import StageError
+    from moonlet.article import compose
+    from moonlet.article.prepare import STAGES, recordings
 
-    redo = asked.again or []
+    redo, stages = asked.again or [], (*STAGES, *compose.STAGES)
     for stage in redo:
-        if stage not in STAGES:
-            raise UsageError(f"{stage!r} is no stage; there are: {', '.join(STAGES)}")
+        if stage not in stages:
+            raise UsageError(f"{stage!r} is no stage; there are: {', '.join(stages)}")
     settings = _settings(asked)
     with suppress(OSError):
         os.nice(POLITE)
     sources = recordings(asked.source, settings)
+    with _Writer(asked) as writer:
+        return _all(asked, sources, settings, writer)
+
+
+class _Writer:
+    """The model that writes, opened when there is something to write, and what it is to write."""
+
+    def __init__(self, asked: argparse.Namespace) -> None:
+        from moonlet.cli.article_jobs import composing
+
+        self._asked, self._stack = asked, ExitStack()
+        self._model: LLM | None = None
+        names = ("tone", "length", "audience", "unsupported")
+        wish = {
+            **{name: getattr(asked, name) for name in names},
+            **({"language": asked.written} if asked.written else {}),
+        }
+        try:
+            self.settings = composing(wish, asked.context)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def model(self) -> LLM | None:
+        """None if nobody writes: none was named, or it is too small to."""
+        from moonlet.cli.article_jobs import can_write
+        from moonlet.cli.open import open_any
+
+        if self._asked.model and self._model is None:
+            self._model, _ = self._stack.enter_context(open_any(self._asked))
+        if self._model is not None and not can_write(self._model):
+            print(
+                f"{self._model.name} is too small to write: sentences are taken over as they were said", file=sys.stderr
+            )
+            return None
+        return self._model
+
+
+def _all(asked: argparse.Namespace, sources: list[str], settings: Preparing, writer: _Writer) -> int:
+    from moonlet.article.prepare import folder_for
+    from moonlet.article.stages import StageError
+
+    redo = asked.again or []
     if len(sources) == 1:
         folder = Path(asked.to).expanduser() if asked.to else folder_for(sources[0], Path())
-        _tell(_one(sources[0], folder, settings, redo), folder, asked.json)
+        _tell(*_one(sources[0], folder, settings, redo, writer), folder, asked.json)
         return 0
     failed = 0
     for number, source in enumerate(sources, 1):
         print(f"{number} of {len(sources)}: {clean(source)}", file=sys.stderr)
         folder = folder_for(source, Path(asked.to or ".").expanduser())
         try:
-            _tell(_one(source, folder, settings, redo), folder, asked.json)
+            _tell(*_one(source, folder, settings, redo, writer), folder, asked.json)
         except (StageError, OSError) as error:
             failed += 1
             print(f"moonlet: {clean(' '.join(str(error).split()))}", file=sys.stderr)
@@ -81,19 +131,22 @@ def _settings(asked: argparse.Namespace) -> Preparing:
         raise UsageError(str(error)) from None
 
 
-def _one(source: str, folder: Path, settings: Preparing, redo: list[str]) -> Prepared:
+def _one(source: str, folder: Path, settings: Preparing, redo: list[str], writer: _Writer) -> tuple[Prepared, Composed]:
+    from moonlet.article.compose import compose
     from moonlet.article.prepare import locked, prepare
 
     with locked(folder), stage_progress() as watch:
         try:
-            return prepare(source, folder, settings, watch, redo)
+            prepared = prepare(source, folder, settings, watch, redo)
+            return prepared, compose(prepared, folder, writer.settings, writer.model(), watch, redo)
         except KeyboardInterrupt:
             print(f"\nstopped; the same command goes on from here ({folder})", file=sys.stderr)
             raise
 
 
-def _tell(made: Prepared, folder: Path, as_json: bool) -> None:
+def _tell(made: Prepared, composed: Composed, folder: Path, as_json: bool) -> None:
     recording, said = made.recording, made.transcript
+    article, report = composed.checked.article, composed.checked.report
     told = {
         "folder": str(folder),
         "title": recording.title,
@@ -106,6 +159,14 @@ def _tell(made: Prepared, folder: Path, as_json: bool) -> None:
         "figures": len(recording.figures),
         "changes": [[one.before, one.after, one.count] for one in said.changes],
         "notes": list(recording.notes),
+        "article": {
+            "title": article.title,
+            "mode": article.mode,
+            "language": article.language,
+            "score": report.score,
+            "findings": len(report.findings),
+            "files": list(composed.rendered.files),
+        },
     }
     if as_json:
         print(json.dumps(told, ensure_ascii=False))
@@ -118,7 +179,14 @@ def _tell(made: Prepared, folder: Path, as_json: bool) -> None:
         print(f"  {clean(change.before)} is written {clean(change.after)} ({change.count})")
     for note in recording.notes:
         print(f"  {clean(note)}")
-    print(f"  {folder}")
+    how = "taken over as it was said" if article.mode == "extractive" else f"written by {article.model}"
+    print(f"  {clean(article.title)} ({article.language}, {clean(how)}): {report.score:g} of 100 holds")
+    for finding in report.findings:
+        what = f"{finding.kind}, {'left out' if finding.dropped else 'marked'}"
+        print(f"  {what}: {clean(finding.text)} ({clean(finding.told)})")
+    for note in article.notes:
+        print(f"  {clean(note)}")
+    print(f"  {folder / 'render' / 'article.html'}")
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, get_args
 
+from moonlet.article.ask import CONTEXT
 from moonlet.article.check import CheckSettings, Unsupported
 from moonlet.article.compose import Composing, compose
 from moonlet.article.outline import Length, OutlineSettings
@@ -49,12 +50,14 @@ def missing() -> str | None:
     return "recordings need more packages: pip install 'moonlet[article]'" if absent else None
 
 
-def composing(wish: Mapping[str, str]) -> Composing:
-    """The settings that a wish stands for. Raises ValueError."""
+def composing(wish: Mapping[str, str], context: int = CONTEXT) -> Composing:
+    """The settings that a wish stands for; `context` is tokens. Raises ValueError."""
     given: dict[str, Any] = {name: wish[name] for name in ("language", "tone", "length", "audience") if name in wish}
     check: Any = wish.get("unsupported", "drop")
     length: Any = wish.get("length", "medium")
-    return Composing(OutlineSettings(length=length), WriteSettings(**given), CheckSettings(check))
+    return Composing(
+        OutlineSettings(length=length, context=context), WriteSettings(**given, context=context), CheckSettings(check)
+    )
 
 
 def can_write(model: LLM) -> bool:
@@ -117,11 +120,13 @@ def prepare_apart(
         while True:
             if stopped():
                 raise StageError("it was stopped")
-            if not ours.poll(_POLL_S):
-                continue
             try:
+                if not ours.poll(_POLL_S):
+                    if process.is_alive():
+                        continue
+                    break
                 kind, *told = ours.recv()
-            except EOFError:
+            except (EOFError, OSError):
                 break
             if kind == "tell":
                 tell(*told)

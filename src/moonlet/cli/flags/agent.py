@@ -15,7 +15,7 @@ def add_flags(agent: argparse.ArgumentParser) -> None:
     agent.add_argument(
         "--a2a", action="append", metavar="URL", help="another agent as a tool; with a key: VARIABLE=URL"
     )
-    agent.add_argument("--tools", default="calculate,time,files", metavar="LIST", help="also shell, fetch; or none")
+    agent.add_argument("--tools", default="calculate,time,files", metavar="LIST", help="also shell, fetch, article")
     agent.add_argument("--folder", default=".", metavar="FOLDER", help="where files and the shell work")
     agent.add_argument("--limits", metavar="LIST", help="steps=50,tokens=...,seconds=...,usd=...,call_s=...")
     agent.add_argument("--price", metavar="IN/OUT", help="dollars for a million tokens, for the limit in usd")

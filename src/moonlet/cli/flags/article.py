@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from moonlet.cli.flags.kinds import positive
+from moonlet.cli.flags.shared import add_engine
 
 
 def add_flags(article: argparse.ArgumentParser) -> None:
@@ -20,4 +21,14 @@ def add_flags(article: argparse.ArgumentParser) -> None:
     article.add_argument("--no-ocr", action="store_true", help="do not read the slides")
     article.add_argument("--again", action="append", metavar="STAGE", help="do this one again; repeatable")
     article.add_argument("--fetch-allow", action="append", metavar="HOST", help="a host or network that is not public")
+    article.add_argument("--model", metavar="MODEL", help="that writes: a folder, a name or a URL (default: nobody)")
+    article.add_argument("--in", dest="written", choices=("en", "th", "zh"), help="of the article (default: as spoken)")
+    article.add_argument("--tone", choices=("neutral", "friendly", "formal"), default="neutral")
+    article.add_argument("--length", choices=("short", "medium", "long"), default="medium")
+    article.add_argument("--audience", default="general readers", metavar="TEXT", help="who is to read it")
+    article.add_argument(
+        "--unsupported", choices=("drop", "flag"), default="drop", help="what becomes of sentences that nobody said"
+    )
+    article.add_argument("--context", type=positive, default=8192, metavar="N", help="tokens it sees at a time")
     article.add_argument("--json", action="store_true", help="print one JSON object")
+    add_engine(article)

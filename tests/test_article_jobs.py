@@ -1,0 +1,88 @@
+"""Articles for agents and on the server: who can write, and decoding in a process of its own."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from article_talks import made_up
+from moonlet.article.cues import srt
+from moonlet.article.tool import Wanted, article_tool
+from moonlet.chat.messages import ToolCall
+from moonlet.local import load
+from moonlet.tools.running import Running, entered
+from moonlet.tools.tool import Checked, Tool, ToolError, checked_call, run
+
+pytest.importorskip("av")
+pytest.importorskip("faster_whisper")
+
+from moonlet.article.prepare import Preparing
+from moonlet.article.stages import StageError
+from moonlet.cli import article_jobs
+from moonlet.llm.scripted import Scripted
+from recordings import noise, shots, write
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder in which a recording lies, with subtitles."""
+    write(tmp_path / "boats.mp4", shots([(noise(1), 2.0)], fps=5))
+    (tmp_path / "boats.srt").write_text(srt(made_up()["en"]), encoding="utf-8")
+    return tmp_path
+
+
+def _call(tool: Tool, **arguments: Any) -> dict[str, Any]:
+    checked = checked_call([tool], ToolCall("1", "make_article", json.dumps(arguments)))
+    if not isinstance(checked, Checked):
+        return dict(json.loads(checked.text))
+    return dict(json.loads(run(checked).text))
+
+
+def test_the_small_model_is_not_asked_to_write() -> None:
+    with load("nano") as nano:
+        assert not article_jobs.can_write(nano)
+    assert article_jobs.can_write(Scripted(()))
+
+
+def test_an_agent_makes_an_article(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(article_jobs, "can_write", lambda model: False)
+    heard: list[str] = []
+    with entered(Running(tell=heard.append)):
+        made = _call(article_jobs.tool(folder, Scripted(())), source="boats.mp4", length="short")
+    assert (made["folder"], made["mode"], made["language"], made["score"]) == ("boats.article", "extractive", "en", 100)
+    assert (folder / "boats.article" / "render/article.html").is_file() and any("media" in line for line in heard)
+
+
+def test_the_tool_stays_in_its_folder(folder: Path) -> None:
+    def never(wanted: Wanted) -> dict[str, Any]:
+        raise AssertionError
+
+    tool = article_tool(folder, never)
+    (folder / "out.mp4").symlink_to("/etc/hostname")
+    (folder / "away.mp4").write_bytes(b"x")
+    (folder / "away.article").symlink_to("/tmp")
+    for source in ("../boats.mp4", "/etc/passwd", "out.mp4", "none.mp4", "away.mp4", "."):
+        assert "error" in _call(tool, source=source), source
+    assert "error" in _call(tool, source="boats.mp4", language="tlh")
+    with pytest.raises(ToolError):
+        article_tool(folder / "boats.mp4", never)
+
+
+def _crash(*_: Any) -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def _sleep(*_: Any) -> None:
+    signal.pause()
+
+
+def test_a_crash_of_the_decoder_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(article_jobs, "_child", _crash)
+    with pytest.raises(StageError, match="ended the process"):
+        article_jobs.prepare_apart("x.mp4", folder / "a", Preparing(), lambda *told: None, lambda: False)
+    monkeypatch.setattr(article_jobs, "_child", _sleep)
+    with pytest.raises(StageError, match="stopped"):
+        article_jobs.prepare_apart("x.mp4", folder / "a", Preparing(), lambda *told: None, lambda: True)
