@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,9 @@ import pytest
 
 import tiny
 import vocabularies
-from moonlet.chat.messages import Message, ToolCall, ToolSpec
+from moonlet.chat.messages import CallArguments, CallEnd, CallStart, Message, Text, ToolCall, ToolSpec
 from moonlet.chat.tokenizer import write_vocabulary
-from moonlet.cli import UsageError, main
+from moonlet.cli import UsageError, doctor, main, serve
 from moonlet.cli.eval import _place
 from moonlet.evals import card, catalogue, chart, kept, public_sets, short, suites
 from moonlet.evals.arguments import legal
@@ -25,7 +26,10 @@ from moonlet.evals.rate import Rate
 from moonlet.evals.record import Record, RecordError
 from moonlet.evals.report import Report, report
 from moonlet.llm import PLAIN, Done, Event, LLMError, RefusedError, ReplyOptions, Usage
+from moonlet.llm.remote import Remote
+from moonlet.local import converted, load
 from moonlet.tools.tool import check
+from serving import serving
 
 
 class Answering:
@@ -44,6 +48,12 @@ class Answering:
         with self._lock:
             self.asked += 1
         message = self._answer(messages, tools)  # type: ignore[operator]
+        if message.content:
+            yield Text(message.content)
+        for index, call in enumerate(message.calls):
+            yield CallStart(index, call.id, call.name)
+            yield CallArguments(index, call.arguments)
+            yield CallEnd(index, call)
         yield Done(message, "tool_calls" if message.calls else "stop", Usage(100, output_tokens=5))
 
 
@@ -337,6 +347,32 @@ def test_mistakes_are_told_in_a_line(command: str, fault: str, home: Path, capsy
     assert not (home / "evals").exists()
 
 
+def test_two_endpoints_answer_the_same_questions_and_get_no_key_that_is_not_named_with_them(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over the real server; a key that it does not need would be refused if it were sent to one that has keys."""
+    monkeypatch.setenv("MOONLET_API_KEY", "secret")
+    silent = Answering(lambda messages, tools: Message("assistant", "No."))
+    opened: list[str] = []
+
+    class Heard(Remote):
+        def __init__(self, url: str, model: str | None = None, key_name: str = "") -> None:
+            opened.append(key_name)
+            super().__init__(url, model, key_name)
+
+    monkeypatch.setattr("moonlet.cli.eval.Remote", Heard)
+    with serving(Answering(knowing)) as owned, serving(silent) as rented:
+        command = f"eval tools {owned} RENTED=answering@{rented} -n 2 --only arguments,refusal --json"
+        monkeypatch.setenv("RENTED", "another")
+        assert main(command.split()) == 0
+    assert opened == ["", "RENTED"]
+    told = json.loads(capsys.readouterr().out)
+    first, second = (one["label"] for one in told["columns"])
+    assert first == "answering" and second.startswith("answering at 127.0.0.1:")
+    exact = next(row for row in told["rows"] if row["row"] == "whole call exact")
+    assert [rate["right"] for rate in exact["rates"]] == [2, 0]
+
+
 def test_an_endpoint_is_written_with_its_name_and_the_variable_of_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RENTED", "secret")
     place = _place("RENTED=vendor/model-2@https://example.org/v1")
@@ -351,9 +387,6 @@ def test_an_endpoint_is_written_with_its_name_and_the_variable_of_its_key(monkey
 def test_the_short_form_is_kept_for_this_very_model(
     model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from moonlet.cli import doctor
-    from moonlet.local import converted
-
     monkeypatch.setattr(doctor, "REPLY_TOKENS", 8)
     questions = short.questions()
     assert len(questions) == 24 and all(isinstance(one, Asked) for one in questions)
@@ -361,10 +394,15 @@ def test_the_short_form_is_kept_for_this_very_model(
     assert all(rate.right == rate.total for rate in told.values()) and len(told) == 6
     folder = converted(model)
     assert kept.kept(folder) is None
+    with load(folder) as local:
+        hint = serve._tried(Namespace(model="it"), local)
+    assert hint and hint.startswith("not tried yet; `moonlet doctor --tools it`")
     assert main(f"doctor {folder} --tools --json".split()) == 0
     found = json.loads(capsys.readouterr().out)["tools"]
     assert {row["row"] for row in found["rows"]} >= {short.TOOL, short.EXACT, short.TALK, short.REFUSED}
     assert kept.kept(folder) == found and "right tool of 12 0 of 12" in kept.line(found)
+    with load(folder) as local:
+        assert serve._tried(Namespace(model="it"), local) == kept.line(found)
 
 
 # Public sets
