@@ -1,6 +1,6 @@
 """BFCL's single-turn Python categories, asked of a model through our server and judged by the official checker.
 
-python -m bench.bfcl [MODEL|URL] [--category simple_python] [--limit N] [--free] [--json] [--wrong]
+python -m bench.bfcl [MODEL|URL] [--category simple_python] [--limit N] [--free] [--threads N] [--wrong] [--json]
 
 Questions, their form as tools and the verdicts come from the package bfcl-eval, which is installed under build/bfcl in
 an environment of its own, without the clients of other vendors' services that its checker does not use. A MODEL of this
@@ -78,13 +78,14 @@ def official(task: str, category: str, given: Sequence[Any] = ()) -> list[dict[s
 def opened(asked: argparse.Namespace) -> Iterator[LLM]:
     """The model: an endpoint, one that is served here, or with --free one of this process."""
     if asked.free:
-        with load(asked.model) as local:
+        with load(asked.model, threads=asked.threads) as local:
             yield Free(local)
     elif is_url(asked.model):
         with closing(Remote(asked.model)) as remote:
             yield remote
     else:
         command = [sys.executable, "-m", "moonlet", "serve", asked.model, "--port", "0"]
+        command += ["--threads", str(asked.threads)] if asked.threads else []
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as served:
             try:
                 assert served.stdout
@@ -147,6 +148,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--category", choices=CATEGORIES, default=CATEGORIES[0])
     parser.add_argument("--limit", type=int, metavar="N", help="only the first so many")
     parser.add_argument("--free", action="store_true", help="without the constraint on calls")
+    parser.add_argument("--threads", type=int, default=0, metavar="N", help="of a model here; default: one a core")
     parser.add_argument("--wrong", action="store_true", help="also show what was wrong")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
