@@ -283,6 +283,8 @@ def test_the_card_gets_its_table_and_keeps_the_rest() -> None:
     before = "# card\n\n| | constrained | free |\n| --- | --- | --- |\n| old | 1 | 2 |\n\nrest\n"
     after = card.written(before, told)
     assert after == before.replace("| old | 1 | 2 |", "| **g** | | |\n| r | 75 % (30 to 95; n = 4) |  |")
+    bfcl = [{"category": "simple_python", "decoding": "free", "right": rate}]
+    assert "| simple_python |  | 75 % (30 to 95; n = 4) |\n\nrest" in card.written(before, told, bfcl)
     with pytest.raises(card.CardError):
         card.written("# no table\n", told)
     with pytest.raises(card.CardError):

@@ -1,7 +1,8 @@
-"""Puts the figures of the held-out suite into a model card: python -m moonlet.evals.card RESULT.json README.md
+"""Puts figures into a model card: python -m moonlet.evals.card README.md RESULT.json [BFCL.json...]
 
-RESULT.json is what `moonlet eval held-out MODEL --constrained --free --json` printed. The table of the card that begins
-with `| | constrained | free |` is replaced; every other line of the card stays as it is.
+RESULT.json is what `moonlet eval held-out MODEL --constrained --free --json` printed, BFCL.json what `bench.bfcl --json`
+printed, served or `--free`. The table of the card that begins with `| | constrained | free |` is replaced; every other
+line of the card stays as it is.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,14 @@ class CardError(Exception):
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 2:
+    if len(arguments) < 2:
         print(str(__doc__).splitlines()[0], file=sys.stderr)
         return 2
-    result, card = map(Path, arguments)
+    card, result, *others = map(Path, arguments)
     try:
         told = json.loads(result.read_text(encoding="utf-8"))
-        text = written(card.read_text(encoding="utf-8"), told)
+        bfcl = [json.loads(other.read_text(encoding="utf-8")) for other in others]
+        text = written(card.read_text(encoding="utf-8"), told, bfcl)
     except (OSError, ValueError, LookupError, TypeError, CardError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2
@@ -42,17 +44,17 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def written(card: str, told: Mapping[str, Any]) -> str:
+def written(card: str, told: Mapping[str, Any], bfcl: Sequence[Mapping[str, Any]] = ()) -> str:
     """The card with the table of these figures. Raises CardError."""
     lines = card.splitlines()
     if HEAD not in lines:
         raise CardError(f"the card has no table that begins with {HEAD}")
     begin = lines.index(HEAD)
     end = next((i for i in range(begin, len(lines)) if not lines[i].startswith("|")), len(lines))
-    return "\n".join([*lines[:begin], *table(told), *lines[end:]]) + "\n"
+    return "\n".join([*lines[:begin], *table(told, bfcl), *lines[end:]]) + "\n"
 
 
-def table(told: Mapping[str, Any]) -> list[str]:
+def table(told: Mapping[str, Any], bfcl: Sequence[Mapping[str, Any]] = ()) -> list[str]:
     """The lines of the table. Raises CardError."""
     places = {one["decoding"]: place for place, one in enumerate(told["columns"])}
     if "constrained" not in places or "free" not in places or len(places) != len(told["columns"]):
@@ -64,6 +66,10 @@ def table(told: Mapping[str, Any]) -> list[str]:
             lines.append(f"| **{GROUPS.get(group, group)}** | | |")
         cells = [_cell(row["rates"][places[way]]) for way in ("constrained", "free")]
         lines.append(f"| {row['row']} | {' | '.join(cells)} |")
+    for category in dict.fromkeys(one["category"] for one in bfcl):
+        found = {one["decoding"]: one["right"] for one in bfcl if one["category"] == category}
+        lines += ["| **BFCL v4, official checker** | | |"] if "BFCL" not in "".join(lines) else []
+        lines.append(f"| {category} | {_cell(found.get('served'))} | {_cell(found.get('free'))} |")
     return lines
 
 
