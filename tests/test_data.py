@@ -12,8 +12,9 @@ from random import Random
 import pytest
 
 from moonlet.chat.messages import ToolCall
-from moonlet.evals.calls import questions
-from moonlet.simulate import demo, foreign, talk
+from moonlet.evals.by_hand import requests
+from moonlet.simulate import demo, foreign, seal, talk
+from moonlet.simulate.declaring import words_of
 from moonlet.simulate.episode import Conversation
 from moonlet.simulate.numerals import written
 from moonlet.simulate.requests import intents, request
@@ -240,9 +241,9 @@ def grams(words: list[str]) -> set[str]:
 def test_hand_written_requests_stay_out_of_training() -> None:
     """No eight words in a row of a hand-written request, values aside, occur in generated ones."""
     held: dict[str, str] = {}
-    for question in questions():
-        for gram in grams(masked(question.request, [dict(arguments) for _, arguments in question.right[0]])):
-            held[gram] = question.request
+    for question in requests():
+        for gram in grams(masked(question.text, [dict(arguments) for _, arguments in question.right[0]])):
+            held[gram] = question.text
     rng = Random(99)
     for _ in range(1500):
         messages = demo.conversation(rng).messages
@@ -268,11 +269,11 @@ def test_an_sgd_dialogue_stops_before_what_was_not_said(data: Path) -> None:
 
 
 def test_judged_tools_are_not_trained_on(data: Path) -> None:
-    assert public.held_out(data) == {"getHidden"}
-    assert [one.words for one in public.seal_blueprints(data)] == [("get", "mayor"), ("get", "height")]
-    assert [one.words for one in public.seal_blueprints(data, kept_out=True)] == [("get", "hidden")]
-    assert public.seal_blueprints(data)[0].parameters[0].examples == ("Bree", "Rohan")
+    assert seal.held_out(data) == {"getHidden"}
+    assert [one.words for one in seal.blueprints(data)] == [("get", "mayor"), ("get", "height")]
+    assert [one.words for one in seal.blueprints(data, kept_out=True)] == [("get", "hidden")]
+    assert seal.blueprints(data)[0].parameters[0].examples == ("Bree", "Rohan")
 
 
 def test_names_are_split_into_words() -> None:
-    assert public.words_of("getHTTPStatus_code") == ("get", "http", "status", "code")
+    assert words_of("getHTTPStatus_code") == ("get", "http", "status", "code")

@@ -1,47 +1,53 @@
-"""The judging of simulated turns, and the table of the small model's figures."""
+"""The judging of simulated turns."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 
-import pytest
-
-import tiny
-import vocabularies
 from moonlet.chat.messages import Message, ToolCall
-from moonlet.chat.tokenizer import write_vocabulary
-from moonlet.evals import nano, talks
-from moonlet.evals.calls import Rate
+from moonlet.evals import talks
+
+FOUND = list(islice(talks.turns(talks.demonstration()), 300))
+
+
+def right(turn: talks.Turn, reply: Message) -> bool:
+    marks: Mapping[str, bool] = talks.judge(turn)(reply)
+    return marks[talks.KINDS[turn.kind]]
 
 
 def test_the_true_turns_are_all_right() -> None:
-    for drawn in (talks.demonstration(), talks.made_up()):
-        for turn in talks.turns(drawn, 300):
-            assert talks.judge(turn, turn.wanted).right, turn
+    for turn in [*FOUND, *islice(talks.turns(talks.made_up()), 300)]:
+        assert right(turn, turn.wanted), turn
 
 
-def test_every_kind_of_turn_comes_up() -> None:
-    found = talks.turns(talks.demonstration(), 300)
-    assert {turn.kind for turn in found} == {"call", "answer", "refusal", "other"}
-    assert talks.turns(talks.demonstration(), 300) == found
+def test_every_kind_of_turn_comes_up_as_often_as_is_asked() -> None:
+    assert {turn.kind for turn in FOUND} == {"call", "answer", "refusal", "other"}
+    asked = talks.questions(0, 3)
+    assert Counter((one.group, one.rows[0]) for one in asked) == {
+        (group, row): 3
+        for group in ("simulated talk, demonstration tools", "simulated talk, tools never seen")
+        for row in talks.KINDS.values()
+    }
+    assert {one.id for one in asked} < {one.id for one in talks.questions(0, 5)}
 
 
 def _first(kind: str) -> talks.Turn:
-    return next(turn for turn in talks.turns(talks.demonstration(), 300) if turn.kind == kind)
+    return next(turn for turn in FOUND if turn.kind == kind)
 
 
 def test_a_call_with_another_value_or_in_place_of_a_refusal_is_wrong() -> None:
     turn = _first("call")
     call = turn.wanted.calls[0]
     changed = replace(call, arguments=json.dumps({**json.loads(call.arguments), "more": 1}))
-    assert not talks.judge(turn, replace(turn.wanted, calls=(changed,))).right
-    assert not talks.judge(turn, Message("assistant", "Done.")).right
+    assert not right(turn, replace(turn.wanted, calls=(changed,)))
+    assert not right(turn, Message("assistant", "Done."))
     for kind in ("refusal", "other", "answer"):
-        assert not talks.judge(_first(kind), Message("assistant", calls=(call,))).right
-    assert talks.judge(_first("refusal"), Message("assistant", "I cannot do that.")).right
+        assert not right(_first(kind), Message("assistant", calls=(call,)))
+    assert right(_first("refusal"), Message("assistant", "I cannot do that."))
 
 
 def test_an_answer_must_tell_the_facts_and_no_others() -> None:
@@ -50,51 +56,11 @@ def test_an_answer_must_tell_the_facts_and_no_others() -> None:
     before = (Message("user", "Oslo?"), Message("assistant", calls=(call,)), Message("tool", result))
     turn = talks.Turn(before, (), Message("assistant", "Light rain in Oslo at 7 °C."))
     assert turn.kind == "answer"
-    for text, right in {
+    for text, fine in {
         "In Oslo it is 7 degrees with light rain.": True,
         "Light rain in Oslo at 8 °C.": False,
         "Light rain in Oslo.": False,
         "Light rain in Oslo at 7 °C, 20 % of the time.": False,
         "Rain in Oslo at 7 °C.": False,
     }.items():
-        assert talks.judge(turn, Message("assistant", text)).right is right, text
-
-
-def test_rates_count_by_kind() -> None:
-    asked = list(islice(talks.turns(talks.demonstration(), 120), 120))
-    rates = talks.rates(talks.run(lambda messages, tools: Message("assistant", "I have no tool for that."), asked))
-    assert rates["whole call exact"].right == 0 and rates["whole call exact"].total > 20
-    refusals = rates["no call when no tool fits"]
-    assert refusals.right == refusals.total > 0
-    assert sum(rate.total for rate in rates.values()) == 120
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint that knows nothing, with a small vocabulary."""
-    folder = tmp_path_factory.mktemp("nano")
-    pieces = vocabularies.small_pieces()
-    tiny.write(folder, "moonlight", "bf16", changes={"vocab_size": len(pieces) + 32})
-    write_vocabulary(folder, pieces)
-    return folder
-
-
-def test_the_command_prints_a_table(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(nano, "TOKENS", 8)
-    monkeypatch.setattr("sys.argv", ["nano", *f"{model} --requests 2 --turns 4 --threads 1 --json".split()])
-    assert nano.main() == 0
-    found = json.loads(capsys.readouterr().out)
-    row = found["hand-written requests, demonstration tools"]["whole call exact"]
-    assert set(row) == {"constrained", "free"} and row["free"]["total"] == 2
-    assert sum(rate["free"]["total"] for rate in found["simulated talk, tools never seen"].values()) == 4
-
-
-def test_the_table_is_readable() -> None:
-    table = {"a suite": {"a row": {"constrained": Rate(9, 10), "free": Rate(5, 10)}}}
-    lines = nano.written(table).splitlines()
-    assert lines[0].split() == ["a", "suite", "constrained", "free"]
-    assert "9/10 = 90.0% (59.6% to 98.2%)" in lines[1] and "5/10" in lines[1]
+        assert right(turn, Message("assistant", text)) is fine, text

@@ -242,3 +242,11 @@ def test_keys_are_read_as_they_are_written() -> None:
 def test_training_never_meets_a_held_out_task() -> None:
     mine = {str(key) for key in suite(300, seed=1, held_out=False)}
     assert not mine & {str(key) for key in suite(300, seed=1, held_out=True)}
+
+
+def test_what_was_renamed_goes_by_its_new_name_when_the_user_thinks_again() -> None:
+    """One tool that finds and renames; making this task once ended in a StopIteration."""
+    done = rollout(Key.parse("files/steps/en/changes_mind/evolved/1132472748"), None)
+    assert done.verdict.passed
+    calls = [json.loads(one.arguments) for message in done.messages for one in message.calls]
+    assert [one["keywords"] for one in calls] == ["holiday.jpg", "plan.docx"]

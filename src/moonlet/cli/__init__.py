@@ -24,6 +24,7 @@ VERBS = {
     "prices": "what tokens and seats cost elsewhere",
     "bench": "measure what plan predicts: predicted, measured, error",
     "simulate": "try a model in simulated worlds, or on your own MCP tools",
+    "eval": "measure how well models use tools, side by side",
     "train": "train a small model, or train one further",
     "article": "a video becomes an article that can be checked",
 }

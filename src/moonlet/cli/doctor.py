@@ -1,4 +1,5 @@
-"""`moonlet doctor`: what this machine offers, and whether a model folder is what it was when it was made."""
+"""`moonlet doctor`: what this machine offers, whether a model folder is what it was when it was made, and how the model
+uses tools."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,17 @@ from typing import Any
 from rich.console import Console
 
 from moonlet import kernels
-from moonlet.cli.progress import bytes_progress
+from moonlet.chat.template import calls_tools, thinks
+from moonlet.cli import UsageError
+from moonlet.cli.open import is_url
+from moonlet.cli.progress import bytes_progress, count_progress
 from moonlet.engine.engine import EngineOptions
-from moonlet.local import Local, find, golden_gap
+from moonlet.evals import kept, short
+from moonlet.evals.asking import REPLY_TOKENS, THOUGHT_TOKENS, Candidate, ask
+from moonlet.evals.report import report
+from moonlet.llm import ReplyOptions
+from moonlet.llm.remote import Remote
+from moonlet.local import NANO, Local, find, golden_gap, load
 from moonlet.model.anatomy import size
 from moonlet.model.folder import FolderError, default_path, open_folder
 
@@ -27,8 +37,13 @@ GOLDEN_TOLERANCE = 0.02
 
 def main(asked: argparse.Namespace) -> int:
     found: dict[str, Any] = {"machine": machine()}
-    if asked.model is not None:
-        found["model"] = check(find(asked.model))
+    model = asked.model or (NANO if asked.tools else None)
+    if model is not None and not is_url(model):
+        found["model"] = check(find(model))
+    elif model is not None and not asked.tools:
+        raise UsageError(f"{model}: a model folder is checked, not an endpoint; --tools tries one")
+    if asked.tools and found.get("model", {}).get("good", True):
+        found["tools"] = tools(model or NANO)
     if asked.json:
         print(json.dumps(found, indent=2))
     else:
@@ -77,6 +92,25 @@ def check(path: Path) -> dict[str, Any]:
     return {**result, "golden_gap": gap, "good": good, "fault": fault}
 
 
+def tools(model: str) -> dict[str, Any]:
+    """How a model uses tools, in two dozen questions; of a model of this machine it is kept for `moonlet serve`."""
+    asked = short.questions()
+    with ExitStack() as opened, count_progress("tools", 0, len(asked)) as tell:
+        if is_url(model):
+            candidate = Candidate(model, opened.enter_context(closing(Remote(model))))
+        else:
+            local = opened.enter_context(load(model, cache_tokens=16384))
+            if not calls_tools(local.family):
+                raise UsageError(f"{local.name} cannot call tools")
+            most = THOUGHT_TOKENS if thinks(local.family) else REPLY_TOKENS
+            candidate = Candidate(local.name, local, "constrained", ReplyOptions(temperature=0.0, max_tokens=most))
+        outcomes = ask(candidate, asked, {}, 4, lambda question, outcome: tell())
+        told = short.result(report("short", {}, asked, [(candidate, outcomes)]))
+        if not is_url(model):
+            kept.keep(local.folder.path, told)
+    return told
+
+
 def _show(found: dict[str, Any]) -> None:
     console = Console(highlight=False, soft_wrap=True)
 
@@ -93,6 +127,10 @@ def _show(found: dict[str, Any]) -> None:
     line("disk", f"{size(it['disk_free_bytes'])} free for {it['models_folder']}")
     if "model" in found:
         _show_model(found["model"], it["memory_bytes"], line)
+    for i, row in enumerate(found.get("tools", {}).get("rows", ())):
+        line("" if i else "tools", f"{row['row']:<28} {row['right']} of {row['total']}")
+    if refused := found.get("tools", {}).get("refused"):
+        line("", f"no reply to some questions: {refused}")
 
 
 def _show_model(model: dict[str, Any], memory_bytes: int, line: Callable[[str, str], None]) -> None:

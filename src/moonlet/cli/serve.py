@@ -14,18 +14,22 @@ import uvicorn
 from fastapi import FastAPI
 from rich.console import Console
 
+from moonlet.chat.template import TemplateError, calls_tools
+from moonlet.chat.tokenizer import TokenizerError
 from moonlet.cli import UsageError
 from moonlet.cli.ledger import open_ledger
 from moonlet.cli.mcp import offered
 from moonlet.cli.open import open_later
 from moonlet.cli.page import page_bench
+from moonlet.evals import kept
 from moonlet.ledger import keys, report
 from moonlet.ledger.books import Books
 from moonlet.ledger.database import Database, DatabaseError
 from moonlet.ledger.energy import find_meter
 from moonlet.ledger.money import Price
+from moonlet.llm import LLM
 from moonlet.llm.loading import Loading
-from moonlet.local import Local
+from moonlet.local import NANO, Local
 from moonlet.model.folder import default_path
 from moonlet.server import mcp
 from moonlet.server.app import create_app
@@ -101,8 +105,7 @@ def _run(
 
     def announce() -> None:
         try:
-            loading.wait()
-            _say(asked, access, loading.name, bound.getsockname()[1], database)
+            _say(asked, access, loading.wait(), bound.getsockname()[1], database)
         except Exception as error:
             failed.append(error)
             server.should_exit = True
@@ -198,7 +201,22 @@ def _pruning(database: Database, days: int | None, a2a: bool) -> Iterator[None]:
             thread.join()
 
 
-def _say(asked: argparse.Namespace, access: Access, model: str, port: int, database: Database) -> None:
+def _tried(asked: argparse.Namespace, model: Local) -> str | None:
+    """How the model uses tools, if that was tried; None if it has none. It is not tried here: it would take the machine
+    from whom it is started for, for minutes if the model is large."""
+    try:
+        if not calls_tools(model.family):
+            return None
+    except (TemplateError, TokenizerError):  # only its logits can be had
+        return None
+    told = kept.kept(model.folder.path)
+    if told is None:
+        return f"not tried yet; `moonlet doctor --tools {asked.model or NANO}` tries two dozen questions, and keeps it"
+    return kept.line(told)
+
+
+def _say(asked: argparse.Namespace, access: Access, loaded: LLM, port: int, database: Database) -> None:
+    model = loaded.name
     host = f"[{asked.host}]" if ":" in asked.host else asked.host
     url = f"{'https' if asked.cert else 'http'}://{host}:{port}/v1"
     console = Console(highlight=False)
@@ -220,6 +238,8 @@ def _say(asked: argparse.Namespace, access: Access, model: str, port: int, datab
         console.print(f"  {client}: {how}", soft_wrap=True, markup=False)
     console.print("  OpenCode, kimi-code, Open WebUI: docs/clients.md", soft_wrap=True)
     console.print(f"  ledger: {database.name}", soft_wrap=True)
+    if isinstance(loaded, Local) and (tried := _tried(asked, loaded)):
+        console.print(f"  tools: {tried}", soft_wrap=True, markup=False)
     if asked.keep_prompts:
         console.print("  [yellow]what is asked is kept, word for word, in the ledger[/yellow]", soft_wrap=True)
     if asked.host not in LOOPBACK and not asked.cert:

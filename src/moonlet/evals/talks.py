@@ -6,14 +6,16 @@ The conversations are drawn from seeds that training does not use; tools of the 
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from random import Random
 from typing import Any, Literal
 
 from moonlet.chat.messages import Message, ToolSpec
-from moonlet.evals.calls import Answer, Rate, same_calls
+from moonlet.evals.by_hand import CALLED
+from moonlet.evals.calls import same_calls
+from moonlet.evals.question import Asked, Marks, Question
 from moonlet.simulate import demo, foreign_answers, synthetic
 from moonlet.simulate.episode import Conversation
 from moonlet.simulate.script import traditional
@@ -48,13 +50,6 @@ class Turn:
         return "refusal" if self.wanted.content in REFUSALS else "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    turn: Turn
-    message: Message
-    right: bool
-
-
 def demonstration(seed: int = SEED) -> Iterator[Conversation]:
     """Conversations with the tools of `moonlet run`, without end."""
     rng = Random(seed)
@@ -69,29 +64,56 @@ def made_up(seed: int = SEED) -> Iterator[Conversation]:
         yield synthetic.conversation(rng, (), {})
 
 
-def turns(conversations: Iterable[Conversation], most: int) -> list[Turn]:
-    """The first so many turns of the assistant."""
-
-    def every() -> Iterator[Turn]:
-        for one in conversations:
-            for i, message in enumerate(one.messages):
-                if message.role == "assistant":
-                    yield Turn(one.messages[:i], one.tools, message)
-
-    return list(islice(every(), most))
+def turns(conversations: Iterable[Conversation]) -> Iterator[Turn]:
+    """Every turn of the assistant."""
+    for one in conversations:
+        for i, message in enumerate(one.messages):
+            if message.role == "assistant":
+                yield Turn(one.messages[:i], one.tools, message)
 
 
-def judge(turn: Turn, message: Message) -> Outcome:
-    """The outcome of a turn under this reply."""
-    if turn.kind == "call":
-        wanted = [(call.name, json.loads(call.arguments)) for call in turn.wanted.calls]
-        right = same_calls(message.calls, wanted)
-    elif turn.kind == "answer":
-        results = _results(turn.before)
-        right = not message.calls and facts(message.content, results) == facts(turn.wanted.content, results)
-    else:
-        right = not message.calls
-    return Outcome(turn, message, right)
+def first_calls(conversations: Iterable[Conversation], count: int) -> list[Turn]:
+    """The first call of each of so many conversations that begin with one."""
+    firsts = (next(turns([one])) for one in conversations)
+    return list(islice((turn for turn in firsts if turn.kind == "call"), count))
+
+
+def questions(seed: int, n: int) -> list[Question]:
+    """n turns of each kind, with the tools of the demonstration and with tools made up anew."""
+    return [
+        *drawn("simulated talk, demonstration tools", demonstration(SEED + seed), n),
+        *drawn("simulated talk, tools never seen", made_up(SEED + seed), n),
+    ]
+
+
+def drawn(group: str, conversations: Iterable[Conversation], n: int) -> list[Question]:
+    """n turns of each kind, in the order in which they come."""
+    left = dict.fromkeys(KINDS, n)
+    found: list[Question] = []
+    for place, turn in enumerate(turns(conversations)):
+        if left[turn.kind]:
+            left[turn.kind] -= 1
+            rows = (KINDS[turn.kind], CALLED) if turn.kind == "call" else (KINDS[turn.kind],)
+            found.append(Asked(f"{group}/{place}", group, rows, turn.before, turn.tools, judge(turn)))
+        if not any(left.values()):
+            return found
+    raise AssertionError("conversations without end ended")
+
+
+def judge(turn: Turn) -> Callable[[Message], Marks]:
+    """Judges a reply in the place of this turn."""
+    row = KINDS[turn.kind]
+
+    def marks(reply: Message) -> Marks:
+        if turn.kind == "call":
+            wanted = [(call.name, json.loads(call.arguments)) for call in turn.wanted.calls]
+            return {row: same_calls(reply.calls, wanted), CALLED: bool(reply.calls)}
+        if turn.kind == "answer":
+            results = _results(turn.before)
+            return {row: not reply.calls and facts(reply.content, results) == facts(turn.wanted.content, results)}
+        return {row: not reply.calls}
+
+    return marks
 
 
 def _results(before: Sequence[Message]) -> list[str]:
@@ -131,18 +153,3 @@ def _values(result: str) -> Iterator[str]:
         yield from leaves(json.loads(result))
     except ValueError:
         yield result
-
-
-def run(answer: Answer, asked: Iterable[Turn]) -> list[Outcome]:
-    """Ask for every turn."""
-    return [judge(turn, answer(turn.before, turn.tools)) for turn in asked]
-
-
-def rates(outcomes: Sequence[Outcome]) -> dict[str, Rate]:
-    """The rows of the report, by name."""
-
-    def rate(kind: Kind) -> Rate:
-        found = [outcome.right for outcome in outcomes if outcome.turn.kind == kind]
-        return Rate(sum(found), len(found))
-
-    return {name: rate(kind) for kind, name in KINDS.items()}

@@ -110,6 +110,12 @@ def make(blueprint: Blueprint, style: str, rng: Random) -> Made:
     return one
 
 
+def words_of(name: str) -> tuple[str, ...]:
+    """The words of a camelCase, snake_case or spaced name, in lower case."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_\-\s]+", " ", name)
+    return tuple(spaced.lower().split())
+
+
 def spell(words: Words, style: str) -> str:
     """The words as one name."""
     if style == "snake":

@@ -289,9 +289,14 @@ class Making:
         said = wish.action.takes[name].spoken(value, self.rng, self.language, self.today)
         self._reply(phrase("instead", self.language, self.rng, value=said), asked=False)
         self.told.clear()
-        # The id is known by now, unless one tool did both.
-        known = wish.labels if wish.action.name in self.fused else {}
+        # The id is known by now, unless one tool did both; then it goes by what the record is called by now.
+        known = {ref: self._called(wish, ref) for ref in wish.labels if wish.action.name in self.fused}
         self.episode.answer(self._done(replace(wish, arguments={**wish.arguments, name: value}, labels=known)))
+
+    def _called(self, wish: Wish, ref: str) -> str:
+        """What the record that the wish is about is called at this moment."""
+        table = wish.domain.table(wish.action.takes[ref].of)
+        return str(self.played.state[table.name][wish.arguments[ref]][table.label])
 
     def _reply(self, text: str, asked: bool) -> None:
         self.asks += asked

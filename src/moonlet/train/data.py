@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from moonlet.simulate import demo, synthetic
+from moonlet.simulate import demo, seal, synthetic
 from moonlet.simulate.blueprints import Blueprint
 from moonlet.simulate.episode import Conversation
 from moonlet.train import public
@@ -18,7 +18,7 @@ def conversations(seed: int, data: Path | None = None) -> Iterator[Conversation]
     Shares are of conversations: demonstration tools, tools made up anew, SGD dialogues, and sets of single requests.
     """
     rng = Random(seed)
-    blueprints = public.seal_blueprints(data) if data else []
+    blueprints = seal.blueprints(data) if data else []
     by_field: dict[str, list[Blueprint]] = {}
     for one in blueprints:
         by_field.setdefault(one.field, []).append(one)

@@ -1,231 +1,31 @@
-"""Public data sets rendered as conversations with tools: SGD, SNIPS, CLINC150, BANKING77, MetaTool; Seal-Tools schemas.
+"""Public data sets rendered as conversations with tools: SGD, SNIPS, CLINC150, BANKING77, MetaTool.
 
 The folder is the one described in its README: one folder per set, files packed with xz. What judges a model is never
-read here: dev and test splits, and the Seal-Tools tools that its dev queries in `held_out` use.
+read here: dev and test splits, and of Seal-Tools (`moonlet.simulate.seal`) the tools that its dev requests use.
 """
 
 import csv
-import hashlib
 import json
 import lzma
-import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
-from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from moonlet.chat.messages import ToolSpec
-from moonlet.simulate.blueprints import Blueprint, Parameter
-from moonlet.simulate.declaring import spell
+from moonlet.simulate import sgd as dialogues
+from moonlet.simulate.declaring import spell, words_of
 from moonlet.simulate.episode import Conversation, Episode
+from moonlet.simulate.packed import lines
 from moonlet.simulate.talk import NO_TOOL
 from moonlet.tools.tool import parameters
 
 Maker = Callable[[Random], Conversation]
-KINDS = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
-# Examples that describe a value ("city", "YYYY-MM-DD") instead of being one.
-PLACEHOLDER = re.compile(
-    r"(?i)yyy|hh:|mm|^(?:etc|city|country|region|state|location|address|specific .*|name|none|any|.* name)$"
-)
-
-
-def _lines(path: Path) -> list[str]:
-    with lzma.open(path, "rt", encoding="utf-8", errors="replace") as file:
-        return file.read().splitlines()
-
-
-def words_of(name: str) -> tuple[str, ...]:
-    """The words of a camelCase, snake_case or spaced name, in lower case."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_\-\s]+", " ", name)
-    return tuple(spaced.lower().split())
-
-
-def held_out(data: Path) -> frozenset[str]:
-    """Seal-Tools tools kept for judging: those of every one-call dev query and of a fifth of the others."""
-    queries = [json.loads(line) for line in _lines(data / "seal-tools" / "dev.jsonl.xz")]
-    return frozenset(
-        call["api"]
-        for query in queries
-        if len(query["calling"]) == 1 or hashlib.sha256(query["id"].encode()).digest()[0] % 5 == 0
-        for call in query["calling"]
-    )
-
-
-def seal_blueprints(data: Path, kept_out: bool = False) -> list[Blueprint]:
-    """The Seal-Tools schemas to train on, or with `kept_out` those to judge on."""
-    judged = held_out(data)
-    found = []
-    for line in _lines(data / "seal-tools" / "tool.jsonl.xz"):
-        tool = json.loads(line)
-        name = words_of(tool["api_name"])
-        if (tool["api_name"] in judged) is not kept_out or not name:
-            continue
-        own = tuple(_parameter(key, one, key in tool["required"]) for key, one in tool["parameters"].items())
-        returns = tuple((words_of(key), KINDS.get(one.get("type"), "string")) for key, one in tool["responses"].items())
-        found.append(Blueprint(name, tool["api_description"], own, returns, tool["field"].split("/")[0]))
-    return found
-
-
-def _parameter(key: str, one: Mapping[str, Any], required: bool) -> Parameter:
-    description = str(one.get("description", ""))
-    match = re.search(r"\(e\.g\.?,? ([^()]*)\)", description)
-    examples = [part.strip(" .\"'") for part in re.split(r",|\bor\b", match[1])] if match else []
-    kept = [text for text in examples if 1 < len(text) < 30 and not PLACEHOLDER.search(text)]
-    kind = KINDS.get(one.get("type", "str"), "string")
-    return Parameter(
-        words_of(key) or (key,), kind, description, tuple(dict.fromkeys(kept)) if kind == "string" else (), required
-    )
-
-
-# SGD
-
-
-@lru_cache(maxsize=2)
-def _services(data: Path) -> dict[str, dict[str, Any]]:
-    schema = json.loads((data / "sgd" / "schema_train.json").read_text())
-    return {service["service_name"]: service for service in schema}
 
 
 def sgd(data: Path) -> Maker:
     """Dialogues of SGD's train split: the intents of the services as tools, calls where the dialogue has them."""
-    services = _services(data)
-    lines = _lines(data / "sgd" / "sgd_train.jsonl.xz")
-
-    def make(rng: Random) -> Conversation:
-        while True:
-            made = _dialogue(json.loads(rng.choice(lines)), services, rng)
-            if made:
-                return made
-
-    return make
-
-
-def _dialogue(dialogue: Mapping[str, Any], services: Mapping[str, Any], rng: Random) -> Conversation | None:
-    """One dialogue, up to the first call whose arguments cannot be told from what was said; None if nothing is left."""
-    chosen = list(dict.fromkeys(dialogue["services"]))
-    if rng.random() < 0.5:
-        chosen.append(rng.choice(sorted(services)))
-    style = rng.choice(("snake", "snake", "camel", "Pascal"))
-    names: dict[tuple[str, str], str] = {}
-    slots: dict[tuple[str, str], str] = {}
-    tools = []
-    for service in dict.fromkeys(chosen):
-        for one in services[service]["intents"]:
-            spec = _intent_spec(services[service], one, style, slots)
-            if spec.name not in names.values():
-                names[service, one["name"]] = spec.name
-                tools.append(spec)
-    rng.shuffle(tools)
-    episode = Episode(tools)
-    said = "today is 2019-03-01, friday."
-    episode.system("Today is 2019-03-01, Friday.")
-    complete = 0
-    for turn in dialogue["turns"]:
-        if turn["who"] == "U":
-            episode.user(turn["text"])
-            said += " " + turn["text"].lower()
-            continue
-        for call in turn.get("calls", ()):
-            name = names.get((call["service"], call["method"]))
-            arguments = _arguments(call, services[call["service"]], slots, said) if name else None
-            if name is None or arguments is None:
-                del episode.messages[complete:]
-                return episode.done() if episode.calls and complete else None
-            body = _results(call)
-            episode.call([(name, arguments)], lambda _, body=body: body)  # type: ignore[misc]
-            said += " " + body.lower()
-        episode.answer(turn["text"])
-        said += " " + turn["text"].lower()
-        complete = len(episode.messages)
-    del episode.messages[complete:]
-    return episode.done() if episode.calls and complete else None
-
-
-def _intent_spec(
-    service: Mapping[str, Any], one: Mapping[str, Any], style: str, slots: dict[tuple[str, str], str]
-) -> ToolSpec:
-    described = {slot["name"]: slot for slot in service["slots"]}
-    schemas: list[dict[str, Any]] = []
-    for group in (one["required_slots"], list(one["optional_slots"])):
-        schemas.append({})
-        for name in group:
-            slot = described[name]
-            key = slots.setdefault(
-                (service["service_name"], name), spell(words_of(name), "snake" if style == "snake" else "camel")
-            )
-            schemas[-1][key] = {"type": "string", "description": slot["description"]}
-            if slot["is_categorical"] and slot["possible_values"]:
-                schemas[-1][key]["enum"] = list(slot["possible_values"])
-    return ToolSpec(spell(words_of(one["name"]), style), one["description"], parameters(*schemas))
-
-
-def _arguments(
-    call: Mapping[str, Any], service: Mapping[str, Any], slots: Mapping[tuple[str, str], str], said: str
-) -> dict[str, str] | None:
-    """The call's arguments; those that only repeat a default are left out. None if one cannot be told."""
-    one = next(one for one in service["intents"] if one["name"] == call["method"])
-    closed = {slot["name"] for slot in service["slots"] if slot["is_categorical"]}
-    found = {}
-    for name in (*one["required_slots"], *one["optional_slots"]):
-        if name not in call["parameters"]:
-            if name in one["required_slots"]:
-                return None
-            continue
-        value = str(call["parameters"][name])
-        known = _said(value.lower(), said) or _told(value, said)
-        if not known and one["optional_slots"].get(name) == value:
-            continue
-        if not known and name not in closed:
-            return None
-        found[slots[call["service"], name]] = value
-    return found
-
-
-def _said(value: str, said: str) -> bool:
-    """Whether the words of the value occur; "2" does not occur in 2019."""
-    at = said.find(value)
-    while at >= 0:
-        end = at + len(value)
-        if not (said[at - 1 : at].isalnum() or said[end : end + 1].isalnum()):
-            return True
-        at = said.find(value, at + 1)
-    return False
-
-
-NUMBERS = {
-    "1": r"one|me|myself|just",
-    "2": r"two|couple|both",
-    "3": "three",
-    "4": "four",
-    "5": "five",
-    "6": "six",
-    "7": "seven",
-}
-
-
-def _told(value: str, said: str) -> bool:
-    """Whether a normalised value was said: a small number as a word, a date, a 24-hour time."""
-    if value in NUMBERS:
-        return re.search(rf"\b(?:{NUMBERS[value]})\b", said) is not None
-    if match := re.fullmatch(r"(\d\d):(\d\d)", value):
-        hour = (int(match[1]) - 1) % 12 + 1
-        return re.search(rf"\b{hour}(?::{match[2]})?\b|\b{hour} o'clock|noon|half past", said) is not None
-    if re.fullmatch(r"\d{4}-\d\d-\d\d", value):
-        day = date.fromisoformat(value)
-        near = {0: "today|tonight", 1: "tomorrow", 2: "day after"}.get((day - date(2019, 3, 1)).days, "(?!)")
-        return re.search(rf"\b{day.day}(?:st|nd|rd|th)?\b|{near}|{day:%A}".lower(), said) is not None
-    return False
-
-
-def _results(call: Mapping[str, Any]) -> str:
-    asked = {str(value) for value in call["parameters"].values()}
-    kept = [
-        {k: v for k, v in found.items() if v not in asked or k.endswith("name")}
-        for found in call.get("results", [])[:2]
-    ]
-    return json.dumps({"count": call.get("n_results", len(kept)), "results": kept}, ensure_ascii=False)
+    return dialogues.maker(data, "train")
 
 
 # Requests of one intent each
@@ -315,7 +115,7 @@ def labelled(groups: Mapping[str, Sequence[str]], described: Mapping[str, str], 
 
 def clinc(data: Path) -> Maker:
     """CLINC150, train split."""
-    found = json.loads("\n".join(_lines(data / "clinc150" / "train.json.xz")))
+    found = json.loads("\n".join(lines(data / "clinc150" / "train.json.xz")))
     groups: dict[str, list[str]] = {}
     for text, name in found["train"]:
         groups.setdefault(name, []).append(text)
@@ -326,7 +126,7 @@ def clinc(data: Path) -> Maker:
 def banking(data: Path) -> Maker:
     """BANKING77, train split."""
     groups: dict[str, list[str]] = {}
-    for row in csv.DictReader(_lines(data / "banking77" / "train.csv.xz")):
+    for row in csv.DictReader(lines(data / "banking77" / "train.csv.xz")):
         groups.setdefault(row["category"].strip("?").lower(), []).append(row["text"])
     return labelled(groups, {name: _sentence(name) for name in groups})
 
@@ -335,7 +135,7 @@ def metatool(data: Path) -> Maker:
     """MetaTool: requests, each with the one of 199 described tools that fits."""
     described = json.loads((data / "metatool" / "plugin_des.json").read_text())
     groups: dict[str, list[str]] = {}
-    for row in csv.DictReader(_lines(data / "metatool" / "all_clean_data.csv.xz")):
+    for row in csv.DictReader(lines(data / "metatool" / "all_clean_data.csv.xz")):
         if row["Tool"] in described:
             groups.setdefault(row["Tool"], []).append(row["Query"])
     return labelled(groups, described)

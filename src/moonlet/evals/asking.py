@@ -1,0 +1,77 @@
+"""Asks a model the questions of a suite, several at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from zlib import crc32
+
+from moonlet.evals.patient import Patient
+from moonlet.evals.question import Outcome, Question
+from moonlet.llm import LLM, LLMError, RefusedError, ReplyOptions
+
+REPLY_TOKENS, THOUGHT_TOKENS = 512, 4096  # of a local model's reply, without and with a thought before it
+HOPELESS = 8  # questions that are refused one after another from the first: no model for this suite
+GREEDY = ReplyOptions(temperature=0.0)
+
+
+class EvalError(Exception):
+    """A model cannot be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model under the name that stands over its column. `decoding`: constrained, free, or empty for an endpoint."""
+
+    label: str
+    model: LLM
+    decoding: str = ""
+    options: ReplyOptions = GREEDY
+
+
+def ask(
+    candidate: Candidate,
+    questions: Sequence[Question],
+    known: Mapping[str, Outcome],
+    workers: int,
+    tell: Callable[[Question, Outcome], None],
+) -> dict[str, Outcome]:
+    """The outcomes of all questions by id; `known` ones are not asked again, `tell` hears of each new one, in whatever
+    order they come, on one thread. Raises EvalError."""
+    done = {one.id: known[one.id] for one in questions if one.id in known}
+    left = [one for one in questions if one.id not in known]
+    assert len({one.id for one in questions}) == len(questions), "two questions have one id"
+    refused = 0
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: dict[Future[Outcome], Question] = {}
+        try:
+            while left or waiting:
+                while left and len(waiting) < 2 * workers:
+                    question = left.pop(0)
+                    waiting[pool.submit(_one, candidate, question)] = question
+                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                    question = waiting.pop(future)
+                    outcome = done[question.id] = future.result()
+                    refused = refused + 1 if outcome.refused and refused >= 0 else -1
+                    if refused == HOPELESS:
+                        raise EvalError(f"{candidate.label}: {outcome.refused}")
+                    tell(question, outcome)
+        except LLMError as error:
+            raise EvalError(f"{candidate.label}: {error}") from None
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+    return done
+
+
+def _one(candidate: Candidate, question: Question) -> Outcome:
+    """The outcome; a question that the model refuses counts as wrong."""
+    model = Patient(candidate.model)
+    options = candidate.options
+    if options.temperature:  # drawn anew for each question, and the same in another run
+        options = replace(options, seed=(options.seed or 0) ^ crc32(question.id.encode()))
+    try:
+        outcome = question.ask(model, options)
+    except RefusedError as error:
+        outcome = Outcome(dict.fromkeys(question.rows, False), refused=str(error))
+    return replace(outcome, prompt_tokens=model.prompt_tokens, output_tokens=model.output_tokens)
