@@ -35,13 +35,11 @@ class Labels:
     marked: str
     only_by_numbers: str
     transcript: str
-    at: str
     open_at: str
     disclosure: str
     disclosure_extractive: str
     doubtful: str
     unsure: str
-    notes: str
     kinds: dict[Kind, str]
     languages: dict[str, str]
 
@@ -71,13 +69,11 @@ _EN = Labels(
     marked="marked",
     only_by_numbers="Article and talk are of different languages: sentences were compared by their numbers and names, not word by word.",
     transcript="Transcript",
-    at="at",
     open_at="Watch at {time}",
     disclosure="This article was written by a language model ({model}) from a recording. Quotes and times were put in from the transcript, and everything was checked against it by a program; it can still be wrong. Times lead to the second of the recording that a sentence rests on.",
     disclosure_extractive="This article was put together by a program from sentences of a recording, as a machine heard them. No model wrote any of it, and nobody rephrased it. It can be wrong where the machine misheard. Times lead to the second of the recording.",
     doubtful="heard unclearly",
     unsure="not shown by the recording",
-    notes="What else a reader should know",
     kinds={
         "quote": "quote",
         "time": "time of a quote",
@@ -113,13 +109,11 @@ _TH = Labels(
     marked="ทำเครื่องหมายไว้",
     only_by_numbers="บทความกับการบรรยายใช้คนละภาษา จึงเทียบประโยคด้วยตัวเลขและชื่อ ไม่ใช่คำต่อคำ",
     transcript="บทถอดเสียง",
-    at="ที่",
     open_at="ดูที่ {time}",
     disclosure="บทความนี้เขียนโดยแบบจำลองภาษา ({model}) จากบันทึกเสียงหรือวิดีโอ คำพูดอ้างอิงและเวลานำมาจากบทถอดเสียงโดยตรง และโปรแกรมได้ตรวจทุกส่วนเทียบกับบทถอดเสียงแล้ว แต่ก็ยังผิดพลาดได้ เวลาที่กำกับไว้จะพาไปยังวินาทีที่ประโยคนั้นอ้างถึง",
     disclosure_extractive="โปรแกรมเรียบเรียงบทความนี้จากประโยคในบันทึกตามที่เครื่องได้ยิน ไม่มีแบบจำลองใดเขียนเนื้อหา และไม่มีการเรียบเรียงถ้อยคำใหม่ อาจผิดได้ในจุดที่เครื่องฟังผิด เวลาที่กำกับไว้จะพาไปยังวินาทีนั้นในบันทึก",
     doubtful="ได้ยินไม่ชัด",
     unsure="ไม่มีในบันทึก",
-    notes="สิ่งที่ผู้อ่านควรทราบ",
     kinds={
         "quote": "คำพูดอ้างอิง",
         "time": "เวลาของคำพูด",
@@ -155,13 +149,11 @@ _ZH = Labels(
     marked="已标出",
     only_by_numbers="文章与讲话语言不同：句子按数字和名称比对，没有逐字比对。",
     transcript="文字稿",
-    at="于",
     open_at="从 {time} 观看",
     disclosure="本文由语言模型（{model}）根据录音录像写成。引语和时间直接取自文字稿，全文由程序与文字稿核对过，但仍可能有误。句后的时间指向录音录像中该句所依据的那一秒。",
     disclosure_extractive="本文由程序从录音录像中摘取原句编排而成，句子是机器听到的样子，没有任何模型写作或改写。机器听错之处可能有误。句后的时间指向录音录像中的那一秒。",
     doubtful="听不清",
     unsure="录音录像中没有依据",
-    notes="读者还应知道",
     kinds={
         "quote": "引语",
         "time": "引语时间",
