@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,16 @@ def _name(folder: ModelFolder) -> str:
     return str(folder.meta.get("source", {}).get("name") or folder.path.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A reply before it is begun: what the engine is given, and who reads what comes."""
+
+    prompt: list[int]
+    sampling: Sampling
+    constraint: CallConstraint | None
+    parser: Parser
+
+
 class Local:
     """A model on this machine. Use as a context manager, or close() it."""
 
@@ -185,6 +196,19 @@ class Local:
     ) -> Iterator[Event]:
         """As `moonlet.llm.LLM` says; `close()` on the iterator ends the reply within a step, from any thread."""
         try:
+            it = self.prepare(messages, tools, options)
+            running = self.engine.submit(it.prompt, it.sampling, it.constraint, _terms(options))
+        except QueueFullError as error:
+            raise BusyError(str(error), error.retry_after_s) from None
+        except (EngineError, ValueError) as error:
+            raise RefusedError(str(error)) from None
+        return _Running(running, self._events(running, it.parser, options))
+
+    def prepare(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN
+    ) -> Prepared:
+        """A reply in the terms of the engine, for whoever wants its ids. Raises RefusedError."""
+        try:
             family, tokenizer = self.family, self.tokenizer
             calls, opened = count_calls(messages), opens_thinking(family, options.thinking)
             prompt = render(tokenizer, family, messages, tools, thinking=options.thinking)
@@ -208,15 +232,13 @@ class Local:
                     raise RefusedError(f"{what} that is asked for needs at least {least} tokens, {limit} are allowed")
             elif options.answer_schema is not None:
                 raise RefusedError(f"{self.name} cannot be held to a JSON schema: its vocabulary has no marks of calls")
-            running = self._submit(prompt, options, limit, constraint)
-        except QueueFullError as error:
-            raise BusyError(str(error), error.retry_after_s) from None
-        except (TemplateError, SchemaError, ChoiceError, EngineError, ValueError) as error:
+            sampling = self._sampling(options, limit)
+        except (TemplateError, SchemaError, ChoiceError, ValueError) as error:
             raise RefusedError(str(error)) from None
         # Marks spelled in ordinary pieces count only where the vocabulary has no tokens for them.
         spelled = thinks(family) and tokenizer.special("<think>") is None
         parser = Parser(tokenizer, family, tools, history_calls=calls, thinking_open=opened, spelled=spelled)
-        return _Running(running, self._events(running, parser, options))
+        return Prepared(prompt, sampling, constraint, parser)
 
     def complete(self, prompt: str | Sequence[int], options: ReplyOptions = PLAIN) -> Iterator[Event]:
         """As `moonlet.llm.Plain` says: no conversation around the text, no tools."""
@@ -224,7 +246,8 @@ class Local:
             ids = self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
             # A reply cannot come after nothing: what comes first of all comes after the mark of a beginning.
             ids = ids or [id for id in [self.tokenizer.special("[BOS]")] if id is not None]
-            running = self._submit(ids, options, self._limit(ids, options), None)
+            sampling = self._sampling(options, self._limit(ids, options))
+            running = self.engine.submit(ids, sampling, None, _terms(options))
         except QueueFullError as error:
             raise BusyError(str(error), error.retry_after_s) from None
         except (EngineError, ValueError) as error:
@@ -238,12 +261,6 @@ class Local:
             return len(render(self.tokenizer, self.family, messages, tools, thinking=options.thinking))
         except TemplateError as error:
             raise RefusedError(str(error)) from None
-
-    def _submit(
-        self, prompt: Sequence[int], options: ReplyOptions, limit: int, constraint: CallConstraint | None
-    ) -> Reply:
-        terms = Terms(options.owner, options.weight, options.priority)
-        return self.engine.submit(prompt, self._sampling(options, limit), constraint, terms)
 
     def _limit(self, prompt: Sequence[int], options: ReplyOptions) -> int:
         """Tokens that a reply to this prompt may have. Raises TooLongError."""
@@ -331,6 +348,10 @@ class Local:
             bytes_read=round(reads.read_bytes) if reads else None,
             read_wait_s=stats.reads.wait_s,
         )
+
+
+def _terms(options: ReplyOptions) -> Terms:
+    return Terms(options.owner, options.weight, options.priority)
 
 
 class _Running(Iterator[Event]):

@@ -110,7 +110,9 @@ def make_parser() -> argparse.ArgumentParser:
     _add_planner(verbs)
     _add_simulate(verbs)
     train = verbs.add_parser("train", help="train a small model, or train one further")
-    train.add_argument("stage", choices=("pretrain", "sft"), help="from nothing, or on from a model")
+    train.add_argument(
+        "stage", choices=("pretrain", "sft", "rl"), help="from nothing, on from a model, or on in simulated worlds"
+    )
     train.add_argument("config", type=Path, metavar="CONFIG", help="a TOML file of settings")
     verbs.add_parser("version", help="print the version")
     return parser
