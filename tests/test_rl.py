@@ -124,9 +124,9 @@ def test_only_what_the_model_chose_is_learned_from() -> None:
     assert it.places.tolist() == [2, 4, 7, 2, 10, 15]
 
 
-def _groups(model: Local, attempts: int = 3, **changes: Any) -> list[Group]:
-    keys = [Key("weather", "single", seed=4), Key("bank", "steps", seed=5)]
-    return [Group(key, budget(model, key, 2.0, 24), tuple(Attempt(n) for n in range(attempts))) for key in keys]
+def _groups(model: Local) -> list[Group]:
+    keys = [Key("units", "single", seed=4), Key("bank", "steps", seed=5)]
+    return [Group(key, budget(model, key, 0.5, 24), (Attempt(0), Attempt(1))) for key in keys]
 
 
 def test_rollouts_keep_what_the_engine_drew_and_what_it_could_have_drawn(model: Local) -> None:
@@ -148,17 +148,17 @@ def test_rollouts_keep_what_the_engine_drew_and_what_it_could_have_drawn(model: 
 
 
 def test_a_rollout_in_slices_keeps_its_ids_and_goes_on(model: Local) -> None:
-    whole = advance(model, _groups(model), rollout, Draws(1e-3, 10_000, 0.5, seed=1))
+    whole = advance(model, _groups(model), rollout, Draws(1e-6, 10_000, 0.5, seed=1))
     sliced, rounds = _groups(model), 0
     while not all(group.over for group in sliced):
         before = {(g.key, a.number): _ids(a) for g in sliced for a in g.attempts}
-        sliced = from_state(to_state(advance(model, sliced, rollout, Draws(1e-3, 7, 0.5, seed=rounds))))
+        sliced = from_state(to_state(advance(model, sliced, rollout, Draws(1e-6, 19, 0.5, seed=rounds))))
         for group in sliced:
             for one in group.attempts:
                 was = before[group.key, one.number]
-                assert _ids(one)[: len(was)] == was and len(_ids(one)) <= len(was) + 7
+                assert _ids(one)[: len(was)] == was and len(_ids(one)) <= len(was) + 19
         rounds += 1
-    assert rounds > 3
+    assert rounds > 2
     for one, other in zip(whole, sliced, strict=True):
         assert [_ids(a) for a in one.attempts] == [_ids(a) for a in other.attempts]
         assert [a.reward for a in one.attempts] == [a.reward for a in other.attempts]
@@ -177,7 +177,7 @@ def test_what_was_drawn_is_what_the_network_says_but_for_the_packing(model: Loca
 
 
 def letters(key: Key, speaker: LLM) -> Trajectory:
-    """A toy: the answer must begin with a small letter."""
+    """A toy: the answer must begin with a letter of the first half of the alphabet."""
     asked, said, end = Message("user", "a letter, please"), Message("assistant"), "done"
     try:
         *_, done = speaker.reply([asked])
@@ -185,30 +185,30 @@ def letters(key: Key, speaker: LLM) -> Trajectory:
         said = done.message
     except LLMError as error:
         end = f"failed: {error}"
-    fine = said.content[:1].isascii() and said.content[:1].islower()
+    fine = "a" <= said.content[:1] <= "m"
     verdict = judge.Verdict(fine, True, True, True, True, True, 0)
     return Trajectory(key, speaker.name, (asked, said), (), verdict, end)
 
 
 def practice(folder: Path, vocabulary: Path, **changes: Any) -> Practice:
-    small = {"tasks": 3, "attempts": 8, "budget": 0.0, "spare": 3, "penalty": 0.0, "kinds": ("talk",), "trials": 4}
-    more = {"supervised": 0.0, "lr": 5e-3, "warmup": 1, "last_temperature": 1.0, "try_every": 1000, "save_s": 0.0}
+    small = {"tasks": 2, "attempts": 16, "budget": 0.0, "spare": 3, "penalty": 0.0, "kinds": ("talk",), "trials": 4}
+    more = {"supervised": 0.0, "lr": 5e-2, "warmup": 1, "last_temperature": 1.0, "try_every": 1000, "save_s": 0.0}
     recipe = Recipe(**(small | more | changes))
     return Practice(folder, config(), recipe, conversations(1), vocabulary, FORMATS, play=letters)
 
 
 def test_a_toy_world_is_learned(tmp_path: Path, vocabulary: Path) -> None:
-    told = list(practice(tmp_path, vocabulary, steps=14).steps())
+    told = list(practice(tmp_path, vocabulary, steps=12).steps())
     first, last = (np.mean([one.goal for one in part]) for part in (told[:2], told[-3:]))
-    assert first < 0.6 and last > first + 0.25, [one.goal for one in told]
+    assert first < 0.55 and last > 0.8, [one.goal for one in told]
     assert told[0].kl < 0.01 and told[0].useful
     lines = (tmp_path / "progress.csv").read_text().splitlines()
-    assert len(lines) == 15 and lines[0].startswith("step,groups,useful,reward,goal")
+    assert len(lines) == 13 and lines[0].startswith("step,groups,useful,reward,goal")
     assert len((tmp_path / "trials.csv").read_text().splitlines()) == 3  # before the first step and after the last
 
 
 def test_a_killed_run_goes_on_to_the_same_bits(tmp_path: Path, vocabulary: Path) -> None:
-    changes = {"steps": 5, "slice": 2, "updates": 2, "supervised": 0.1, "length": 512, "tasks": 2, "attempts": 4}
+    changes = {"steps": 5, "slice": 2, "updates": 2, "supervised": 0.1, "length": 512, "attempts": 4, "lr": 1e-3}
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run = practice(whole, vocabulary, **changes)
     straight: list[Progress] = []

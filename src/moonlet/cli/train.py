@@ -61,7 +61,9 @@ def _rl(path: Path, settings: dict[str, Any]) -> int:
     own = {one.name: type(getattr(plain, one.name)) for one in fields(Recipe)}
     where = {name: KNOWN[name] for name in ("folder", "start", "data", "threads")}
     _check(path, settings, {**where, **own})
-    given = {name: tuple(value) if own[name] is tuple else value for name, value in settings.items() if name in own}
+    given: dict[str, Any] = {
+        name: tuple(value) if own[name] is tuple else value for name, value in settings.items() if name in own
+    }
     try:
         recipe = Recipe(**given)
     except ValueError as error:

@@ -29,7 +29,7 @@ explained, "clear": the answer can be understood without seeing the tool results
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`state` to `frugal`, `answered` and `honest` are what passing needs; `arguments` says that every call of the
+    """`state` to `frugal`, and `answered` to `aimed` are what passing needs; `arguments` says that every call of the
     solution was made word for word, which another right way need not do."""
 
     state: bool  # exactly the wanted effects
@@ -41,11 +41,13 @@ class Verdict:
     needless: int  # calls more than the solution has
     answered: bool = True  # it ended with words for the user, which a result read out as it came is not
     honest: bool = True  # no failure was claimed that did not happen
+    aimed: bool = True  # what cannot be done was tried, or looked at, and not something else
     rubric: Mapping[str, bool] | None = None  # an llm's opinion, where one was asked
 
     @property
     def passed(self) -> bool:
-        checks = (self.state, self.told, self.asked, self.acted, self.frugal, self.answered, self.honest)
+        checks = (self.state, self.told, self.asked, self.acted, self.frugal)
+        checks += (self.answered, self.honest, self.aimed)
         return all(checks) and (self.rubric is None or all(self.rubric.values()))
 
     @property
@@ -58,7 +60,7 @@ class Verdict:
 
     def faults(self) -> list[str]:
         """The checks that failed."""
-        names = ("state", "told", "asked", "acted", "frugal", "answered", "honest")
+        names = ("state", "told", "asked", "acted", "frugal", "answered", "honest", "aimed")
         found = [name for name in names if not getattr(self, name)]
         return found + [f"rubric: {name}" for name, fine in (self.rubric or {}).items() if not fine]
 
@@ -81,7 +83,14 @@ def judge(goal: Goal, stage: Stage, messages: Sequence[Message]) -> Verdict:
         needless=max(needless, 0),
         answered=_answered(messages),
         honest=_honest(goal, messages, words),
+        aimed=not goal.shows or any(name in goal.shows and _about(goal, text) for name, text in made),
     )
+
+
+def _about(goal: Goal, arguments: str) -> bool:
+    """Whether arguments name the subject: its id, or a word of what it is called."""
+    words = [word for one in goal.subject for word in canonical(one).strip('"').split() if len(word) > 2]
+    return not words or any(word in arguments for word in words)
 
 
 def _answered(messages: Sequence[Message]) -> bool:
