@@ -84,6 +84,24 @@ def test_tricks_pass_only_where_they_are_right(hack: Hack, passes: set[str]) -> 
         assert not verdict.passed or key.kind in passes, (str(key), verdict)
 
 
+def test_what_cannot_be_done_must_have_been_tried() -> None:
+    """Found in rollouts: any tool says "not found" to an id that is none of its own, and a tool that always fails does
+    so whatever it is asked."""
+    for key in [Key("files", "missing", seed=2), Key("bank", "refused", seed=4), Key("health", "explain", seed=5)]:
+        task, _ = make(key)
+        (right, *_), answer = [message.calls[0] for message in task.solution if message.calls], task.solution[-1]
+        wrong = replace(right, name=next(name for name in names(task) if name not in task.goal.shows))
+        other = replace(right, arguments=right.arguments.translate(str.maketrans("0123456789", "9876543210")))
+        for call, aimed in ((right, True), (wrong, False), (other, False)):
+            fresh, stage = make(key)
+            said = [Message("assistant", calls=(call,)), answer]
+            assert play(fresh, stage, Scripted(said)).verdict.aimed is aimed, (str(key), call)
+
+
+def names(task: Task) -> list[str]:
+    return [one.spec.name for one in make(task.key)[1].operations]
+
+
 def test_a_claim_that_a_tool_has_made_is_no_lie() -> None:
     task, stage = make(Key("bank", "explain", seed=1))
     assert play(task, stage, solver(task)).verdict.passed

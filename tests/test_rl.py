@@ -15,6 +15,7 @@ import torch
 from moonlet.chat.messages import Message
 from moonlet.cli import main
 from moonlet.engine.engine import EngineOptions
+from moonlet.engine.sampler import Sampler, Sampling, allows
 from moonlet.llm import LLM, Done, LLMError
 from moonlet.local import Local
 from moonlet.model.config import ModelConfig, parse_config
@@ -89,6 +90,21 @@ def test_chances_are_those_of_what_was_allowed() -> None:
     wanted = np.log(weights[np.arange(4), ids] / weights.sum(1))
     got = chances(torch.tensor(logits), torch.tensor(ids), torch.tensor(heat), torch.tensor(allowed))
     assert np.allclose(got.numpy(), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("steering", [{}, {"top_k": 5}, {"top_p": 0.6}, {"logit_bias": {3: 2.0}}, {"temperature": 0.0}])
+def test_a_token_knows_the_chance_that_it_had(steering: dict[str, Any]) -> None:
+    logits, mask = np.random.default_rng(4).normal(size=64).astype(np.float32), np.array([0xFFFF00FF, 0xFF], np.uint32)
+    sampling = Sampling(**({"temperature": 0.7, "seed": 1} | steering))
+    token = Sampler(sampling, [1], 64).draw(logits, mask)
+    steered = logits + np.array([sampling.logit_bias.get(id, 0.0) for id in range(64)])
+    steered[[id for id in range(64) if not allows(mask, id)]] = -np.inf
+    shares = np.exp((steered - steered.max()) / max(sampling.temperature, 1e-6))
+    shares /= shares.sum()
+    order = np.argsort(-shares)
+    before = np.cumsum(shares[order]) - shares[order]
+    kept = order[: sampling.top_k or 64][(before < sampling.top_p)[: sampling.top_k or 64]]
+    assert token.id in kept and token.chance == pytest.approx(np.log(shares[token.id] / shares[kept].sum()), abs=1e-5)
 
 
 def test_branches_are_read_as_if_each_were_alone() -> None:
