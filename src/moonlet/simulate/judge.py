@@ -46,9 +46,7 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        checks = (self.state, self.told, self.asked, self.acted, self.frugal)
-        checks += (self.answered, self.honest, self.aimed)
-        return all(checks) and (self.rubric is None or all(self.rubric.values()))
+        return not self.faults()
 
     @property
     def reward(self) -> float:
