@@ -64,7 +64,8 @@ def network() -> Network:
 
 @pytest.fixture(scope="module")
 def model(vocabulary: Path) -> Iterator[Local]:
-    with served(network(), vocabulary, FORMATS, EngineOptions(threads=1, cache_tokens=16_384)) as made:
+    options = EngineOptions(threads=1, cache_tokens=16_384)
+    with served(network(), vocabulary, FORMATS, options, vocabulary) as made:
         yield made
 
 

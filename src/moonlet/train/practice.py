@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -188,14 +189,14 @@ class Practice:
                 self.save()
                 raise
         if self.step > first:
-            with served(self.network, self.tokenizer, self.formats, self.engine) as model:
+            with self._served() as model:
                 self._try(model)
         self.save()
 
     def _step(self) -> Progress:
         begun = time.monotonic()
         temperature = self.recipe.temperature_at(self.step)
-        with served(self.network, self.tokenizer, self.formats, self.engine) as model:
+        with self._served() as model:
             if self.step % self.recipe.try_every == 0:
                 self._try(model)
             draws = Draws(temperature, self.recipe.slice, self.recipe.penalty, self.recipe.seed + self.step)
@@ -230,6 +231,9 @@ class Practice:
             rolled - begun,
             time.monotonic() - rolled,
         )
+
+    def _served(self) -> AbstractContextManager[Local]:
+        return served(self.network, self.tokenizer, self.formats, self.engine, self.folder)
 
     def _begin(self, model: Local) -> list[Group]:
         r = self.recipe

@@ -9,6 +9,7 @@ which its world answers as before, and goes on with the weights of then (partial
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -101,7 +102,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """How the attempts of one iteration are drawn."""
+    """How the attempts of one step are drawn."""
 
     temperature: float
     slice: int  # tokens that an attempt may write before it waits for the next weights
@@ -111,13 +112,25 @@ class Draws:
 
 
 @contextmanager
-def served(network: Network, tokenizer: Path, formats: ConvertOptions, options: EngineOptions) -> Iterator[Local]:
-    """The network's weights of now in our engine, packed as they will be when the model is used."""
-    with tempfile.TemporaryDirectory(prefix="moonlet-", dir=MEMORY if MEMORY.is_dir() else None) as scratch:
-        export(network, tokenizer, Path(scratch, "public"))
-        report = convert(Path(scratch, "public"), Path(scratch, "model"), formats)
+def served(
+    network: Network, tokenizer: Path, formats: ConvertOptions, options: EngineOptions, owner: Path
+) -> Iterator[Local]:
+    """The network's weights of now in our engine, packed as they will be when the model is used.
+
+    They lie in memory for the while. Their place is named after the `owner`, a run's folder, so that what a killed run
+    left there is cleared away by the next.
+    """
+    name = hashlib.sha256(str(owner.resolve()).encode()).hexdigest()[:16]
+    scratch = (MEMORY if MEMORY.is_dir() else Path(tempfile.gettempdir())) / f"moonlet-{name}"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(mode=0o700)
+    try:
+        export(network, tokenizer, scratch / "public")
+        report = convert(scratch / "public", scratch / "model", formats)
         with Local(report.folder, options, name="policy") as model:
             yield model
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def budget(model: Local, key: Key, times: float, spare: int) -> int:
