@@ -213,6 +213,8 @@ class Local:
             raise BusyError(str(error), error.retry_after_s) from None
         except (TemplateError, SchemaError, ChoiceError, EngineError, ValueError) as error:
             raise RefusedError(str(error)) from None
+        except RecursionError:
+            raise RefusedError("the tools or the schema are nested too deeply") from None
         # Marks spelled in ordinary pieces count only where the vocabulary has no tokens for them.
         spelled = thinks(family) and tokenizer.special("<think>") is None
         parser = Parser(tokenizer, family, tools, history_calls=calls, thinking_open=opened, spelled=spelled)
@@ -238,6 +240,8 @@ class Local:
             return len(render(self.tokenizer, self.family, messages, tools, thinking=options.thinking))
         except TemplateError as error:
             raise RefusedError(str(error)) from None
+        except RecursionError:
+            raise RefusedError("the tools are nested too deeply") from None
 
     def _submit(
         self, prompt: Sequence[int], options: ReplyOptions, limit: int, constraint: CallConstraint | None
