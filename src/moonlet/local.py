@@ -230,6 +230,8 @@ class Local:
             sampling = self._sampling(options, limit)
         except (TemplateError, SchemaError, ChoiceError, ValueError) as error:
             raise RefusedError(str(error)) from None
+        except RecursionError:
+            raise RefusedError("the tools or the schema are nested too deeply") from None
         # Marks spelled in ordinary pieces count only where the vocabulary has no tokens for them.
         spelled = thinks(family) and tokenizer.special("<think>") is None
         parser = Parser(tokenizer, family, tools, history_calls=calls, thinking_open=opened, spelled=spelled)
@@ -252,6 +254,8 @@ class Local:
             return len(render(self.tokenizer, self.family, messages, tools, thinking=options.thinking))
         except TemplateError as error:
             raise RefusedError(str(error)) from None
+        except RecursionError:
+            raise RefusedError("the tools are nested too deeply") from None
 
     def _run(self, it: Prepared, options: ReplyOptions) -> _Running:
         """The engine's reply as events. Raises BusyError, RefusedError."""
