@@ -108,7 +108,7 @@ def test_a_recording_that_is_sent_becomes_an_article(tmp_path: Path) -> None:
             assert ben.get(f"/v1/articles/{id}{path}").status_code == 404
         assert ben.post(f"/v1/articles/{id}/cancel").status_code == ben.delete(f"/v1/articles/{id}").status_code == 404
         assert ann.delete(f"/v1/articles/{id}").json()["deleted"] and not (tmp_path / "articles" / id).exists()
-    assert Path(seen[0].source).name == "recording.mp4" and seen[0].wish == {"language": "th"}
+    assert Path(seen[0].source) == tmp_path / "articles" / id / "sent/talk.mp4" and seen[0].wish == {"language": "th"}
     with closing(open_database(tmp_path / "ledger.db")) as database, database.reading() as connection:
         assert connection.run("SELECT api, state FROM requests") == [("articles", "done")]
 

@@ -37,6 +37,7 @@ _SHARE: Mapping[Length, float] = {
     "medium": 0.35,
     "long": 0.6,
 }  # of a talk's sentences, in extractive mode
+_SHORT = 6  # sentences; a talk of fewer needs no summary
 _PICTURES = 2  # of a section
 _QUOTES = 1
 _TONES: Mapping[Tone, str] = {
@@ -111,6 +112,8 @@ def extracted(given: ToWrite, settings: WriteSettings) -> Article:
         sections.append(Section(part.heading, own[0].start, paragraphs, part.terms, quotes, pictures))
     lead = tuple(_as_said(sentence) for sentence in _best(transcript.sentences[: max(len(used) * 3, 6)], 1))
     points = tuple(Claim(point.text, point.sentences) for point in outline.points)
+    if len(transcript.sentences) < _SHORT:  # all of it stands in the sections already
+        lead, points = (), ()
     return Article(
         transcript.language, transcript.script, transcript.language, "extractive", None, outline.title, lead, points,
         tuple(sections), outline.notes,

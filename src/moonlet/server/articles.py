@@ -122,11 +122,14 @@ def _wish(body: Mapping[str, Any], wishes: Mapping[str, tuple[str, ...]]) -> dic
 
 
 async def _keep(request: Request, folder: Path, name: str) -> str:
-    """Writes what is sent into a file of the folder; its name there, which is ours. Raises ApiError."""
+    """Writes what is sent into a file below the folder; its path there, with as much of its name as is harmless, since
+    that becomes the recording's title. Raises ApiError."""
     suffix = _SUFFIX.fullmatch(Path(name).suffix)
-    kept = "recording" + (suffix[0].lower() if suffix else "")
+    stem = re.sub(r"[^\w -]+", "", Path(name).stem).strip(" -")[:60] or "recording"
+    kept = f"sent/{stem}{suffix[0].lower() if suffix else ''}"
     size = 0
     try:
+        (folder / "sent").mkdir()
         with (folder / kept).open("xb") as file:
             async for part in request.stream():
                 size += len(part)
