@@ -1,0 +1,52 @@
+"""What the page's Plan asks. The planner is given by whoever starts the server; here only who may ask, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from fastapi import FastAPI, Request
+
+from moonlet.server.apart import apart
+from moonlet.server.body import read_json
+from moonlet.server.errors import ApiError
+from moonlet.server.fields import as_object
+
+
+class Planner(Protocol):
+    """Answers like `moonlet plan --json`."""
+
+    def choices(self) -> dict[str, Any]:
+        """Models, machines and prices that can be chosen."""
+        ...
+
+    def answer(self, asked: Mapping[str, Any], sure: bool = False) -> dict[str, Any]:
+        """The plan for a position of the sliders; `sure`: with how sure it is, which takes longer. Raises ValueError
+        with one line."""
+        ...
+
+
+def mount(app: FastAPI, planner: Planner) -> None:
+    """The paths below /api/plan."""
+
+    @app.get("/api/plan", include_in_schema=False)
+    async def choices() -> dict[str, Any]:
+        return await _planned(planner.choices)
+
+    @app.post("/api/plan", include_in_schema=False)
+    async def plan(request: Request) -> dict[str, Any]:
+        asked = as_object(await read_json(request))
+        return await _planned(lambda: planner.answer(asked))
+
+    @app.post("/api/plan/sure", include_in_schema=False)
+    async def sure(request: Request) -> dict[str, Any]:
+        asked = as_object(await read_json(request))
+        return await _planned(lambda: planner.answer(asked, sure=True))
+
+
+async def _planned(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """In a thread of its own: streams of others go on meanwhile."""
+    try:
+        return await apart(work)
+    except ValueError as error:
+        raise ApiError(str(error)) from None
