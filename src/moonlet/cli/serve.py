@@ -48,7 +48,7 @@ def main(asked: argparse.Namespace) -> int:
             books = Books(database, price, find_meter(asked.watts), keep_prompts=asked.keep_prompts)
             with closing(books), _pruning(database, asked.keep, asked.a2a):
                 app = create_app(loading, books, access, bench)
-                page_planner.offer(asked, app, loading.name)
+                page_planner.offer(asked, app, loading.name, database)
                 tools = offered(loading, app.state.accounts, own=not access.keys_needed, ledger=asked.ledger)
                 mcp.mount(app, mcp.make_server(tools), access)
                 if asked.a2a:

@@ -103,7 +103,7 @@ class Sliders:
     def choices(self) -> dict[str, Any]:
         """What can be chosen, and where the sliders stand at first."""
         return {
-            "models": [*([self._served[0]] if self._own else []), *known_models()],
+            "models": [*([self._served[0]] if self._served and self._own else []), *known_models()],
             "machines": self._machines(),
             "apis": [_price_json(price, self._day) for _, price in sorted(model_prices().items())],
             "seats": [_price_json(price, self._day) for price in seat_prices().values()],

@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from typing import Any, get_args
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
@@ -27,6 +27,7 @@ from moonlet.server.stream import NO_BUFFER
 from moonlet.server.watched import Change, Line, Watched, WatchedRun
 
 ALIVE_S = 10.0  # a silent stream says that it lives, and looks whether its key may still be used
+_ANSWERS: Mapping[str, Answer] = {"yes": "yes", "always": "always", "no": "no"}
 _WORDS = ("content", "reasoning_content", "arguments", "text")  # of a line: what was said
 
 
@@ -57,9 +58,9 @@ def mount(app: FastAPI, runs: Watched, database: Database | None) -> None:
         run = _own(runs, id, who)
         body = as_object(await read_json(request))
         question, said = body.get("question"), body.get("answer")
-        if said not in get_args(Answer):
-            raise ApiError(f"answer must be {', '.join(get_args(Answer))}, got {short(said)}", "answer")
-        if not isinstance(question, str) or not run.answer(question, said):
+        if not isinstance(said, str) or said not in _ANSWERS:
+            raise ApiError(f"answer must be {', '.join(_ANSWERS)}, got {short(said)}", "answer")
+        if not isinstance(question, str) or not run.answer(question, _ANSWERS[said]):
             raise ApiError("nothing waits for this answer: it was given already, or the run is over", status=409)
         return {"answered": said}
 
