@@ -63,7 +63,7 @@ def shop(place: Path, access: Access = CLOSED) -> Iterator[Shop]:
             entry = books.admit(made[name][0], "chat.completions", "nano", 100, 50)
             books.settle(entry, "done", Took(prompt_tokens=100, cached_tokens=40, output_tokens=20, decode_s=1.0))
         app = create_app(Scripted([]), books, access)
-        page_books.mount_against(app, against)
+        app.state.against = against
         with serving_app(app) as url:
             yield Shop(url, books, {name: secret for name, (_, secret) in made.items()})
 

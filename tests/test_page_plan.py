@@ -16,7 +16,6 @@ from moonlet.llm.scripted import Scripted
 from moonlet.planner.machine import catalogue
 from moonlet.planner.sliders import Sliders, SlidersError
 from moonlet.planner.subject import known_models
-from moonlet.server import page_plan
 from moonlet.server.app import create_app
 from serving import serving_app
 
@@ -127,7 +126,7 @@ def test_what_cannot_be_planned_is_told_in_one_line(asked: dict[str, Any], said:
 @pytest.fixture
 def url() -> Iterator[str]:
     app = create_app(Scripted([]))
-    page_plan.mount(app, Sliders(("nano", "nano")))
+    app.state.planner = Sliders(("nano", "nano"))
     with serving_app(app) as place:
         yield place
 

@@ -21,7 +21,7 @@ from moonlet.planner.payback import PaybackError
 from moonlet.planner.plan import Terms
 from moonlet.planner.prices import PriceError
 from moonlet.planner.sliders import Sliders
-from moonlet.server import page_books, page_plan
+from moonlet.server.page_books import Against
 
 _AMOUNTS = ("price", "tariff")
 _WATTS = ("watts", "idle_watts")
@@ -31,8 +31,8 @@ _KEPT_S = 20.0  # an answer, which takes all rows of the ledger: several may loo
 def offer(asked: argparse.Namespace, app: FastAPI, name: str, database: Database) -> None:
     """Adds them to the application that serves the model `name`, with the books of `database`."""
     place = asked.model or NANO
-    page_plan.mount(app, Sliders(None if is_url(place) else (name, place)))
-    page_books.mount_against(app, _remembered(lambda wanted: _so_far(wanted, database)))
+    app.state.planner = Sliders(None if is_url(place) else (name, place))
+    app.state.against = _remembered(lambda wanted: _so_far(wanted, database))
 
 
 def _so_far(wanted: Mapping[str, Any], database: Database) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def _amount(name: str, value: object) -> Decimal | None:
     return amount
 
 
-def _remembered(work: Callable[[Mapping[str, Any]], dict[str, Any]]) -> page_books.Against:
+def _remembered(work: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Against:
     """The same, which is not worked out again for as long as nothing much can have changed."""
     kept: dict[str, tuple[float, dict[str, Any]]] = {}
 

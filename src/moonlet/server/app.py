@@ -25,6 +25,7 @@ from moonlet.server import (
     page_books,
     page_files,
     page_kept,
+    page_plan,
     page_talk,
     responses,
 )
@@ -177,6 +178,7 @@ def _add_page(app: FastAPI, model: LLM, books: Books | None, access: Access, ben
     page_talk.mount(app, model, books, bench, runs)
     page_act.mount(app, app.state.watched, books.database if books else None)
     page_books.mount(app, model, app.state.accounts, books)
+    page_plan.mount(app)
     if books is not None:
         page_kept.mount(app, books.database)
 

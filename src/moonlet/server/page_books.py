@@ -42,7 +42,8 @@ class Against(Protocol):
 
 
 def mount(app: FastAPI, model: LLM, accounts: Accounts, books: Books | None) -> None:
-    """The paths below /api/books."""
+    """The paths below /api/books. Who knows prices puts what it needs for `against` into the application's state."""
+    app.state.against = None
 
     @app.get("/api/books", include_in_schema=False)
     async def all_books(request: Request) -> dict[str, Any]:
@@ -59,12 +60,11 @@ def mount(app: FastAPI, model: LLM, accounts: Accounts, books: Books | None) -> 
     async def now(request: Request) -> dict[str, Any]:
         return under_way(model, accounts.under_way(), viewer(request), time.time())
 
-
-def mount_against(app: FastAPI, against: Against) -> None:
-    """POST /api/books/against: what owning came to, worked out by who knows prices."""
-
     @app.post("/api/books/against", include_in_schema=False)
     async def so_far(request: Request) -> dict[str, Any]:
+        against: Against | None = app.state.against
+        if against is None:
+            raise ApiError("this server knows no prices", status=404)
         who, asked = viewer(request), as_object(await read_json(request))
         try:
             found = await apart(lambda: against(asked))

@@ -26,22 +26,30 @@ class Planner(Protocol):
         ...
 
 
-def mount(app: FastAPI, planner: Planner) -> None:
-    """The paths below /api/plan."""
+def mount(app: FastAPI) -> None:
+    """The paths below /api/plan. Who knows the planner puts it into the application's state."""
+    app.state.planner = None
 
     @app.get("/api/plan", include_in_schema=False)
     async def choices() -> dict[str, Any]:
-        return await _planned(planner.choices)
+        return await _planned(_planner(app).choices) if app.state.planner else {}
 
     @app.post("/api/plan", include_in_schema=False)
     async def plan(request: Request) -> dict[str, Any]:
-        asked = as_object(await read_json(request))
+        planner, asked = _planner(app), as_object(await read_json(request))
         return await _planned(lambda: planner.answer(asked))
 
     @app.post("/api/plan/sure", include_in_schema=False)
     async def sure(request: Request) -> dict[str, Any]:
-        asked = as_object(await read_json(request))
+        planner, asked = _planner(app), as_object(await read_json(request))
         return await _planned(lambda: planner.answer(asked, sure=True))
+
+
+def _planner(app: FastAPI) -> Planner:
+    planner: Planner | None = app.state.planner
+    if planner is None:
+        raise ApiError("this server plans nothing", status=404)
+    return planner
 
 
 async def _planned(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:

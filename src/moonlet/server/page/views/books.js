@@ -196,7 +196,7 @@ function Owning({ own }) {
   const { data: choices } = useGet("plan");
   const [kept, keep] = useKept("owning", { against: "", machine: "", price: "", watts: "" });
   const set = (change) => keep({ ...kept, ...change });
-  if (!choices) return null;
+  if (!choices?.machines) return null;
   const against = kept.against || choices.usual.api;
   const asked = { against, machine: kept.machine || null, price: kept.price || null, watts: kept.watts || null };
   return html`

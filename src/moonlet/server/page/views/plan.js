@@ -20,7 +20,8 @@ export function View() {
   return html`
     <${Page} name="plan" wide title=${t("plan.title")} lead=${t("plan.lead")}>
       ${error && html`<${Notice} tone="bad" live>${error.message}<//>`}
-      ${choices && html`<${Planner} choices=${choices} />`}
+      ${choices && !choices.models && html`<${Notice}>${t("plan.none")}<//>`}
+      ${choices?.models && html`<${Planner} choices=${choices} />`}
     <//>
   `;
 }
