@@ -195,8 +195,9 @@ def test_a_call_is_approved_and_one_denied(window: Window, tmp_path: Path) -> No
         text = page.locator(".timeline").inner_text()
         assert "look" in text and "write" in text and "allowed" in text
         assert page.locator(".timeline-track .call").count() == 2
-        page.locator(".timeline summary", has_text="write").last.click()
-        assert "minutes.md written" in page.locator(".timeline-said").last.inner_text()
+        call = page.locator(".timeline .nested", has_text="write")
+        call.locator("summary").click()
+        assert "minutes.md written" in call.locator(".timeline-said").inner_text()
         server.begin()
         page.locator(".ask").get_by_role("button", name="Deny").click()
         page.wait_for_selector(".act-list li:nth-child(2)")

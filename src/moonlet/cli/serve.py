@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -30,6 +31,7 @@ from moonlet.model.folder import default_path
 from moonlet.server import mcp
 from moonlet.server.app import create_app
 from moonlet.server.keys import LOOPBACK, Access
+from moonlet.server.watched import Watched
 
 _DAY_S = 86400.0
 SETTLE_S = 5.0  # for replies that were just ended to write what they took
@@ -97,7 +99,7 @@ def _run(
         ssl_certfile=asked.cert,
         ssl_keyfile=asked.key_file,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config, app.state.watched)
     failed: list[Exception] = []
 
     def announce() -> None:
@@ -115,6 +117,18 @@ def _run(
         raise failed[0]
     if loading.ready and isinstance(model := loading.wait(), Local):
         model.close()
+
+
+class _Server(uvicorn.Server):
+    """Told to end, it tells those who look at runs on the page to leave: they would stay as long as it lives."""
+
+    def __init__(self, config: uvicorn.Config, watched: Watched) -> None:
+        super().__init__(config)
+        self._watched = watched
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._watched.close()
+        super().handle_exit(sig, frame)
 
 
 def _access(asked: argparse.Namespace) -> Access:

@@ -116,7 +116,7 @@ async def _frames(runs: Watched, who: Viewer, after: str, database: Database | N
 
     with runs.waking(wake):
         yield ": here\n\n"  # so that the headers go out
-        while True:
+        while not runs.closing:
             woken.clear()
             changes = runs.since(last) if last >= 0 else None
             if changes is None:

@@ -54,6 +54,7 @@ class Watched:
         self._numbers = itertools.count(1)
         self._last = 0
         self._wakers: set[Callable[[], None]] = set()
+        self.closing = False  # nobody is to listen any longer
 
     def begin(
         self, owner: str, who: str, title: str, model: str, origin: Origin,
@@ -104,6 +105,12 @@ class Watched:
         finally:
             with self._lock:
                 self._wakers.discard(waker)
+
+    def close(self) -> None:
+        """Whoever listens is to leave: the server ends. Takes no lock, so that a signal's handler may call it."""
+        self.closing = True
+        for wake in list(self._wakers):
+            wake()
 
     def changed(self, run: WatchedRun, line: int | None = None) -> None:
         """A run tells that it changed."""

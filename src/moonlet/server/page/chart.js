@@ -34,7 +34,8 @@ export function Chart({ label, x, series, height = 220, xKind = "number", xLabel
   }, [shown, locale(), series.map((one) => one.name + one.colour + !!one.bars).join(), xKind, height, mark?.x]);
 
   useEffect(() => {
-    drawn.current?.setData([x, ...series.map((one) => one.values)]);
+    // With more or fewer lines it is about to be drawn anew.
+    if (drawn.current?.series.length === series.length + 1) drawn.current.setData([x, ...series.map((one) => one.values)]);
   }, [x, series]);
 
   useEffect(() => {

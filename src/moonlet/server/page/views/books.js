@@ -73,7 +73,7 @@ function Daily({ data }) {
       <${Legend} series=${series} />
       <${Chart} key=${data.days.length} label=${t("books.daily_label")} x=${data.days.map((_, i) => i)} series=${stacked(series)} height=${240}
         xFormat=${(i) => (Number.isInteger(i) ? day(i) ?? "" : "")} yFormat=${axis} />
-      <${Figures} title=${t("books.figures")} columns=${[t("books.day"), ...series.map((one) => one.name)]}
+      <${Figures} of=${t("books.daily")} title=${t("books.figures")} columns=${[t("books.day"), ...series.map((one) => one.name)]}
         rows=${data.days.map((_, i) => [day(i), ...series.map((one) => show(one.values[i]))]).reverse()} />
     <//>
   `;
@@ -117,8 +117,8 @@ function Groups({ data }) {
   ]);
   return html`
     ${!data.own && html`
-      <${Panel} title=${t("books.keys")}><${Table} label=${t("books.keys")} columns=${columns(t("books.key"))} rows=${rows(data.keys)} numeric=${[1, 2, 3, 4, 5, 6]} /><//>`}
-    <${Panel} title=${t("books.models")}><${Table} label=${t("books.models")} columns=${columns(t("books.model"))} rows=${rows(data.models)} numeric=${[1, 2, 3, 4, 5, 6]} /><//>
+      <${Panel} title=${t("books.keys")}><${Table} label=${`${t("books.keys")}: ${t("books.figures")}`} columns=${columns(t("books.key"))} rows=${rows(data.keys)} numeric=${[1, 2, 3, 4, 5, 6]} /><//>`}
+    <${Panel} title=${t("books.models")}><${Table} label=${`${t("books.models")}: ${t("books.figures")}`} columns=${columns(t("books.model"))} rows=${rows(data.models)} numeric=${[1, 2, 3, 4, 5, 6]} /><//>
   `;
 }
 
@@ -149,7 +149,7 @@ function Now({ about }) {
     <${Panel} title=${t("books.now")}>
       ${now && !now.requests.length && html`<p class="muted">${t("books.idle", { model: about.model })}</p>`}
       ${now?.requests.length > 0 && html`
-        <${Table} label=${t("books.now")} columns=${[t("books.key"), t("books.state"), t("books.since"), t("books.tokens"), t("books.api")]} numeric=${[2, 3]}
+        <${Table} label=${`${t("books.now")}: ${t("books.figures")}`} columns=${[t("books.key"), t("books.state"), t("books.since"), t("books.tokens"), t("books.api")]} numeric=${[2, 3]}
           rows=${now.requests.map((one) => [
             who(one), html`<${Tag} tone=${TONES[one.state]}>${t(STATES[one.state])}${one.place ? ` · ${number(one.place)}` : ""}<//>`,
             seconds(one.seconds), one.tokens ? number(one.tokens) : "", one.api,
@@ -252,7 +252,7 @@ function SoFar({ asked }) {
         <${Stat} name=${t("books.busy")} value=${percent(found.utilisation, 1)} note=${t("books.busy_note")} />
         <${Stat} name=${t("books.paid_after")} value=${found.payback_years === null ? t("books.never") : years(found.payback_years)} note=${t("books.paid_note")} />`}
     <//>
-    ${!found.own && html`<${Figures} title=${t("books.by_part")}
+    ${!found.own && html`<${Figures} of=${t("books.quotas")} title=${t("books.by_part")}
       columns=${[t("books.key"), t("books.requests"), t("books.cash"), t("books.full"), t("books.elsewhere")]}
       rows=${found.parts.map((part) => [part.name, number(part.requests), money(part.cash), money(part.full), money(part.elsewhere)])} />`}
     <details class="figures"><summary>${t("books.assumptions")}</summary>

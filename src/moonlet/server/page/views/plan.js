@@ -201,7 +201,7 @@ function Payback({ plan, wanted }) {
         ? html`<${Chart} label=${t("plan.payback_label")} x=${curves.developers} series=${series} xLabel=${t("plan.developers")}
             yFormat=${(value) => exact(value)} mark=${{ x: wanted.developers, label: number(wanted.developers) }} />`
         : html`<p class="muted">${t("plan.never_paid")}</p>`}
-      <${Figures} title=${t("plan.figures")} columns=${[t("plan.developers"), t("plan.machines"), t("plan.years")]}
+      <${Figures} of=${t("plan.payback_chart")} title=${t("plan.figures")} columns=${[t("plan.developers"), t("plan.machines"), t("plan.years")]}
         rows=${curves.developers.map((count, i) => [number(count), number(curves.machines[i]), known && curves.payback_years[i] !== null ? exact(curves.payback_years[i]) : t("plan.never")])} />
     <//>
   `;
@@ -219,7 +219,7 @@ function Costs({ plan, wanted }) {
       <${Legend} series=${series} />
       <${Chart} label=${t("plan.cost_label")} x=${curves.developers} series=${series} xLabel=${t("plan.developers")}
         yFormat=${(value) => shortAmount(value, money.currency)} mark=${{ x: wanted.developers, label: number(wanted.developers) }} />
-      <${Figures} title=${t("plan.figures")} columns=${[t("plan.developers"), ...series.map((one) => one.name)]}
+      <${Figures} of=${t("plan.cost_chart")} title=${t("plan.figures")} columns=${[t("plan.developers"), ...series.map((one) => one.name)]}
         rows=${curves.developers.map((count, i) => [number(count), ...series.map((one) => amount(one.values[i], money.currency))])} />
     <//>
   `;
@@ -236,7 +236,7 @@ function PerMillion({ plan }) {
       <${Legend} series=${series} />
       <${Chart} label=${t("plan.million_label")} x=${curves.replies} series=${series} xLabel=${t("plan.replies")}
         yFormat=${(value) => shortAmount(value, money.currency)} />
-      <${Figures} title=${t("plan.figures")} columns=${[t("plan.replies"), ...series.map((one) => one.name)]}
+      <${Figures} of=${t("plan.million_chart")} title=${t("plan.figures")} columns=${[t("plan.replies"), ...series.map((one) => one.name)]}
         rows=${curves.replies.map((count, i) => [number(count), ...series.map((one) => amount(one.values[i], money.currency))])} />
     <//>
   `;
@@ -264,7 +264,7 @@ function Bytes({ plan }) {
             ${one.here.map((home) => html`<span style=${{ width: (home.bytes / one.room) * 100 + "%", background: `var(${colour(home.part)})` }} title=${`${named("part", home.part)}: ${bytes(home.bytes)}`}></span>`)}
           </div>
         </div>`)}
-      <${Figures} title=${t("plan.figures")} columns=${[t("plan.part"), ...places.map((one) => named("place", one.place))]}
+      <${Figures} of=${t("plan.bytes_chart")} title=${t("plan.figures")} columns=${[t("plan.part"), ...places.map((one) => named("place", one.place))]}
         rows=${parts.map((part) => [named("part", part), ...places.map((one) => {
           const found = one.here.find((home) => home.part === part);
           return found ? bytes(found.bytes) : "";
@@ -293,11 +293,11 @@ function Speed({ plan }) {
   return html`
     <div class="grid">
       <${Panel} title=${t("plan.writing")}>
-        <${Table} label=${t("plan.writing")} columns=${[t("plan.replies"), t("plan.together"), t("plan.each")]} numeric=${[1, 2]}
+        <${Table} label=${`${t("plan.writing")}: ${t("plan.figures")}`} columns=${[t("plan.replies"), t("plan.together"), t("plan.each")]} numeric=${[1, 2]}
           rows=${decode.map((one) => [number(one.sequences), range(one), exact(one.tokens_s / one.sequences)])} />
       <//>
       <${Panel} title=${t("plan.reading")}>
-        <${Table} label=${t("plan.reading")} columns=${[t("plan.prompt"), t("plan.tokens_s"), t("plan.first_token")]} numeric=${[1, 2]}
+        <${Table} label=${`${t("plan.reading")}: ${t("plan.figures")}`} columns=${[t("plan.prompt"), t("plan.tokens_s"), t("plan.first_token")]} numeric=${[1, 2]}
           rows=${prefill.map((one) => [number(one.tokens), exact(one.tokens_s), seconds(one.first_token_s)])} />
       <//>
     </div>
@@ -325,7 +325,7 @@ function Sure({ wanted, plan }) {
   return html`
     <${Panel} title=${t("plan.sure")}>
       <p>${t("plan.band", { low: amount(band.low, currency), high: amount(band.high, currency), share: number(band.share_positive * 100) })}</p>
-      <${Table} label=${t("plan.sure")} columns=${[t("plan.hangs_on"), t("plan.at_low"), t("plan.at_high")]} numeric=${[1, 2]}
+      <${Table} label=${`${t("plan.sure")}: ${t("plan.figures")}`} columns=${[t("plan.hangs_on"), t("plan.at_low"), t("plan.at_high")]} numeric=${[1, 2]}
         rows=${sensitivity.map((one) => [named("input", one.name), amount(one.low, currency), amount(one.high, currency)])} />
     <//>
   `;
