@@ -250,7 +250,7 @@ const Said = ({ row }) => html`
 
 // Of models and tools: never anything but text.
 const Text = ({ title, text }) => html`
-  <div><p class="small muted">${title}</p><pre class="said" tabindex="0" role="region" aria-label=${title}>${text}</pre></div>
+  <div><p class="small muted">${title}</p><pre class="told" tabindex="0" role="region" aria-label=${title}>${text}</pre></div>
 `;
 
 function pretty(text) {

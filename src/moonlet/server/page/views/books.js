@@ -30,6 +30,7 @@ export function View({ about }) {
   `;
 }
 
+const named = (name) => (name === "(no key)" ? t("books.no_key") : name);
 const wh = (line) => (line.wh_measured === null && line.wh_modelled === null ? null : (line.wh_measured ?? 0) + (line.wh_modelled ?? 0));
 const energyOf = (line) => (wh(line) === null ? t("books.unknown") : (line.wh_modelled ? "≈ " : "") + energy(wh(line)));
 const usdOf = (line) => (line.usd === null ? t("books.unpriced") : amount(line.usd));
@@ -45,7 +46,7 @@ function Sums({ data }) {
         <${Stat} name=${t("books.prompt")} value=${compact(total.prompt_tokens)} note=${t("books.cached", { share: percent(cached) })} />
         <${Stat} name=${t("books.output")} value=${compact(total.output_tokens)} note=${total.decode_s ? t("books.pace", { rate: exact(total.output_tokens / total.decode_s) }) : undefined} />
         <${Stat} name=${t("books.energy")} value=${energyOf(total)} note=${total.wh_modelled ? t("books.modelled") : wh(total) === null ? t("books.no_meter") : t("books.measured")} />
-        <${Stat} name=${t("books.charged")} value=${usdOf(total)} note=${data.price ? t("books.price", { price: data.price }) : t("books.no_price")} />
+        <${Stat} name=${t("books.charged")} value=${usdOf(total)} note=${data.price ? t("books.price", { price: data.price }) : total.usd === null ? t("books.no_price") : undefined} />
       <//>
     <//>
   `;
@@ -97,7 +98,7 @@ function groups(data, field, measure) {
   const names = [...new Set(data[field].map((one) => one.name))].sort((a, b) => (a === "") - (b === "") || (a < b ? -1 : 1));
   return names.map((name, i) => {
     const by = new Map(data[field].filter((one) => one.name === name).map((one) => [one.day, one[measure]]));
-    return { name: name === "" ? t("books.others") : name, colour: name === "" ? COLOURS[5] : COLOURS[i % 5], bars: true, values: data.days.map((day) => by.get(day) ?? 0) };
+    return { name: name === "" ? t("books.others") : named(name), colour: name === "" ? COLOURS[5] : COLOURS[i % 5], bars: true, values: data.days.map((day) => by.get(day) ?? 0) };
   });
 }
 
@@ -112,7 +113,7 @@ function stacked(series) {
 function Groups({ data }) {
   const columns = (first) => [first, t("books.requests"), t("books.prompt"), t("books.reused"), t("books.output"), t("books.energy"), t("books.money")];
   const rows = (lines) => lines.map((line) => [
-    line.name, number(line.requests), number(line.prompt_tokens), line.prompt_tokens ? percent(line.cached_tokens / line.prompt_tokens) : "",
+    named(line.name), number(line.requests), number(line.prompt_tokens), line.prompt_tokens ? percent(line.cached_tokens / line.prompt_tokens) : "",
     number(line.output_tokens), energyOf(line), usdOf(line),
   ]);
   return html`
@@ -201,7 +202,7 @@ function Owning({ own }) {
   const asked = { against, machine: kept.machine || null, price: kept.price || null, watts: kept.watts || null };
   return html`
     <${Panel} title=${own ? t("books.own_cost") : t("books.owning")}>
-      <div class="grid">
+      <div class="owning">
         <${Select} label=${t("books.against")} value=${against} onChange=${(value) => set({ against: value })}
           options=${[...choices.apis.map((one) => [one.name, one.name]), ...choices.seats.map((one) => [one.name, one.title])]} />
         <${Select} label=${t("books.machine")} value=${kept.machine} onChange=${(machine) => set({ machine })}
@@ -252,9 +253,9 @@ function SoFar({ asked }) {
         <${Stat} name=${t("books.busy")} value=${percent(found.utilisation, 1)} note=${t("books.busy_note")} />
         <${Stat} name=${t("books.paid_after")} value=${found.payback_years === null ? t("books.never") : years(found.payback_years)} note=${t("books.paid_note")} />`}
     <//>
-    ${!found.own && html`<${Figures} of=${t("books.quotas")} title=${t("books.by_part")}
+    ${!found.own && html`<${Figures} of=${t("books.owning")} title=${t("books.by_part")}
       columns=${[t("books.key"), t("books.requests"), t("books.cash"), t("books.full"), t("books.elsewhere")]}
-      rows=${found.parts.map((part) => [part.name, number(part.requests), money(part.cash), money(part.full), money(part.elsewhere)])} />`}
+      rows=${found.parts.map((part) => [named(part.name), number(part.requests), money(part.cash), money(part.full), money(part.elsewhere)])} />`}
     <details class="figures"><summary>${t("books.assumptions")}</summary>
       <ul class="small muted notes" lang="en">${found.assumptions.map((note) => html`<li>${note}</li>`)}</ul>
     </details>

@@ -156,7 +156,7 @@ function Verdict({ plan, wanted }) {
     "no fit": () => t("plan.no_fit", names),
     "no price": () => t("plan.no_price", names),
   }[said.kind]();
-  const pace = said.pace && `${exact(said.pace.value)} (${exact(said.pace.low)} – ${exact(said.pace.high)})`;
+  const { pace } = said;
   return html`
     <section class=${"panel verdict " + (said.kind === "own" ? "owning" : "")} aria-label=${t("plan.verdict")}>
       <p class="verdict-line" role="status">${headline}</p>
@@ -172,7 +172,7 @@ function Verdict({ plan, wanted }) {
           <${Stat} name=${t("plan.full")} value=${amount(money.full_a_year, currency)} note=${t("plan.a_year")} />
           ${Object.entries(money.elsewhere_a_year).map(([name, value]) => html`<${Stat} name=${name} value=${amount(value, currency)} note=${t("plan.a_year")} />`)}
           <${Stat} name=${t("plan.machines")} value=${number(money.machines)} note=${amount(money.price, currency)} />`}
-        ${pace && html`<${Stat} name=${t("plan.pace")} value=${pace} note=${t("plan.tokens_s")} />`}
+        ${pace && html`<${Stat} name=${t("plan.pace")} value=${exact(pace.value, 2)} note=${t("plan.range", { low: exact(pace.low, 2), high: exact(pace.high, 2) })} />`}
         ${plan.fits && html`<${Stat} name=${t("plan.context")} value=${compact(plan.largest_context)} note=${t("plan.tokens")} />`}
       <//>
       ${money && html`<${BreakEven} found=${money.break_even} currency=${currency} />`}
