@@ -217,6 +217,7 @@ class WatchedRun:
         with self._lock:
             self._questions[id] = answer
         told = {"name": call.name, "arguments": call.arguments, "why": question.why, "lasting": question.lasting}
+        told["hints"] = question.checked.tool.hints  # what a server says of its own tool, which decides nothing
         self.take(_line("ask", question=id, id=call.id, **told))
 
     def answered(self, id: str, answer: Answer) -> None:

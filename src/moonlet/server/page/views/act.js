@@ -4,6 +4,7 @@ import {
   api, Button, compact, date, Empty, html, Icon, listen, money, Notice, number, Page, Panel, seconds, Stat, Stats, t, Tag, time,
   useEffect, useRef, useState,
 } from "../ui.js";
+import { bare } from "../bare.js";
 
 const TICK_MS = 500; // what is under way grows so often
 
@@ -221,7 +222,7 @@ function Row({ row, style }) {
 }
 
 function name(row) {
-  if (row.kind === "call") return row.name;
+  if (row.kind === "call") return bare(row.name);
   if (row.kind === "notice") return t("act.notice");
   if (row.kind === "user") return row.text ? cut(row.text) : t("act.user");
   if (row.open) return t("act.writing");
@@ -250,7 +251,7 @@ const Said = ({ row }) => html`
 
 // Of models and tools: never anything but text.
 const Text = ({ title, text }) => html`
-  <div><p class="small muted">${title}</p><pre class="told" tabindex="0" role="region" aria-label=${title}>${text}</pre></div>
+  <div><p class="small muted">${title}</p><pre class="told" tabindex="0" role="region" aria-label=${title}>${bare(text)}</pre></div>
 `;
 
 function pretty(text) {
@@ -277,20 +278,21 @@ function Ask({ run, question }) {
     }
   }
   return html`
-    <div class="panel ask" role="group" aria-label=${t("act.ask", { tool: question.name })}>
+    <div class="panel ask" role="group" aria-label=${t("act.ask", { tool: bare(question.name) })}>
       <div class="row spread">
-        <h2><${Icon} name="tool" /> ${t("act.ask", { tool: question.name })}</h2>
+        <h2><${Icon} name="tool" /> ${t("act.ask", { tool: bare(question.name) })}</h2>
         <a class="small" href=${"#/act/" + encodeURIComponent(run.id)}>${title(run)}</a>
       </div>
       <p>${WHY[question.why] ? t(WHY[question.why]) : question.why}</p>
       ${question.arguments && question.arguments !== "{}" && html`<${Text} title=${t("act.arguments")} text=${pretty(question.arguments)} />`}
+      ${question.hints && html`<p class="small muted" lang="en">${bare(question.hints)}</p>`}
       ${problem && html`<${Notice} tone="bad" live>${problem.message}<//>`}
       <div class="row">
         <${Button} kind="primary" icon="check" disabled=${sent} onClick=${() => answer("yes")}>${t("act.approve")}<//>
         <${Button} kind="danger" icon="close" disabled=${sent} onClick=${() => answer("no")}>${t("act.deny")}<//>
         <${Button} kind="quiet" disabled=${sent} onClick=${() => answer("always")}>${t("act.always")}<//>
       </div>
-      <p class="small muted">${t("act.covers")} <span lang="en">${question.lasting}</span></p>
+      <p class="small muted">${t("act.covers")} <span lang="en">${bare(question.lasting)}</span></p>
     </div>
   `;
 }
