@@ -173,6 +173,7 @@ def test_another_page_may_change_nothing(tmp_path: Path) -> None:
         body = {"question": question["question"], "answer": "yes"}
         for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}):
             assert it.ask("POST", f"act/{id}/answer", json=body, headers=headers).status_code == 403
+            assert it.ask("POST", "runs", json={**BODY, "approve": "yes"}, headers=headers).status_code == 403
         assert it.ask("POST", f"act/{id}/answer", data=body).status_code == 415
         assert it.run(id)["state"] == "asking"
         own = {"Origin": it.url, "Sec-Fetch-Site": "same-origin"}

@@ -28,6 +28,7 @@ from moonlet.server.openai import read_options
 from moonlet.server.page_about import loaded
 from moonlet.server.page_runs import Run, Runs
 from moonlet.server.page_tools import Workbench
+from moonlet.server.page_who import same_origin
 from moonlet.server.watched import Watched
 
 API = "page"  # in the books
@@ -59,6 +60,7 @@ def mount(app: FastAPI, model: LLM, books: Books | None, bench: Workbench, runs:
 
     @app.post("/api/runs", include_in_schema=False)
     async def begin(request: Request) -> JSONResponse:
+        same_origin(request)
         body = as_object(await read_json(request))
         run = await apart(lambda: _begin(request, body, model, books, accounts, bench, runs, watched))
         return JSONResponse({"id": run.id}, 201)
@@ -72,6 +74,7 @@ def mount(app: FastAPI, model: LLM, books: Books | None, bench: Workbench, runs:
 
     @app.post("/api/runs/{id}/answer", include_in_schema=False)
     async def answer(request: Request, id: str) -> dict[str, bool]:
+        same_origin(request)
         body = as_object(await read_json(request))
         said, number = body.get("answer"), typed(body, "number", int)
         if said not in _ANSWERS or number is None:
@@ -80,6 +83,7 @@ def mount(app: FastAPI, model: LLM, books: Books | None, bench: Workbench, runs:
 
     @app.post("/api/runs/{id}/stop", include_in_schema=False)
     async def stop(request: Request, id: str) -> dict[str, bool]:
+        same_origin(request)
         run = runs.find(owner_of(request), id)
         await apart(run.stop)
         return {"stopped": True}
