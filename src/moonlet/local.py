@@ -159,6 +159,10 @@ class Local:
     def close(self) -> None:
         self.engine.close()
 
+    def in_line(self) -> tuple[str, ...]:
+        """As `moonlet.llm.Queued` says."""
+        return self.engine.in_line()
+
     def __enter__(self) -> Local:
         return self
 
