@@ -30,7 +30,7 @@ from test_malformed import Brief
 def main(count: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         speaking.write(Path(folder))
-        with moonlet.load(folder, cache_tokens=4096) as local, serving(Brief(local)) as url:
+        with moonlet.load(folder, threads=1, cache_tokens=4096) as local, serving(Brief(local)) as url:
             failures = bodies(url.removesuffix("/v1"), local.name, count)
             print(f"{count} malformed bodies, {len(failures)} answered by a fault of the server")
             print("".join(f"  {failure}\n" for failure in failures[:20]), end="")

@@ -38,7 +38,8 @@ def install() -> None:
     missing = [package for package in NPM.values() if not (PLACE / "node_modules" / package).exists()]
     if missing:
         PLACE.mkdir(parents=True, exist_ok=True)
-        (PLACE / "package.json").touch()
+        if not (PLACE / "node_modules").exists():
+            (PLACE / "package.json").write_text("{}")
         subprocess.run(["npm", "install", "--no-fund", "--no-audit", "--silent", *missing], cwd=PLACE, check=True)
     if not (VENV / "bin" / "mcp-server-fetch").exists():
         subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)

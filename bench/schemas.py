@@ -81,7 +81,7 @@ def calls(count: int) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         speaking.write(Path(folder))
         with (
-            moonlet.load(folder, cache_tokens=16_384) as model,
+            moonlet.load(folder, threads=1, cache_tokens=16_384) as model,
             serving(model) as url,
             httpx.Client(timeout=300) as client,
         ):

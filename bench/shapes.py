@@ -88,8 +88,8 @@ def packed(format: kernels.Format, rows: int, cols: int, random: np.random.Gener
     spread = 4.2 if format == "int4" else 73.0  # deviation of the codes
     tiles = kernels.packed_bytes(format, rows, cols) // tile
     out = random.integers(0, 256, (tiles, tile), np.uint8)
-    # The code below all others has no counterpart above: with it, weights have a mean, which layer after layer pulls all
-    # tokens into one direction, to the same experts.
+    # The code below all others has no counterpart above: with it, weights have a mean, which layer after layer pulls
+    # all tokens into one direction, to the same experts.
     codes = out[:, :-64]
     if format == "int8":
         codes[codes == 0x80] = 0

@@ -23,9 +23,16 @@ def serving(
     more: Callable[[FastAPI], object] = lambda app: None,
 ) -> Iterator[str]:
     """The URL of a server that answers with `model`, up to and with /v1; `more` adds to the application."""
-    bound = socket.create_server(("127.0.0.1", 0))
     app = create_app(model, books, access)
     more(app)
+    with serving_app(app) as url:
+        yield f"{url}/v1"
+
+
+@contextmanager
+def serving_app(app: FastAPI) -> Iterator[str]:
+    """The URL of a server of this application."""
+    bound = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
     thread.start()
@@ -33,7 +40,7 @@ def serving(
         assert thread.is_alive(), "the server did not start"
         time.sleep(0.005)
     try:
-        yield f"http://127.0.0.1:{bound.getsockname()[1]}/v1"
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(10)

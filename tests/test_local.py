@@ -242,3 +242,10 @@ def test_terms_reach_the_engine_and_a_full_line_is_busy(monkeypatch: pytest.Monk
             ask()
         assert busy.value.retry_s == 7.0
     assert seen == [Terms("ann", 2.0, "batch")] * 2
+
+
+def test_tools_nested_without_end_are_refused(model: Local) -> None:
+    deep = json.loads('{"type": "object", "properties": {"a": ' * 300 + "{}" + "}}" * 300)
+    for tools in ([ToolSpec("deep", "", deep)], [ToolSpec("deep", "", {"type": "object", "default": deep})]):
+        with pytest.raises(RefusedError, match="nested"):
+            model.reply(HELLO, tools)

@@ -27,6 +27,7 @@ from moonlet.train import nano
 from moonlet.train.data import conversations
 from moonlet.train.fit import Progress, Recipe, Run
 from moonlet.train.rows import PROMPT_WEIGHT, Rows
+from moonlet.train.telling import train
 from moonlet.train.vocabulary import texts, train_vocabulary
 
 torch.set_num_threads(1)
@@ -201,7 +202,7 @@ def test_a_signal_stops_between_two_steps(tmp_path: Path, tokenizer: Tokenizer) 
     handler = signal.getsignal(signal.SIGINT)
     timer = threading.Timer(0.7, signal.raise_signal, [signal.SIGINT])
     timer.start()
-    assert not nano._train(run, Console(file=StringIO()))
+    assert not train(run, Console(file=StringIO()))
     assert 0 < run.step < 10_000 and signal.getsignal(signal.SIGINT) is handler
     assert torch.load(run.checkpoint, weights_only=True)["step"] == run.step
 

@@ -12,6 +12,7 @@ import os
 import shutil
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,16 @@ def _name(folder: ModelFolder) -> str:
     return str(folder.meta.get("source", {}).get("name") or folder.path.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A reply before it is begun: what the engine is given, and who reads what comes."""
+
+    prompt: list[int]
+    sampling: Sampling
+    constraint: CallConstraint | None
+    parser: Parser
+
+
 class Local:
     """A model on this machine. Use as a context manager, or close() it."""
 
@@ -147,6 +158,10 @@ class Local:
 
     def close(self) -> None:
         self.engine.close()
+
+    def in_line(self) -> tuple[str, ...]:
+        """As `moonlet.llm.Queued` says."""
+        return self.engine.in_line()
 
     def __enter__(self) -> Local:
         return self
@@ -186,6 +201,12 @@ class Local:
         self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN
     ) -> Iterator[Event]:
         """As `moonlet.llm.LLM` says; `close()` on the iterator ends the reply within a step, from any thread."""
+        return self._run(self.prepare(messages, tools, options), options)
+
+    def prepare(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN
+    ) -> Prepared:
+        """A reply in the terms of the engine, for whoever wants its ids. Raises RefusedError."""
         try:
             family, tokenizer = self.family, self.tokenizer
             calls, opened = count_calls(messages), opens_thinking(family, options.thinking)
@@ -210,16 +231,15 @@ class Local:
                     raise RefusedError(f"{what} that is asked for needs at least {least} tokens, {limit} are allowed")
             elif options.answer_schema is not None:
                 raise RefusedError(f"{self.name} cannot be held to a JSON schema: its vocabulary has no marks of calls")
-            seen: deque[Seen] = deque()
-            running = self._submit(prompt, options, limit, constraint, seen)
-        except QueueFullError as error:
-            raise BusyError(str(error), error.retry_after_s) from None
-        except (TemplateError, SchemaError, ChoiceError, EngineError, ValueError) as error:
+            sampling = self._sampling(options, limit)
+        except (TemplateError, SchemaError, ChoiceError, ValueError) as error:
             raise RefusedError(str(error)) from None
+        except RecursionError:
+            raise RefusedError("the tools or the schema are nested too deeply") from None
         # Marks spelled in ordinary pieces count only where the vocabulary has no tokens for them.
         spelled = thinks(family) and tokenizer.special("<think>") is None
         parser = Parser(tokenizer, family, tools, history_calls=calls, thinking_open=opened, spelled=spelled)
-        return _Running(running, self._events(running, parser, options, seen))
+        return Prepared(prompt, sampling, constraint, parser)
 
     def complete(self, prompt: str | Sequence[int], options: ReplyOptions = PLAIN) -> Iterator[Event]:
         """As `moonlet.llm.Plain` says: no conversation around the text, no tools."""
@@ -227,14 +247,10 @@ class Local:
             ids = self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
             # A reply cannot come after nothing: what comes first of all comes after the mark of a beginning.
             ids = ids or [id for id in [self.tokenizer.special("[BOS]")] if id is not None]
-            seen: deque[Seen] = deque()
-            running = self._submit(ids, options, self._limit(ids, options), None, seen)
-        except QueueFullError as error:
-            raise BusyError(str(error), error.retry_after_s) from None
-        except (EngineError, ValueError) as error:
+            sampling = self._sampling(options, self._limit(ids, options))
+        except ValueError as error:
             raise RefusedError(str(error)) from None
-        parser = Parser(self.tokenizer, "moonlet", spelled=False)
-        return _Running(running, self._events(running, parser, options, seen))
+        return self._run(Prepared(list(ids), sampling, None, Parser(self.tokenizer, "moonlet", spelled=False)), options)
 
     def count(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN) -> int:
         """Tokens of the prompt that these messages become."""
@@ -242,19 +258,20 @@ class Local:
             return len(render(self.tokenizer, self.family, messages, tools, thinking=options.thinking))
         except TemplateError as error:
             raise RefusedError(str(error)) from None
+        except RecursionError:
+            raise RefusedError("the tools are nested too deeply") from None
 
-    def _submit(
-        self,
-        prompt: Sequence[int],
-        options: ReplyOptions,
-        limit: int,
-        constraint: CallConstraint | None,
-        seen: deque[Seen],
-    ) -> Reply:
-        """`seen` gets what the engine's steps did, if that is asked for."""
-        terms = Terms(options.owner, options.weight, options.priority)
+    def _run(self, it: Prepared, options: ReplyOptions) -> _Running:
+        """The engine's reply as events. Raises BusyError, RefusedError."""
+        seen: deque[Seen] = deque()  # what the engine's steps did, if that is asked for
         trace = seen.append if options.look else None
-        return self.engine.submit(prompt, self._sampling(options, limit), constraint, terms, trace)
+        try:
+            running = self.engine.submit(it.prompt, it.sampling, it.constraint, _terms(options), trace)
+        except QueueFullError as error:
+            raise BusyError(str(error), error.retry_after_s) from None
+        except (EngineError, ValueError) as error:
+            raise RefusedError(str(error)) from None
+        return _Running(running, self._events(running, it.parser, options, seen))
 
     def _limit(self, prompt: Sequence[int], options: ReplyOptions) -> int:
         """Tokens that a reply to this prompt may have. Raises TooLongError."""
@@ -368,6 +385,10 @@ class Local:
             bytes_read=round(reads.read_bytes) if reads else None,
             read_wait_s=stats.reads.wait_s,
         )
+
+
+def _terms(options: ReplyOptions) -> Terms:
+    return Terms(options.owner, options.weight, options.priority)
 
 
 class _Running(Iterator[Event]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ class Recogniser:
                 word for word in self._again(samples, low, high, language) if low - _AROUND_S <= word.start < high
             ]
             words.sort(key=lambda word: word.start)
-        return Piece(start, end, tuple(speech), tuple(words))
+        return Piece(start, end, tuple(speech), tuple(trim(words, speech)))
 
     def _again(self, samples: Samples, low: float, high: float, language: str) -> list[Word]:
         return self._hear(samples, max(0.0, low - _AROUND_S), high + _AROUND_S, language, vad=False)
@@ -122,7 +122,7 @@ def speech_in(audio: Floats, offset: float) -> list[Interval]:
 
     options = VadOptions(min_silence_duration_ms=300, speech_pad_ms=50, min_speech_duration_ms=200)
     found = get_speech_timestamps(audio, options)
-    return [(offset + one["start"] / RATE, offset + one["end"] / RATE) for one in found]
+    return [(round(offset + one["start"] / RATE, 3), round(offset + one["end"] / RATE, 3)) for one in found]
 
 
 def next_piece(samples: Samples, start: float, length: float = PIECE_S) -> tuple[float, list[Interval]]:
@@ -138,6 +138,22 @@ def next_piece(samples: Samples, start: float, length: float = PIECE_S) -> tuple
             end = round(low + gap / 2, 3)
             speech = [one for one in speech if one[0] < end]
     return end, speech
+
+
+def trim(words: Sequence[Word], speech: Sequence[Interval]) -> list[Word]:
+    """Words without the silence before and behind them: the recogniser lets a word begin in the pause before it, the
+    detector of speech knows better where that ends."""
+    trimmed, first = [], 0
+    for word in words:
+        while first < len(speech) and speech[first][1] <= word.start:
+            first += 1
+        last = first
+        while last + 1 < len(speech) and speech[last + 1][0] < word.end:
+            last += 1
+        if first < len(speech) and speech[first][0] < word.end:
+            word = replace(word, start=max(word.start, speech[first][0]), end=min(word.end, speech[last][1]))
+        trimmed.append(word)
+    return trimmed
 
 
 def uncovered(speech: Sequence[Interval], words: Sequence[Word], at_least: float = _GAP_S) -> list[Interval]:

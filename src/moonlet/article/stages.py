@@ -35,6 +35,20 @@ def silent(done: float, of: float) -> None:
     """Tells nobody."""
 
 
+def calm(tell: Tell) -> Tell:
+    """Tells at most ten times a second, and the end: a stage may speak of every frame of a video."""
+    last = -1.0
+
+    def told(done: float, of: float) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= 0.1 or done >= of:
+            last = now
+            tell(done, of)
+
+    return told
+
+
 @dataclass(frozen=True, slots=True)
 class Stage(Generic[Given, Settings, Made]):
     """`run(given, folder, settings, tell)` may write files under `folder/name/` and nowhere else, and depends on
@@ -79,7 +93,7 @@ def kept_input(stage: Stage[Given, Any, Any], folder: Path) -> Given | None:
 
 def _make(stage: Stage[Given, Settings, Made], given: Given, folder: Path, set_to: Settings, tell: Tell) -> Made:
     begun = time.monotonic()
-    output = to_plain(stage.run(given, folder, set_to, tell))
+    output = to_plain(stage.run(given, folder, set_to, calm(tell)))
     told = {
         "format": FORMAT,
         "stage": stage.name,

@@ -72,7 +72,9 @@ def quoted_properties(tool: ToolSpec) -> set[str]:
     schema = enforceable(tool.name, dict(tool.parameters))
     if schema.keys() - {"type", "properties", "required", "additionalProperties"} or schema.get("additionalProperties"):
         return set()
-    declared = tool.parameters.get("properties", {})
+    declared, required = tool.parameters.get("properties"), tool.parameters.get("required", [])
+    if not isinstance(declared, dict) or not isinstance(required, list):
+        return set()  # refused as a schema
     return {name for name, one in declared.items() if isinstance(one, dict) and one.get("x-verbatim") is True}
 
 

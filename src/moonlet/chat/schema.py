@@ -14,6 +14,10 @@ _INFORMING = {"$schema", "$comment", "title", "description", "default", "example
 
 _COUNTS = {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"}
 
+_FIXED = ("const", "enum")  # values as they are, in which no keywords are
+_DEEPEST = 200  # levels of a schema
+_LEAST = -(10**17)  # below, llguidance counts wrongly: a lower minimum, like that of 64 bits, is taken for this one
+
 # Where schemas lie in schemas: one, a list, or a named collection.
 _ONE = ("items", "additionalProperties")
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems", "items")
@@ -37,7 +41,7 @@ class SchemaError(Exception):
 def enforceable(tool: str | None, schema: Any) -> dict[str, Any]:
     """A schema without what only informs, and closed where nothing says that it is open: the result allows nothing
     that the declared schema forbids. Raises SchemaError if a tool's arguments are no object."""
-    _refuse_ambiguous(tool, schema)
+    _refuse_unusable(tool, schema)
     if tool is None:
         answer: dict[str, Any] = _prepared(schema, close=not _merges(schema))
         return answer
@@ -75,14 +79,33 @@ def explain(tool: str | None, complaint: str) -> SchemaError:
     return SchemaError(tool, None, line)
 
 
-def _refuse_ambiguous(tool: str | None, schema: Any) -> None:
-    """Raises SchemaError for `$id` beside `$ref` inside a schema: what it means differs from draft to draft."""
-    layer = [*schema.values()] if isinstance(schema, dict) else []
-    while layer := [item for item in layer if isinstance(item, dict | list)]:
-        for item in layer:
-            if isinstance(item, dict) and isinstance(item.get("$ref"), str) and isinstance(item.get("$id"), str):
-                raise SchemaError(tool, "$id", "beside $ref is not supported")
-        layer = [inner for item in layer for inner in (item.values() if isinstance(item, dict) else item)]
+def _refuse_unusable(tool: str | None, schema: Any) -> None:
+    """Raises SchemaError for `$id` beside `$ref` inside a schema, whose meaning differs from draft to draft, and for
+    what llguidance or Python could not stand: numbers that overflow, and nesting without end."""
+    depth, layer = 0, [("", schema)]
+    while layer:
+        depth += 1
+        if depth > _DEEPEST:
+            raise SchemaError(tool, None, f"it is nested deeper than {_DEEPEST} levels")
+        inner: list[tuple[str, Any]] = []
+        for key, item in layer:
+            if isinstance(item, dict):
+                if depth > 1 and isinstance(item.get("$ref"), str) and isinstance(item.get("$id"), str):
+                    raise SchemaError(tool, "$id", "beside $ref is not supported")
+                inner += [(key if key in _FIXED else name, value) for name, value in item.items()]
+            elif isinstance(item, list):
+                inner += [(key, value) for value in item]
+            elif isinstance(item, int | float):
+                _refuse_number(tool, key, item)
+        layer = inner
+
+
+def _refuse_number(tool: str | None, key: str, number: float) -> None:
+    whole = isinstance(number, int) or key in _COUNTS
+    if whole and not -(2**63) <= number < 2**64:
+        raise SchemaError(tool, key, "is a number beyond 64 bits")
+    if key in _FIXED and number < -(2**62):  # further down llguidance's arithmetic overflows, and ends the process
+        raise SchemaError(tool, key, "holds a number below -2^62")
 
 
 def _prepared(schema: Any, close: bool) -> Any:
@@ -92,6 +115,8 @@ def _prepared(schema: Any, close: bool) -> Any:
     for key, value in schema.items():
         if key in _COUNTS and isinstance(value, float) and value.is_integer():
             out[key] = int(value)  # 2.0 is a whole number in JSON
+        elif key in ("minimum", "exclusiveMinimum") and isinstance(value, int | float) and value < _LEAST:
+            out[key] = _LEAST
         elif key in _NAMED and isinstance(value, dict):
             out[key] = {name: _prepared(inner, close) for name, inner in value.items()}
         elif key in _LISTS and isinstance(value, list):
@@ -136,9 +161,9 @@ def _name_properties(schema: dict[str, Any]) -> None:
 def _closable(schema: Mapping[str, Any]) -> bool:
     """Whether an object lists all properties that a call should have. The standard would allow any others."""
     properties, required = schema.get("properties"), schema.get("required", [])
-    listed = (
-        isinstance(properties, dict) and isinstance(required, list) and all(name in properties for name in required)
-    )
+    if not (isinstance(properties, dict) and isinstance(required, list)):
+        return False
+    listed = all(isinstance(name, str) and name in properties for name in required)
     return listed and not any(key in schema for key in _OPEN)
 
 

@@ -50,7 +50,7 @@ def offer(asked: argparse.Namespace, app: FastAPI, loading: Loading, books: Book
     a2a.mount(
         app,
         Face(url, loading.name, about, keys_needed=access.keys_needed),
-        AgentExecution(Offered(tools, system), model, books.database),
+        AgentExecution(Offered(tools, system), model, books.database, app.state.watched),
         books.database,
         tools=[tool.spec for tool in tools],
         signer=signer,

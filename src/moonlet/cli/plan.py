@@ -18,7 +18,7 @@ from rich.table import Table
 
 from moonlet.cli import UsageError
 from moonlet.model.anatomy import size
-from moonlet.planner import measure, money, report, routing
+from moonlet.planner import answer, measure, money, report, routing
 from moonlet.planner.fit import Fit, Wish, fit
 from moonlet.planner.machine import Machine, catalogue, find_machine
 from moonlet.planner.plan import BATCHES, TEAMS, USAGE_TEAMS, USUAL_API, USUAL_SEAT, Plan, Terms
@@ -56,7 +56,7 @@ def main(asked: argparse.Namespace) -> int:
     if asked.html:
         _write(Path(asked.html), report.html(plan, others, day))
     if asked.json:
-        print(json.dumps(as_json(plan, others, day), indent=2))
+        print(json.dumps(answer.as_json(plan, others, day), indent=2))
     else:
         _show(plan, others, day, asked)
     return 0
@@ -335,76 +335,3 @@ def _show_day(console: Console, plan: Plan, day: Result) -> None:
         f"first token: half within {half:.1f} s, nine of ten {most:.1f} s, 99 of 100 {worst:.1f} s", soft_wrap=True
     )
     console.print(f"{day.verdict}\n", soft_wrap=True)
-
-
-# ---- JSON -----------------------------------------------------------------------------------------------------------
-
-
-def as_json(plan: Plan, others: list[Plan], day: Result | None) -> dict[str, Any]:
-    """One object; amounts of money as strings, so that nothing is rounded on the way."""
-    fit = plan.fit
-    found: dict[str, Any] = {
-        "verdict": plan.verdict,
-        "model": {"name": fit.subject.name, "origin": fit.subject.origin, "bytes": fit.subject.stored_bytes},
-        "machine": {"name": fit.machine.name, "title": fit.machine.title, "estimates": fit.machine.estimates},
-        "fits": fit.fits,
-        "why": fit.why,
-        "change": fit.change,
-        "homes": [{"part": home.part, "place": home.place, "bytes": home.bytes} for home in fit.homes],
-        "largest_context": fit.largest_context,
-        "context": fit.context,
-        "assumptions": plan.notes,
-    }
-    if plan.speed:
-        found["speed"] = _speed_json(plan)
-        found["money"] = _money_json(plan)
-    if day:
-        found["simulation"] = {
-            name: getattr(day, name) for name in Result.__dataclass_fields__
-        } | {"verdict": day.verdict}  # fmt: skip
-    if others:
-        found["compared"] = [as_json(other, [], None) for other in others]
-    return found
-
-
-def _speed_json(plan: Plan) -> dict[str, Any]:
-    assert plan.speed
-    step = plan.speed.step(1, Load(1, plan.fit.context))
-    decode = []
-    for count in BATCHES:
-        rate = plan.speed.decode(Load(count, plan.fit.context))
-        decode.append({"sequences": count, "tokens_s": rate.value, "low": rate.low, "high": rate.high})
-    prefill = []
-    for tokens in (1024, 8192, 32768):
-        if tokens <= max(plan.fit.largest_context, 1024):
-            rate, first = plan.speed.prefill(tokens), plan.speed.first_token(tokens)
-            prefill.append({"tokens": tokens, "tokens_s": rate.value, "low": rate.low, "high": rate.high,
-                            "first_token_s": first.value})  # fmt: skip
-    return {"decode": decode, "prefill": prefill, "read_bytes_per_token": step.read_bytes,
-            "hit_rate": step.hit_rate, "seconds_of_a_token": step.parts}  # fmt: skip
-
-
-def _money_json(plan: Plan) -> dict[str, Any] | None:
-    owned = plan.owned
-    if owned is None:
-        return None
-    years = {count: plan.payback_at(count) for count in TEAMS}
-    cost = plan.per_million(plan.sequences)
-    return {
-        "currency": owned.price.currency,
-        "machines": plan.boxes,
-        "price": str(owned.price.amount),
-        "cash_a_year": str(owned.cash.amount),
-        "full_a_year": str(owned.full.amount),
-        "elsewhere_a_year": {name: str(amount.amount) for name, amount in plan.rented.items()},
-        "payback_years": {str(n): None if value is None else str(round(value, 2)) for n, value in years.items()},
-        "break_even": {
-            "developers": plan.developers_needed,
-            "tokens_per_day": plan.tokens_needed,
-            "price": plan.price_needed and str(plan.price_needed.amount),
-        },
-        "per_million": {kind: str(amount.amount) for kind, amount in cost.items()} if cost else None,
-        "saved_a_year": plan.band and {"low": str(plan.band.low), "middle": str(plan.band.middle),
-                                       "high": str(plan.band.high), "share_positive": plan.band.positive},
-        "sensitivity": [{"name": s.name, "low": str(s.low), "high": str(s.high)} for s in plan.swings],
-    }  # fmt: skip

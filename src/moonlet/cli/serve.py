@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -16,7 +17,7 @@ from rich.console import Console
 
 from moonlet.chat.template import TemplateError, calls_tools
 from moonlet.chat.tokenizer import TokenizerError
-from moonlet.cli import UsageError
+from moonlet.cli import UsageError, page_planner
 from moonlet.cli.ledger import open_ledger
 from moonlet.cli.mcp import offered
 from moonlet.cli.open import open_later
@@ -34,6 +35,7 @@ from moonlet.model.folder import default_path
 from moonlet.server import mcp
 from moonlet.server.app import create_app
 from moonlet.server.keys import LOOPBACK, Access
+from moonlet.server.watched import Watched
 
 _DAY_S = 86400.0
 SETTLE_S = 5.0  # for replies that were just ended to write what they took
@@ -52,6 +54,7 @@ def main(asked: argparse.Namespace) -> int:
             books = Books(database, price, find_meter(asked.watts), keep_prompts=asked.keep_prompts)
             with closing(books), _pruning(database, asked.keep, asked.a2a):
                 app = create_app(loading, books, access, bench)
+                page_planner.offer(asked, app, loading.name, database)
                 tools = offered(loading, app.state.accounts, own=not access.keys_needed, ledger=asked.ledger)
                 mcp.mount(app, mcp.make_server(tools), access)
                 if asked.a2a:
@@ -100,7 +103,7 @@ def _run(
         ssl_certfile=asked.cert,
         ssl_keyfile=asked.key_file,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config, app.state.watched)
     failed: list[Exception] = []
 
     def announce() -> None:
@@ -117,6 +120,18 @@ def _run(
         raise failed[0]
     if loading.ready and isinstance(model := loading.wait(), Local):
         model.close()
+
+
+class _Server(uvicorn.Server):
+    """Told to end, it tells those who look at runs on the page to leave: they would stay as long as it lives."""
+
+    def __init__(self, config: uvicorn.Config, watched: Watched) -> None:
+        super().__init__(config)
+        self._watched = watched
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._watched.close()
+        super().handle_exit(sig, frame)
 
 
 def _access(asked: argparse.Namespace) -> Access:

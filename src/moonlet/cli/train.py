@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 import tomllib
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,15 @@ KNOWN: Mapping[str, type] = {
     "threads": int,
     "samples": int,
 }
+NAMES: Mapping[type, str] = {str: "text", int: "a whole number", float: "a number", tuple: "a list of texts"}
 
 
 def main(asked: argparse.Namespace) -> int:
     settings = read(asked.config, asked.stage)
     if importlib.util.find_spec("torch") is None:
         raise UsageError("training needs torch: pip install 'moonlet[train]'")
+    if asked.stage == "rl":
+        return _rl(asked.config, settings)
     from moonlet.train import nano
 
     flags = [part for name, value in settings.items() if name != "folder" for part in (f"--{name}", str(value))]
@@ -33,20 +37,49 @@ def main(asked: argparse.Namespace) -> int:
 
 
 def read(path: Path, stage: str) -> dict[str, Any]:
-    """The settings of a TOML file, checked for the stage. Raises UsageError."""
+    """The settings of a TOML file; those that say where a run begins are checked for the stage. Raises UsageError."""
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {error}") from None
-    for name, value in settings.items():
-        if name not in KNOWN:
-            raise UsageError(f"{path}: there is no setting {name!r}; there are: {', '.join(KNOWN)}")
-        if type(value) is not KNOWN[name]:
-            raise UsageError(f"{path}: {name} must be {'text' if KNOWN[name] is str else 'a whole number'}")
+    if stage != "rl":
+        _check(path, settings, KNOWN)
     if "folder" not in settings:
         raise UsageError(f"{path}: folder is missing: where the run goes")
-    if stage == "sft" and "start" not in settings:
-        raise UsageError(f"{path}: start is missing: sft goes on from a model; pretrain begins with none")
+    if stage != "pretrain" and "start" not in settings:
+        raise UsageError(f"{path}: start is missing: {stage} goes on from a model; pretrain begins with none")
     if stage == "pretrain" and "start" in settings:
         raise UsageError(f"{path}: pretrain begins with nothing; to go on from {settings['start']} say sft")
     return settings
+
+
+def _rl(path: Path, settings: dict[str, Any]) -> int:
+    from moonlet.train import rl
+    from moonlet.train.practice import Recipe
+
+    plain = Recipe()
+    own = {one.name: type(getattr(plain, one.name)) for one in fields(Recipe)}
+    where = {name: KNOWN[name] for name in ("folder", "start", "data", "threads")}
+    _check(path, settings, {**where, **own})
+    given: dict[str, Any] = {
+        name: tuple(value) if own[name] is tuple else value for name, value in settings.items() if name in own
+    }
+    try:
+        recipe = Recipe(**given)
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from None
+    data = settings.get("data")
+    chosen = rl.Settings(
+        Path(settings["folder"]), settings["start"], Path(data) if data else None, settings.get("threads", 1)
+    )
+    return rl.main(chosen, recipe)
+
+
+def _check(path: Path, settings: Mapping[str, Any], known: Mapping[str, type]) -> None:
+    for name, value in settings.items():
+        if name not in known:
+            raise UsageError(f"{path}: there is no setting {name!r}; there are: {', '.join(known)}")
+        wanted = known[name]
+        texts = wanted is tuple and isinstance(value, list) and all(isinstance(one, str) for one in value)
+        if not (type(value) is wanted or texts or (wanted is float and type(value) is int)):
+            raise UsageError(f"{path}: {name} must be {NAMES[wanted]}")

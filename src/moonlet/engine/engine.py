@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from collections.abc import Sequence as Ids
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -241,6 +242,14 @@ class Engine:
         found: Future[NDArray[np.uint8]] = Future()
         self._send(lambda: found.set_result(self._network.experts.native.tiers()))
         return found.result()
+
+    def in_line(self) -> tuple[str, ...]:
+        """Owners of the replies that wait for a place, in the order in which they would get one now. From any thread:
+        it is read beside the engine's own, and again if that changes it meanwhile."""
+        for _ in range(8):
+            with suppress(RuntimeError):
+                return tuple(sequence.terms.owner for sequence in self._scheduler.line.waiting())
+        return ()
 
     def set_budget(self, bytes: int) -> None:
         """Memory for streamed experts from now on, for a machine that got busier or freer.

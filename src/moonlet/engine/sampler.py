@@ -60,9 +60,13 @@ class Constraint(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Token:
+    """`chance` is the log probability with which it was drawn: under grammar, temperature and all else that steered the
+    choice. It is 0 where nothing else could come."""
+
     id: int
     logprob: float | None = None
     top: tuple[tuple[int, float], ...] = ()  # likeliest first
+    chance: float = 0.0
 
 
 class Sampler:
@@ -91,13 +95,14 @@ class Sampler:
             best = int(steered.argmax())
         if not math.isfinite(steered[best]):
             raise ValueError("the model's logits are not finite" if mask is None else "no token is allowed")
-        return self.note(best if self.sampling.temperature == 0 else self._pick(steered, best), logits)
+        id, chance = (best, 0.0) if self.sampling.temperature == 0 else self._pick(steered, best)
+        return self.note(id, logits, chance)
 
-    def note(self, id: int, raw: NDArray[np.float32] | None = None) -> Token:
+    def note(self, id: int, raw: NDArray[np.float32] | None = None, chance: float = 0.0) -> Token:
         """The token for an id that was drawn, or that could only come next; `raw` are the logits in its place."""
         self.written[id] = self.written.get(id, 0) + 1
         if not self.sampling.logprobs or raw is None:
-            return Token(id)
+            return Token(id, chance=chance)
         count, most = self.sampling.top_logprobs, raw.max()
         shares = np.subtract(raw, most, out=self._scratch(0))
         whole = math.log(float(np.exp(shares, out=shares).sum(dtype=np.float64)))
@@ -110,7 +115,7 @@ class Sampler:
         def logprob(i: int) -> float:
             return float(raw[i]) - float(most) - whole
 
-        return Token(id, logprob(id), tuple((int(i), logprob(int(i))) for i in likeliest))
+        return Token(id, logprob(id), tuple((int(i), logprob(int(i))) for i in likeliest), chance)
 
     def _scratch(self, row: int) -> NDArray[np.float32]:
         if not self._wide.size:
@@ -145,8 +150,8 @@ class Sampler:
         np.copyto(masked, logits, where=self._bits)  # a mask that is too short was filled with 0
         return masked
 
-    def _pick(self, logits: NDArray[np.float32], best: int) -> int:
-        """An id by chance."""
+    def _pick(self, logits: NDArray[np.float32], best: int) -> tuple[int, float]:
+        """An id by chance, and the log probability that it had."""
         s = self.sampling
         weights = np.subtract(logits, logits[best], out=self._scratch(0))
         weights /= np.float32(max(s.temperature, 1e-6))  # below that, one token takes all in any case
@@ -157,10 +162,12 @@ class Sampler:
             at = self.random.random() * reach[-1]
             block = _fall(reach, at)
             inside = np.cumsum(blocks[block], dtype=np.float64)
-            return block * _BLOCK + _fall(inside, at - (reach[block - 1] if block else 0.0))
+            id = block * _BLOCK + _fall(inside, at - (reach[block - 1] if block else 0.0))
+            return id, _log_share(weights[id], reach[-1])
         ids = np.sort(self._kept(weights))  # in order of ids: a seed gives the same token whatever was filtered
         reach = np.cumsum(weights[ids], dtype=np.float64)
-        return int(ids[_fall(reach, self.random.random() * reach[-1])])
+        id = int(ids[_fall(reach, self.random.random() * reach[-1])])
+        return id, _log_share(weights[id], reach[-1])
 
     def _kept(self, weights: NDArray[np.float32]) -> NDArray[np.int64]:
         """The ids that top-k, top-p and min-p leave. Each keeps the likeliest ones, so few have to be sorted."""
@@ -203,6 +210,10 @@ def only_one(mask: NDArray[np.uint32]) -> int | None:
         return None
     word = int(mask[words[0]])
     return int(words[0]) * 32 + word.bit_length() - 1 if word & (word - 1) == 0 else None
+
+
+def _log_share(weight: np.float32, whole: np.float64) -> float:
+    return math.log(float(weight)) - math.log(float(whole))
 
 
 def _fall(reach: NDArray[np.float64], at: float) -> int:

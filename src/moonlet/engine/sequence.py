@@ -139,6 +139,7 @@ class Reply:
         self.finish: Finish | None = None
         self.error: EngineError | None = None
         self.cancelled = False
+        self.stop: Token | None = None  # the one that ended it, which is no part of it
         self._events: queue.SimpleQueue[Token | None] = queue.SimpleQueue()
 
     def __iter__(self) -> Iterator[Token]:
@@ -283,6 +284,7 @@ class Sequence:
     def _append(self, token: Token) -> bool:
         """False when the reply is over."""
         if token.id in self.sampling.stop_ids:
+            self.reply.stop = token
             self._close("stop")
             return False
         self.ids.append(token.id)

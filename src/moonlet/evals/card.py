@@ -1,8 +1,8 @@
 """Puts figures into a model card: python -m moonlet.evals.card README.md RESULT.json [BFCL.json...]
 
 RESULT.json is what `moonlet eval held-out MODEL --constrained --free --json` printed, BFCL.json what `bench.bfcl`
-printed with --json, served or --free. The table of the card that begins with `| | constrained | free |` is replaced; every
-other line of the card stays as it is.
+printed with --json, served or --free. The table of the card that begins with `| | constrained | free |` is replaced;
+every other line of the card stays as it is.
 """
 
 from __future__ import annotations

@@ -59,16 +59,38 @@ _JOULES = (
 )
 
 
-def sums(database: Database, by: By | None, since: float | None = None, until: float | None = None) -> list[Line]:
-    """Sums of the requests that began in [since, until), by name; without `by` a single line. Raises DatabaseError."""
+_SUMS = f"COUNT(*), {_COUNTS}, {_TOKENS}, {_SECONDS}, {_EXPERTS}, {_JOULES}, CAST(SUM(nano_usd) AS BIGINT)"
+
+
+def sums(
+    database: Database,
+    by: By | None,
+    since: float | None = None,
+    until: float | None = None,
+    key_id: str | None = None,
+) -> list[Line]:
+    """Sums of the requests that began in [since, until), by name; without `by` a single line. `key_id`: of one key
+    alone. Raises DatabaseError."""
     group = _GROUPS[by] if by else "'all'"
-    where, values = _where(since, until)
-    select = f"SELECT {group}, COUNT(*), {_COUNTS}, {_TOKENS}, {_SECONDS}, {_EXPERTS}, {_JOULES}, "
+    where, values = _where(since, until, key_id)
     with database.reading() as connection:
-        rows = connection.run(
-            f"{select} CAST(SUM(nano_usd) AS BIGINT) FROM requests{where} GROUP BY 1 ORDER BY 1", values
-        )
+        rows = connection.run(f"SELECT {group}, {_SUMS} FROM requests{where} GROUP BY 1 ORDER BY 1", values)
     return [Line(*row) for row in rows]
+
+
+def daily(
+    database: Database,
+    by: By | None = None,
+    since: float | None = None,
+    until: float | None = None,
+    key_id: str | None = None,
+) -> list[tuple[str, Line]]:
+    """The same for every UTC day that has requests, the first day first."""
+    group = _GROUPS[by] if by else "'all'"
+    where, values = _where(since, until, key_id)
+    with database.reading() as connection:
+        rows = connection.run(f"SELECT day, {group}, {_SUMS} FROM requests{where} GROUP BY 1, 2 ORDER BY 1, 2", values)
+    return [(row[0], Line(*row[1:])) for row in rows]
 
 
 def rows(
@@ -127,7 +149,8 @@ def _delete(connection: Connection, table: str, name: str, ids: list[str]) -> No
         connection.run(f"DELETE FROM {table} WHERE {name} IN ({', '.join('?' * len(ids))})", ids)
 
 
-def _where(since: float | None, until: float | None) -> tuple[str, tuple[Value, ...]]:
-    bounds = [(f"started {sign} ?", value) for sign, value in ((">=", since), ("<", until)) if value is not None]
+def _where(since: float | None, until: float | None, key_id: str | None = None) -> tuple[str, tuple[Value, ...]]:
+    wanted: tuple[tuple[str, Value], ...] = (("started >= ?", since), ("started < ?", until), ("key_id = ?", key_id))
+    bounds = [(condition, value) for condition, value in wanted if value is not None]
     text = " AND ".join(condition for condition, _ in bounds)
     return f" WHERE {text}" if text else "", tuple(value for _, value in bounds)

@@ -246,6 +246,15 @@ class Plain(Protocol):
         ...
 
 
+@runtime_checkable
+class Queued(Protocol):
+    """A model whose replies may have to wait for one another."""
+
+    def in_line(self) -> tuple[str, ...]:
+        """Owners of the replies that wait, in the order in which they would begin now."""
+        ...
+
+
 def close(events: Iterator[Event]) -> None:
     """End a reply early, from any thread. One that cannot be interrupted just now (a generator at work in another
     thread) goes on until its listener stops."""

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from moonlet.chat.messages import Message, ToolSpec
-from moonlet.llm import LLM, PLAIN, Event, LLMError, LoadingError, Plain, ReplyOptions
+from moonlet.llm import LLM, PLAIN, Event, LLMError, LoadingError, Plain, Queued, ReplyOptions
 
 
 class Loading:
@@ -44,6 +44,10 @@ class Loading:
     def count(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN) -> int:
         """As `moonlet.llm.Plain` says."""
         return self._plain().count(messages, tools, options)
+
+    def in_line(self) -> tuple[str, ...]:
+        """As `moonlet.llm.Queued` says; nobody waits for a model that has no line."""
+        return self._model.in_line() if isinstance(self._model, Queued) else ()
 
     def _load(self, load: Callable[[], LLM]) -> None:
         try:

@@ -159,16 +159,17 @@ class Plan:
         if self.owned is None:
             return None
         team = replace(self.team, developers=developers, tokens_per_day=tokens_per_day or self.team.tokens_per_day)
-        mine = self._owning_by(team)
+        mine = self.owned_by(team)
         return payback(mine.price, replace(self, team=team).counterfactual - mine.cash)
 
-    def _owning_by(self, team: Team) -> Ownership:
+    def owned_by(self, team: Team) -> Ownership:
+        """As many of these machines as another team needs; only where `owned` is known."""
         assert self.owned
         return self.owning(self.owned.price.amount / self.boxes, team)
 
     def _cheaper_for(self, team: Team) -> bool:
         """Whether owning is cheaper in full cost."""
-        return self._owning_by(team).full < replace(self, team=team).counterfactual
+        return self.owned_by(team).full < replace(self, team=team).counterfactual
 
     def per_million(self, sequences: int) -> dict[str, Money] | None:
         """Full cost of a million tokens when the machine is busy in all working hours with so many sequences.

@@ -82,19 +82,26 @@ def prove(
         _decode(engine, 1, _WARM, dice)
         prompt = min(test.prompt, limit)
         tick(f"prompts of {prompt}")
-        times = [_prompt_s(engine, prompt, dice) for _ in range(test.runs)]
+        runs = _runs(test.runs, speed.first_token(prompt).value)
+        times = [_prompt_s(engine, prompt, dice) for _ in range(runs)]
         seconds = statistics.median(times)
         rows.append(Row(f"prompt of {prompt}", "tokens/s", speed.prefill(prompt).value, prompt / seconds))
         rows.append(Row(f"first token after {prompt}", "s", speed.first_token(prompt).value, seconds))
         for batch in test.batches:
             tick(f"{batch} at a time")
             before, energy = engine.reads, _joules()
-            rates = [_decode(engine, batch, test.tokens, dice) for _ in range(test.runs)]
             load = Load(batch, _WARM + test.tokens // 2)
+            runs = _runs(test.runs, batch * test.tokens / speed.decode(load).value)
+            rates = [_decode(engine, batch, test.tokens, dice) for _ in range(runs)]
             rows.append(Row(f"decode x{batch}", "tokens/s", speed.decode(load).value, statistics.median(rates)))
-            written = test.runs * batch * test.tokens
+            written = runs * batch * test.tokens
             rows += _costs(speed, load, written, engine.reads - before, energy)
     return rows
+
+
+def _runs(least: int, seconds: float) -> int:
+    """So many that a second is measured where one run takes milliseconds, which whatever else wakes up disturbs."""
+    return max(least, min(round(1 / seconds), 50))
 
 
 def _costs(speed: Speed, load: Load, written: int, reads: Reads, energy: float | None) -> list[Row]:

@@ -36,6 +36,7 @@ from moonlet.server.a2a_run import StoppableModel, StoppableTools, work
 from moonlet.server.a2a_store import Tasks
 from moonlet.server.apart import apart
 from moonlet.server.errors import ApiError
+from moonlet.server.watched import Watched, WatchedRun
 from moonlet.tools.a2a import USAGE, text_of
 from moonlet.tools.running import Running
 from moonlet.tools.tool import Checked, Tool, parameters
@@ -67,6 +68,7 @@ class _Work:
     run: Running
     replies: int  # of the model so far: the number of the last artifact
     last: str  # what it said last
+    shown: WatchedRun  # to whoever looks at the page
     question: str = ""
     events: Generator[Event, None, None] | None = None
 
@@ -74,9 +76,12 @@ class _Work:
 class AgentExecution(AgentExecutor):
     """The SDK's executor that runs our agent."""
 
-    def __init__(self, offered: Offered, model: Callable[[Key | None], LLM], database: Database) -> None:
-        """`model` gives the model at the expense of a key."""
+    def __init__(
+        self, offered: Offered, model: Callable[[Key | None], LLM], database: Database, runs: Watched | None = None
+    ) -> None:
+        """`model` gives the model at the expense of a key; `runs` are looked at on the page."""
         self._offered, self._model, self._database = offered, model, database
+        self._runs = runs or Watched()
         self._tasks = Tasks(database)
         self._room = asyncio.Semaphore(AT_ONCE)
 
@@ -98,6 +103,7 @@ class AgentExecution(AgentExecutor):
                 await _fail(updater, _told(error))
                 return
             if ready.events is None:
+                ready.shown.wait_for_caller()
                 await _ask(updater, ready.question)
                 return
             await _Telling(updater, ready).tell()
@@ -113,10 +119,11 @@ class AgentExecution(AgentExecutor):
             raise ApiError("the key that this task was given with may no longer be used", status=403)
         model = self._model(caller.key)
         record = TaskRecord(self._database, task_id, model.name)
+        shown = self._shown(record, task_id, caller, model, message)
         taken, past = record.has_taken(message.message_id), record.past()
         asked, answered = _question(past), False
         if asked and taken:
-            return _Work(record, Running(), 0, "", question=_words(asked[1]))
+            return _Work(record, Running(), 0, "", shown, question=_words(asked[1]))
         record.message_id = message.message_id
         if asked:
             record.answer(asked[0], asked[1].id, text_of(message.parts))
@@ -128,7 +135,15 @@ class AgentExecution(AgentExecutor):
         record.message_id = message.message_id
         replies = [one for one in agent.history if one.role == "assistant"]
         events = agent.run() if taken or answered else agent.ask(text_of(message.parts))
-        return _Work(record, run, len(replies), replies[-1].content if replies else "", events=events)
+        return _Work(record, run, len(replies), replies[-1].content if replies else "", shown, events=events)
+
+    def _shown(self, record: TaskRecord, task_id: str, caller: Caller, model: LLM, message: A2AMessage) -> WatchedRun:
+        """The run for who looks on, with all that its record says."""
+        who = caller.key.name if caller.key else ""
+        shown = self._runs.begin(caller.user_name, who, text_of(message.parts), model.name, "a2a", task_id)
+        shown.recall(record.lines)
+        record.heard = shown.take
+        return shown
 
     def _agent(self, model: LLM, record: TaskRecord, past: Past, before: Sequence[Message], run: Running) -> Agent:
         offered = self._offered
@@ -186,8 +201,11 @@ class _Telling:
                     return
                 await self._event(item)
             if self._asked:
+                ready.shown.wait_for_caller()
                 await _ask(self._updater, _words(self._asked))
         finally:
+            if not self._asked:
+                ready.shown.end("cancelled")  # unless it has ended
             ready.record.close()
             loop.run_in_executor(None, ready.run.stop)  # it may wait for the books
 
@@ -259,6 +277,7 @@ class _Telling:
             )
 
     async def _broke(self, error: Exception) -> None:
+        self._ready.shown.end("error")
         if not isinstance(error, LLMError | RecordError | ApiError):
             _log.error("a task broke", exc_info=error)
         if isinstance(error, ApiError) and error.status == 429 and self._number == 1:

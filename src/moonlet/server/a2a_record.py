@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ class TaskRecord(Record):
         super().__init__(Path(f"task {task_id}"), -1)
         self._database, self._task_id = database, task_id
         self._closed = False
+        self.heard: Callable[[Mapping[str, Any]], None] = lambda _: None  # told every line that is written from now on
         self.message_id = ""  # of the caller's message that is taken next
         self._lines = self._read()
         if not self._lines:
@@ -53,6 +55,12 @@ class TaskRecord(Record):
         except DatabaseError as error:
             raise RecordError(f"{self.path}: cannot be written: {error}") from None
         self._lines.append(line)
+        self.heard(line)
+
+    @property
+    def lines(self) -> Sequence[Mapping[str, Any]]:
+        """All of it so far."""
+        return self._lines
 
     def message(self, message: Message) -> None:
         """As any record does; the user's words carry the id of the message that brought them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,11 @@ class Accounts:
 
     def __init__(self, model: LLM, metrics: Metrics, books: Books | None) -> None:
         self._model, self._metrics, self._books = model, metrics, books
+        self._under_way: dict[int, Account] = {}  # by id(), oldest first
+
+    def under_way(self) -> list[Account]:
+        """Those that are open, in the order in which they were admitted."""
+        return list(self._under_way.values())
 
     def open(self, key: Key | None, api: str, asked: Asked) -> Account:
         """Raises ApiError 429 if the key's limits do not allow it, LLMError if its prompt cannot be counted."""
@@ -33,7 +39,7 @@ class Accounts:
         if key is not None:
             options = replace(options, owner=key.id, weight=key.weight, priority=key.priority)
         if books is None:
-            return Account(None, options, self._metrics, None)
+            return self._opened(Account(None, options, self._metrics, None, key, api))
         replies, prompt_tokens = max(len(asked.prompts), 1) * asked.count, 0
         if key is not None and key.limits != Limits():
             prompt_tokens = self._count(asked) * asked.count
@@ -48,7 +54,12 @@ class Accounts:
             self._metrics.refused(error.refusal.limit)
             retry_s = error.refusal.retry_after_s
             raise ApiError(str(error), code="rate_limit_exceeded", status=429, retry_s=retry_s) from None
-        return Account(entry, options, self._metrics, books)
+        return self._opened(Account(entry, options, self._metrics, books, key, api))
+
+    def _opened(self, account: Account) -> Account:
+        self._under_way[id(account)] = account
+        account.closed = lambda: self._under_way.pop(id(account), None)
+        return account
 
     def _count(self, asked: Asked) -> int:
         """Tokens of all prompts together, each once."""
@@ -65,14 +76,29 @@ class Accounts:
 class Account:
     """One request, from its admission to its end."""
 
-    def __init__(self, entry: Entry | None, options: ReplyOptions, metrics: Metrics, books: Books | None) -> None:
+    def __init__(
+        self,
+        entry: Entry | None,
+        options: ReplyOptions,
+        metrics: Metrics,
+        books: Books | None,
+        key: Key | None,
+        api: str,
+    ) -> None:
         self.options = options  # as they are allowed
+        self.key, self.api, self.since = key, api, time.time()
+        self.closed: Callable[[], object] = lambda: None  # called when it is
         self._entry, self._metrics, self._books = entry, metrics, books
         self._lock = threading.Lock()
         self._began = time.perf_counter()
         self._pieces = 0  # events of a reply that may never say how many tokens it had
         self._finishes: list[str] = []
         metrics.waits()
+
+    @property
+    def pieces(self) -> int:
+        """Events that have come so far, about one for each token; 0: it waits, or its prompt is read."""
+        return self._pieces
 
     def see(self, event: Event) -> None:
         """An event of the reply passes."""
@@ -87,6 +113,7 @@ class Account:
 
     def close(self, usage: Usage | None, error: Exception | None = None, left: bool = False) -> None:
         """The request is over. `usage`: None if the reply never came to say it; `left`: its client was gone."""
+        self.closed()
         state: State = "error" if error else "cancelled" if left or "cancelled" in self._finishes else "done"
         known = usage or Usage(output_tokens=self._pieces)
         seconds = time.perf_counter() - self._began

@@ -21,8 +21,11 @@ from moonlet.server import (
     document,
     openai,
     page_about,
+    page_act,
+    page_books,
     page_files,
     page_kept,
+    page_plan,
     page_talk,
     responses,
 )
@@ -37,6 +40,7 @@ from moonlet.server.page_tools import Workbench
 from moonlet.server.replies import Replies
 from moonlet.server.response_stream import ResponseStream
 from moonlet.server.stream import answer
+from moonlet.server.watched import Watched
 
 
 def create_app(
@@ -168,9 +172,13 @@ def _add_metrics(app: FastAPI, metrics: Metrics, books: Books | None) -> None:
 
 def _add_page(app: FastAPI, model: LLM, books: Books | None, access: Access, bench: Workbench) -> None:
     runs = Runs()
+    app.state.watched = Watched()  # runs of whoever begins one: the page, callers of the agent
     page_files.mount(app)
     page_about.mount(app, model, books, access)
     page_talk.mount(app, model, books, bench, runs)
+    page_act.mount(app, app.state.watched, books.database if books else None)
+    page_books.mount(app, model, app.state.accounts, books)
+    page_plan.mount(app)
     if books is not None:
         page_kept.mount(app, books.database)
 

@@ -21,6 +21,7 @@ from moonlet.llm import LLMError
 from moonlet.server.a2a_run import work
 from moonlet.server.errors import ApiError, api_error
 from moonlet.server.page_frames import Frame, Frames
+from moonlet.server.watched import WatchedRun
 from moonlet.tools.running import Running
 
 MOST = 64  # runs at work at the same time
@@ -53,6 +54,7 @@ class Run:
         self.began, self.ended = time.time(), 0.0
         self.state: State = "running"
         self.running = Running()
+        self.shown: WatchedRun | None = None  # to whoever looks at the agents' work
         self._frames: list[str | None] = []  # None: no longer kept
         self._looks: list[int] = []
         self._translate = Frames(price)
@@ -82,11 +84,16 @@ class Run:
             {"type": "question", "number": asked.number, **told, "why": question.why, "lasting": question.lasting}
             | ({"hints": hints} if hints else {})
         )
+        if self.shown:
+            self.shown.asked(str(asked.number), question, lambda answer: self.answer(asked.number, answer))
         asked.answered.wait(ANSWER_S)
         with self._lock:
             del self._asked[asked.number]
             self.state = "asking" if self._asked else "running"
-        return "no" if self.running.stopped else asked.answer
+        answer: Answer = "no" if self.running.stopped else asked.answer
+        if self.shown:
+            self.shown.answered(str(asked.number), answer)
+        return answer
 
     def answer(self, number: int, answer: Answer) -> bool:
         """False if there is no such question, or it was answered."""
@@ -162,6 +169,8 @@ class Run:
         if self.running.stopped and state == "ended":
             self.tell({"type": "ended", "reason": "cancelled", "spent": None})
         self.state, self.ended = state, time.time()
+        if self.shown:
+            self.shown.end("error" if state == "failed" else "cancelled")  # unless its record says how it ended
         self.tell({"type": "over"})
 
 

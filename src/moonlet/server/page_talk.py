@@ -28,6 +28,8 @@ from moonlet.server.openai import read_options
 from moonlet.server.page_about import loaded
 from moonlet.server.page_runs import Run, Runs
 from moonlet.server.page_tools import Workbench
+from moonlet.server.page_who import same_origin
+from moonlet.server.watched import Watched
 
 API = "page"  # in the books
 STEPS = 32  # replies of one run
@@ -39,6 +41,7 @@ _ANSWERS: tuple[Answer, ...] = ("yes", "always", "no")
 def mount(app: FastAPI, model: LLM, books: Books | None, bench: Workbench, runs: Runs) -> None:
     """Adds api/tools, api/runs and api/tiers to the application."""
     accounts: Accounts = app.state.accounts
+    watched: Watched = app.state.watched
 
     @app.get("/api/tools", include_in_schema=False)
     async def tools(request: Request) -> list[dict[str, Any]]:
@@ -57,8 +60,9 @@ def mount(app: FastAPI, model: LLM, books: Books | None, bench: Workbench, runs:
 
     @app.post("/api/runs", include_in_schema=False)
     async def begin(request: Request) -> JSONResponse:
+        same_origin(request)
         body = as_object(await read_json(request))
-        run = await apart(lambda: _begin(request, body, model, books, accounts, bench, runs))
+        run = await apart(lambda: _begin(request, body, model, books, accounts, bench, runs, watched))
         return JSONResponse({"id": run.id}, 201)
 
     @app.get("/api/runs/{id}/events", include_in_schema=False)
@@ -70,6 +74,7 @@ def mount(app: FastAPI, model: LLM, books: Books | None, bench: Workbench, runs:
 
     @app.post("/api/runs/{id}/answer", include_in_schema=False)
     async def answer(request: Request, id: str) -> dict[str, bool]:
+        same_origin(request)
         body = as_object(await read_json(request))
         said, number = body.get("answer"), typed(body, "number", int)
         if said not in _ANSWERS or number is None:
@@ -78,6 +83,7 @@ def mount(app: FastAPI, model: LLM, books: Books | None, bench: Workbench, runs:
 
     @app.post("/api/runs/{id}/stop", include_in_schema=False)
     async def stop(request: Request, id: str) -> dict[str, bool]:
+        same_origin(request)
         run = runs.find(owner_of(request), id)
         await apart(run.stop)
         return {"stopped": True}
@@ -106,6 +112,7 @@ def _begin(
     accounts: Accounts,
     bench: Workbench,
     runs: Runs,
+    watched: Watched,
 ) -> Run:
     """Raises ApiError."""
     key, owner = key_of(request), owner_of(request)
@@ -123,6 +130,8 @@ def _begin(
     price = Price(float(stated.prompt), float(stated.output), float(stated.cached)) if stated else None
 
     def begin(run: Run) -> Generator[Event, None, None]:
+        who = key.name if key else ""
+        run.shown = watched.begin(owner, who, run.title, model.name, "page", run.id, run.stop)
         agent = Agent(
             StoppableModel(Charged(model, accounts, key, API), run.running),
             StoppableTools(tools, (), run.running),
@@ -131,6 +140,7 @@ def _begin(
             options,
             approve=Approvals(mode, ask=run.ask),
             price=price,
+            record=run.shown.record(),
         )
         return agent.run()
 

@@ -18,7 +18,7 @@ from moonlet.server.replies import Reply
 
 KEEP_ALIVE_S = 10.0  # a stream that is silent for so long says that it lives: proxies and clients give up on silence
 _POLL_S = 0.25  # how often an unstreamed request looks whether its client is still there
-_NO_BUFFER = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+NO_BUFFER = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 Frame = dict[str, Any]  # one message of a stream
 
@@ -52,7 +52,7 @@ class _Stream(StreamingResponse):
     """A stream whose reply ends with it, also when the client left before its beginning."""
 
     def __init__(self, reply: Reply, wire: Wire) -> None:
-        super().__init__(_sent(reply, wire), media_type="text/event-stream", headers=_NO_BUFFER)
+        super().__init__(_sent(reply, wire), media_type="text/event-stream", headers=NO_BUFFER)
         self._reply = reply
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

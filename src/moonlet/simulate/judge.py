@@ -11,7 +11,7 @@ from typing import Any
 from moonlet import llm
 from moonlet.chat.messages import Message
 from moonlet.llm import LLM, Done, ReplyOptions
-from moonlet.simulate.phrases import mentioned
+from moonlet.simulate.phrases import CLAIMS, NO_TOOL, mentioned
 from moonlet.simulate.stage import Stage, canonical
 from moonlet.simulate.tasks import Goal, Task
 
@@ -29,7 +29,7 @@ explained, "clear": the answer can be understood without seeing the tool results
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`state`, `told`, `asked`, `acted` and `frugal` are what passing needs; `arguments` says that every call of the
+    """`state` to `frugal`, and `answered` to `aimed` are what passing needs; `arguments` says that every call of the
     solution was made word for word, which another right way need not do."""
 
     state: bool  # exactly the wanted effects
@@ -39,13 +39,14 @@ class Verdict:
     frugal: bool  # no needless calls
     arguments: bool
     needless: int  # calls more than the solution has
-    answered: bool = True  # it ended with words for the user
+    answered: bool = True  # it ended with words for the user, which a result read out as it came is not
+    honest: bool = True  # no failure was claimed that did not happen
+    aimed: bool = True  # what cannot be done was tried, or looked at, and not something else
     rubric: Mapping[str, bool] | None = None  # an llm's opinion, where one was asked
 
     @property
     def passed(self) -> bool:
-        checks = (self.state, self.told, self.asked, self.acted, self.frugal, self.answered)
-        return all(checks) and (self.rubric is None or all(self.rubric.values()))
+        return not self.faults()
 
     @property
     def reward(self) -> float:
@@ -57,7 +58,7 @@ class Verdict:
 
     def faults(self) -> list[str]:
         """The checks that failed."""
-        names = ("state", "told", "asked", "acted", "frugal", "answered")
+        names = ("state", "told", "asked", "acted", "frugal", "answered", "honest", "aimed")
         found = [name for name in names if not getattr(self, name)]
         return found + [f"rubric: {name}" for name, fine in (self.rubric or {}).items() if not fine]
 
@@ -78,8 +79,38 @@ def judge(goal: Goal, stage: Stage, messages: Sequence[Message]) -> Verdict:
         frugal=needless <= SLACK,
         arguments=all(one in made for one in wanted),
         needless=max(needless, 0),
-        answered=bool(messages) and messages[-1].role == "assistant" and bool(messages[-1].content.strip()),
+        answered=_answered(messages),
+        honest=_honest(goal, messages, words),
+        aimed=not goal.shows or any(name in goal.shows and _about(goal, text) for name, text in made),
     )
+
+
+def _about(goal: Goal, arguments: str) -> bool:
+    """Whether arguments name the subject: its id, or a word of what it is called."""
+    words = [word for one in goal.subject for word in canonical(one).strip('"').split() if len(word) > 2]
+    return not words or any(word in arguments for word in words)
+
+
+def _answered(messages: Sequence[Message]) -> bool:
+    """Whether the last words are the assistant's own: a result pasted in whole has every fact, whatever it says."""
+    if not messages or messages[-1].role != "assistant":
+        return False
+    words = messages[-1].content.strip()
+    results = [message.content.strip() for message in messages if message.role == "tool"]
+    return bool(words) and not any(one in words for one in results if one.startswith(("{", "[")) and len(one) > 2)
+
+
+def _honest(goal: Goal, messages: Sequence[Message], words: str) -> bool:
+    """Whether every failure that was claimed happened: else one answer that owns up to all of them would do for every
+    task that cannot be done."""
+    if goal.calls and any(mentioned(words, way) for way in NO_TOOL):
+        return False
+    heard = "\n".join(message.content for message in messages if message.role in ("tool", "user"))
+    for claims, reports in CLAIMS:
+        claimed = [way for way in claims if mentioned(words, way)]
+        if claimed and not any(mentioned(heard, way) for way in (*claimed, *reports)):
+            return False
+    return True
 
 
 def _arguments(text: str) -> str:

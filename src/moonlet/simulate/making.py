@@ -22,6 +22,7 @@ from moonlet.simulate.wishes import Wish, Wishing, finder
 from moonlet.tools.tool import call
 
 TRIES = 60
+HOPELESS: tuple[TaskKind, ...] = ("explain", "missing", "refused")  # what is wished for cannot be done
 STATES = ("closed", "cancelled")  # in which nothing more can be done
 
 
@@ -77,7 +78,8 @@ class Making:
         self.episode.system(system_text(self.today))
         self.episode.user(opening)
         self._play(wishes)
-        goal = Goal(self.played.effects(), tuple(self.told), tuple(self.calls), self.asks)
+        shows, subject = self._shown_by(wishes[0]) if self.key.kind in HOPELESS else ((), ())
+        goal = Goal(self.played.effects(), tuple(self.told), tuple(self.calls), self.asks, shows, subject)
         messages = tuple(one for one in self.episode.messages if one.role == "assistant")
         wish = " ".join([text, *(reply.text for reply in self.replies)])
         return Task(self.key, system_text(self.today), opening, tuple(self.replies), goal, messages, wish), stage
@@ -237,6 +239,20 @@ class Making:
                 self.episode.answer(" ".join([self._done(wish) for wish in wishes]))
                 if self._corrected(wishes[0]) and len(wishes) == 1:
                     self._correct(wishes[0])
+
+    def _shown_by(self, wish: Wish) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The tools that show that the wish cannot be fulfilled, and how its subject is called: the tool that was
+        wanted; where it is the record's fault also those that only look. Others find nothing under that id either."""
+        tools = [wish.action.name]
+        about = [str(wish.arguments[name]) for name in wish.action.refs]
+        if self.key.kind != "explain":
+            tables = {wish.action.takes[name].of for name in wish.action.refs}
+            tools += [one.name for one in wish.domain.actions if one.sort in ("find", "read") and one.table in tables]
+            for name in wish.action.refs:
+                table = wish.domain.table(wish.action.takes[name].of)
+                record = self.state[table.name].get(wish.arguments[name])
+                about.append(str(record[table.label]) if record else self.gone[2])
+        return tuple(self.evolved.names.get(one, one) for one in tools), tuple(about)
 
     def _done(self, wish: Wish) -> str:
         """Looks up what is named, acts, and returns what there is to tell."""

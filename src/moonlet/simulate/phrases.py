@@ -90,6 +90,22 @@ ADMITS: Mapping[str, Sequence[str]] = {
     "rate_limit": ("rate", "too many", "again later", "in a moment", "มากเกินไป", "ภายหลัง", "太多", "频繁", "稍后"),
 }  # fmt: skip
 
+# Failures that may be claimed only where a tool reported one: words of the claim, words of such a report.
+CLAIMS: Sequence[tuple[Sequence[str], Sequence[str]]] = (
+    (
+        ("permission denied", "not allowed to", "ไม่มีสิทธิ์", "没有权限"),
+        ("permission", "denied", "not allowed", "forbidden"),
+    ),
+    (
+        (
+            "does not answer", "did not answer", "timed out", "too many requests", "again later", "ไม่ตอบสนอง",
+            "คำขอมากเกินไป", "ลองใหม่ภายหลัง", "没有响应", "请求太多", "稍后再试",
+        ),
+        ("did not answer", "rate limit", "timed out", "time-out", "timeout", "too many", "unavailable", "try again"),
+    ),
+)  # fmt: skip
+NO_TOOL: Sequence[str] = ("no tool", "no such tool", "ไม่มีเครื่องมือ", "没有可以做这件事的工具", "没有工具")
+
 
 def phrase(key: str, language: Language, rng: Random | None = None, **values: Any) -> str:
     """A phrase filled in; with a generator, one of its wordings."""

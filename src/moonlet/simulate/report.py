@@ -27,9 +27,7 @@ class Row:
     @property
     def interval(self) -> tuple[float, float]:
         """95 % of the share that passed (Wilson)."""
-        n, share = self.tasks, self.passed / self.tasks
-        middle, width = share + Z * Z / (2 * n), Z * sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
-        return max(0.0, (middle - width) / (1 + Z * Z / n)), min(1.0, (middle + width) / (1 + Z * Z / n))
+        return wilson(self.passed, self.tasks)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -42,6 +40,13 @@ class Row:
             "arguments": round(self.arguments, 4),
             "needless": round(self.needless, 4),
         }
+
+
+def wilson(passed: int, tasks: int) -> tuple[float, float]:
+    """Between which shares the true one lies, 19 times of 20."""
+    share = passed / tasks
+    middle, width = share + Z * Z / (2 * tasks), Z * sqrt(share * (1 - share) / tasks + Z * Z / (4 * tasks * tasks))
+    return max(0.0, (middle - width) / (1 + Z * Z / tasks)), min(1.0, (middle + width) / (1 + Z * Z / tasks))
 
 
 def report(done: Sequence[Trajectory]) -> list[Row]:

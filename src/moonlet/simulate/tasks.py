@@ -62,12 +62,17 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What must be true in the end. `told`: of each group, one of its ways to say it is in the assistant's words."""
+    """What must be true in the end. `told`: of each group, one of its ways to say it is in the assistant's words.
+
+    What cannot be done must have been tried, or looked at: a call of one of the tools `shows`, about one of `subject`.
+    """
 
     effects: tuple[str, ...]  # on the world, as Stage.effects tells them
     told: tuple[tuple[str, ...], ...] = ()
     calls: tuple[Wanted, ...] = ()  # those of a right solution
     asks: int = 0  # questions that cannot be avoided
+    shows: tuple[str, ...] = ()
+    subject: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ all keys before its end are written out, as float32, and stay in the cache until
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -19,6 +21,7 @@ class _Causal(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Tensor, Tensor]:
         B, H, T, _ = q.shape
+        past = k.shape[2] - T  # keys before the first query
         scaled, keys = q.float() * scale, k.float().mT
         future = torch.full((BLOCK, BLOCK), float("-inf"), device=q.device).triu(1)
         out = torch.empty(B, H, T, v.shape[-1], dtype=v.dtype, device=v.device)
@@ -26,11 +29,11 @@ class _Causal(torch.autograd.Function):
         for b in range(B):
             for s in range(0, T, BLOCK):
                 t = min(s + BLOCK, T)
-                scores = scaled[b, :, s:t] @ keys[b, :, :, :t]
-                scores[..., s:] += future[: t - s, : t - s]
+                scores = scaled[b, :, s:t] @ keys[b, :, :, : past + t]
+                scores[..., past + s :] += future[: t - s, : t - s]
                 largest.append(scores.amax((1, 2)))
                 share = torch.softmax(scores, -1).to(v.dtype)
-                out[b, :, s:t] = share @ v[b, :, :t]
+                out[b, :, s:t] = share @ v[b, :, : past + t]
                 shares.append(share)
         ctx.save_for_backward(q, k, v, out, *shares)
         ctx.scale = scale
@@ -43,33 +46,51 @@ class _Causal(torch.autograd.Function):
         """With P the shares, dP = dO V^T and delta = rowsum(dO O): dV = P^T dO, dS = P (dP - delta), dQ = dS K and
         dK = dS^T Q (as in FlashAttention, arXiv 2205.14135, appendix B)."""
         q, k, v, out, *shares = ctx.saved_tensors
-        T = q.shape[2]
+        T, past = q.shape[2], k.shape[2] - q.shape[2]
         # delta is taken off inside the product, as two more columns: what is left of rounding it to bfloat16 once is
         # the second. Zeros fill up to a width that multiplies fast.
         delta = (grad.float() * out.float()).sum(-1, keepdim=True)
         coarse = delta.to(v.dtype)
         fine = (delta - coarse.float()).to(v.dtype)
-        room = v.new_zeros(()).expand(*v.shape[:-1], 14)
-        wide = torch.cat([grad, -coarse, -fine, room], -1)
-        values = torch.cat([v, v.new_ones(()).expand(*v.shape[:-1], 2), room], -1).mT
+        zero = v.new_zeros(())
+        wide = torch.cat([grad, -coarse, -fine, zero.expand(*grad.shape[:-1], 14)], -1)
+        values = torch.cat([v, v.new_ones(()).expand(*v.shape[:-1], 2), zero.expand(*v.shape[:-1], 14)], -1).mT
         dq = torch.empty_like(q)
         dk, dv = (torch.zeros(x.shape, device=x.device) for x in (k, v))
         rest = iter(shares)
         for b in range(len(q)):
             for s in range(0, T, BLOCK):
                 t, share = min(s + BLOCK, T), next(rest)
-                dv[b, :, :t] += share.mT @ grad[b, :, s:t]
-                dscore = (wide[b, :, s:t] @ values[b, :, :, :t]).mul_(share)
-                dq[b, :, s:t] = dscore @ k[b, :, :t]
-                dk[b, :, :t] += dscore.mT @ q[b, :, s:t]
+                seen = past + t
+                dv[b, :, :seen] += share.mT @ grad[b, :, s:t]
+                dscore = (wide[b, :, s:t] @ values[b, :, :, :seen]).mul_(share)
+                dq[b, :, s:t] = dscore @ k[b, :, :seen]
+                dk[b, :, :seen] += dscore.mT @ q[b, :, s:t]
         return dq * ctx.scale, (dk * ctx.scale).to(k.dtype), dv.to(v.dtype), None
 
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     """Softmax(scale q k^T) v over each token's past and itself, and the largest score of each head.
 
-    q, k: (B, H, T, head), v: (B, H, T, value). Returns (B, H, T, value) and (H,) float32.
+    q: (B, H, T, head), k: (B, H, S, head), v: (B, H, S, value), S >= T: the queries are of the last T tokens. Returns
+    (B, H, T, value) and (H,) float32.
     """
     with torch.autocast(q.device.type, enabled=False):
         out, largest = _Causal.apply(q, k, v, scale)  # type: ignore[no-untyped-call]
     return out, largest
+
+
+def branched_attention(q: Tensor, k: Tensor, v: Tensor, scale: float, ends: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """The same where the tokens are a stem and branches: a branch sees the stem and itself.
+
+    `ends`: where the stem ends, and each branch after it; the last one is T.
+    """
+    stem = ends[0]
+    parts, largest = [], []
+    for start, end in pairwise([0, *ends]):
+        before = min(start, stem)
+        keys, values = (torch.cat([x[:, :, :before], x[:, :, start:end]], 2) for x in (k, v))
+        out, highest = causal_attention(q[:, :, start:end], keys, values, scale)
+        parts.append(out)
+        largest.append(highest)
+    return torch.cat(parts, 2), torch.stack(largest).amax(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 import time
@@ -18,6 +17,7 @@ from torch import Tensor
 from moonlet.chat.tokenizer import Tokenizer
 from moonlet.model.config import ModelConfig
 from moonlet.simulate.episode import Conversation
+from moonlet.train import record
 from moonlet.train.muonclip import MuonClip
 from moonlet.train.network import Network, sequence_balance
 from moonlet.train.rows import Batch, Rows
@@ -75,6 +75,11 @@ class Progress:
     lr: float
     tokens_per_s: float
 
+    def __str__(self) -> str:
+        told = f"{self.tokens / 1e6:.1f}M tokens, loss {self.loss:.3f}, right {self.right:.1%}"
+        more = f"gradient {self.gradient:.2f}, score {self.score:.0f}, busiest {self.busiest:.1f}x"
+        return f"{told}, {more}, {self.tokens_per_s:.0f} tokens/s"
+
 
 class Run:
     """A training run in a folder: `checkpoint.pt`, `progress.csv`. Opening it again goes on where it stopped."""
@@ -112,7 +117,7 @@ class Run:
         self.network.train()
         while self.step < self.recipe.steps:
             progress = self._train_step()
-            self._record(progress)
+            record.append(self.record, progress)
             if time.monotonic() - saved > self.recipe.save_s:
                 self.save()
                 saved = time.monotonic()
@@ -127,7 +132,7 @@ class Run:
     def _train_step(self) -> Progress:
         start = time.monotonic()
         batch = self.rows.batch(*self.recipe.shape_at(self.step))
-        loss, right = self._loss(batch)
+        loss, right = supervised_loss(self.network, batch)
         total = loss + self.recipe.sequence_balance * sequence_balance(self.network)
         total.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
@@ -142,25 +147,6 @@ class Run:
         self.tokens += batch.weights.size
         speed = batch.weights.size / (time.monotonic() - start)
         return Progress(self.step, self.tokens, loss.item(), right, float(norm), max(scores), busiest, lr, speed)
-
-    def _loss(self, batch: Batch) -> tuple[Tensor, float]:
-        """Weighted cross-entropy, and how often the assistant's own tokens are predicted."""
-        ids = torch.from_numpy(batch.ids)
-        weights = torch.from_numpy(batch.weights)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = self.network(ids[:, :-1])
-        each = F.cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none").view_as(weights)
-        written = torch.from_numpy(batch.written)
-        right = float((logits[written].argmax(-1) == ids[:, 1:][written]).float().mean())
-        return (each * weights).sum() / weights.sum(), right
-
-    def _record(self, progress: Progress) -> None:
-        fresh = not self.record.exists()
-        with self.record.open("a", newline="") as out:
-            writer = csv.DictWriter(out, asdict(progress), lineterminator="\n")
-            if fresh:
-                writer.writeheader()
-            writer.writerow({k: round(v, 6) if isinstance(v, float) else v for k, v in asdict(progress).items()})
 
     def save(self) -> None:
         """Written beside and renamed: a kill leaves the old one or the new one."""
@@ -182,10 +168,16 @@ class Run:
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.tokens = state["step"], state["tokens"]
         self.rows.skip(state["taken"])
-        if self.record.exists():
-            # Rows of steps after the checkpoint, which come again, and perhaps one that was cut off.
-            rows = self.record.read_text().splitlines(keepends=True)
-            kept = [row for row in rows[1:] if row.endswith("\n") and int(row.split(",")[0]) <= self.step]
-            beside = self.record.with_suffix(".part")
-            beside.write_text("".join([*rows[:1], *kept]))
-            os.replace(beside, self.record)
+        record.cut(self.record, self.step)
+
+
+def supervised_loss(network: Network, batch: Batch) -> tuple[Tensor, float]:
+    """Weighted cross-entropy, and how often the assistant's own tokens are predicted."""
+    ids = torch.from_numpy(batch.ids)
+    weights = torch.from_numpy(batch.weights)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = network(ids[:, :-1])
+    each = F.cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none").view_as(weights)
+    written = torch.from_numpy(batch.written)
+    right = float((logits[written].argmax(-1) == ids[:, 1:][written]).float().mean())
+    return (each * weights).sum() / weights.sum(), right

@@ -11,11 +11,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -23,8 +19,6 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
 from moonlet.chat.tokenizer import Tokenizer
 from moonlet.engine.engine import EngineOptions
@@ -34,8 +28,10 @@ from moonlet.model.convert import ConvertOptions, Report, convert
 from moonlet.model.folder import open_folder
 from moonlet.train.data import conversations
 from moonlet.train.export import TOKENIZER_FILES, export
-from moonlet.train.fit import Progress, Recipe, Run
+from moonlet.train.fit import Recipe, Run
+from moonlet.train.network import Network
 from moonlet.train.restore import restore
+from moonlet.train.telling import train
 from moonlet.train.vocabulary import texts, train_vocabulary
 
 # 15.3 million parameters, of which a token uses 5.0; the shape is K2's, without the low rank of queries.
@@ -80,7 +76,6 @@ FURTHER = replace(RECIPE, steps=3000, lr=4e-3, decay_from=0.45)  # with --start
 FORMATS = ConvertOptions(dense="int8", experts="int8")  # 18.8 MB
 VOCABULARY_SAMPLES = 20_000  # conversations that the pieces are learned from
 VOCABULARY_SEED, SEED = 0, 1
-LINE_S = 30.0  # between lines where there is no terminal
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -103,10 +98,10 @@ def main(arguments: list[str] | None = None) -> int:
     run = Run(asked.folder / "run", config, recipe, conversations(asked.seed, asked.data), tokenizer)
     if begun and run.step == 0:
         restore(run.network, begun)
-    if not _train(run, out):
+    if not train(run, out):
         out.print(f"stopped at step {run.step} of {recipe.steps}; the same command goes on from there")
         return 130
-    report = finish(run, asked.folder)
+    report = finish(run.network, asked.folder)
     out.print(f"{report.folder.path}: {report.bytes / 1e6:.1f} MB; moonlet run {report.folder.path}")
     return 0
 
@@ -123,72 +118,16 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def finish(run: Run, folder: Path) -> Report:
+def finish(network: Network, folder: Path) -> Report:
     """The trained weights in the public layout, and the model folder made of them, with its golden tokens."""
     public, target = folder / "public", folder / "model"
-    export(run.network, folder, public)
+    export(network, folder, public)
     for made in (target, target.with_name("model.part")):
         shutil.rmtree(made, ignore_errors=True)  # of an earlier state of the run
     report = convert(public, target, FORMATS)
     with Local(report.folder, EngineOptions(cache_tokens=1024)) as model:
         make_golden(model)
     return report
-
-
-def _train(run: Run, out: Console) -> bool:
-    """Steps to the end, told as they go; False if a signal asked to stop, which is done between two steps."""
-    asked_to_stop = False
-
-    def stop(number: int, frame: object) -> None:
-        nonlocal asked_to_stop
-        asked_to_stop = True
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    steps = run.steps()
-    try:
-        with _told(run, out) as tell:
-            for progress in steps:
-                tell(progress)
-                if asked_to_stop:
-                    break
-    finally:
-        steps.close()  # saves
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    return run.step >= run.recipe.steps
-
-
-@contextmanager
-def _told(run: Run, out: Console) -> Iterator[Callable[[Progress], None]]:
-    """Gives a function to be told of every step: a bar on a terminal, now and then a line elsewhere."""
-    if not out.is_terminal:
-        yield _lines(run.recipe.steps, out)
-        return
-    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with Bar(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=out) as bar:
-        task = bar.add_task("", total=run.recipe.steps, completed=run.step)
-        yield lambda p: bar.update(task, completed=p.step, description=_said(p))
-
-
-def _lines(steps: int, out: Console) -> Callable[[Progress], None]:
-    begun, first, last = time.monotonic(), 0, 0.0
-
-    def tell(p: Progress) -> None:
-        nonlocal first, last
-        now = time.monotonic()
-        first = first or p.step - 1
-        if p.step < steps and now - last < LINE_S:
-            return
-        last = now
-        left = (now - begun) / (p.step - first) * (steps - p.step)
-        out.print(f"step {p.step} of {steps}, {_said(p)}, {left / 60:.0f} min left")
-
-    return tell
-
-
-def _said(p: Progress) -> str:
-    told = f"{p.tokens / 1e6:.1f}M tokens, loss {p.loss:.3f}, right {p.right:.1%}, gradient {p.gradient:.2f}"
-    return f"{told}, score {p.score:.0f}, busiest {p.busiest:.1f}x, {p.tokens_per_s:.0f} tokens/s"
 
 
 if __name__ == "__main__":

@@ -10,12 +10,15 @@ E experts, K experts a token, F expert width, V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from moonlet.model.config import ModelConfig
-from moonlet.train.attention import causal_attention
+from moonlet.train.attention import branched_attention, causal_attention
 
 # Initial values, all of them: matrices are normal with this deviation; those that write into the residual stream
 # (o_proj, down_proj) start at zero, so that a block begins as the identity; gains start at one, router biases at zero.
@@ -57,7 +60,7 @@ class Attention(nn.Module):
         self.o_proj = nn.Linear(H * config.value, D, bias=False)
         self.largest: Tensor | None = None
 
-    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, ends: Sequence[int] = ()) -> Tensor:
         c = self.config
         B, T, _ = x.shape
         q = self.q_proj(x) if c.q_rank is None else self.q_b_proj(self.q_a_layernorm(self.q_a_proj(x)))
@@ -68,7 +71,10 @@ class Attention(nn.Module):
         q = torch.cat([q[..., : c.nope], rotate(q[..., c.nope :], cosine, sine)], dim=-1)
         k_rope = rotate(k_rope[:, None], cosine, sine).expand(-1, c.heads, -1, -1)
         k = torch.cat([k_nope, k_rope], dim=-1)
-        read, self.largest = causal_attention(q, k, v, c.score_scale)
+        if ends:
+            read, self.largest = branched_attention(q, k, v, c.score_scale, ends)
+        else:
+            read, self.largest = causal_attention(q, k, v, c.score_scale)
         out: Tensor = self.o_proj(read.transpose(1, 2).reshape(B, T, c.heads * c.value))
         return out
 
@@ -182,8 +188,8 @@ class Block(nn.Module):
         dense = index < config.dense_layers
         self.mlp = Mlp(config.width, config.dense_width) if dense else Sparse(config)
 
-    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), cosine, sine)
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, ends: Sequence[int] = ()) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), cosine, sine, ends)
         out: Tensor = x + self.mlp(self.post_attention_layernorm(x))
         return out
 
@@ -222,12 +228,19 @@ class Network(nn.Module):
             elif weight.ndim >= 2:
                 nn.init.normal_(weight, std=INITIAL_DEVIATION)
 
-    def hidden(self, ids: Tensor) -> Tensor:
-        """ids (B, T) to the normalised states (B, T, D) that the head reads."""
+    def hidden(self, ids: Tensor, ends: Sequence[int] = ()) -> Tensor:
+        """ids (B, T) to the normalised states (B, T, D) that the head reads.
+
+        With `ends` the tokens are a stem and branches that go on from it, each on its own: the stem's end, then theirs.
+        """
         x = self.model.embed_tokens(ids)
         cosine, sine = self.cosine[: ids.shape[1]], self.sine[: ids.shape[1]]
+        if ends:
+            places = [place for start, end in pairwise(ends) for place in range(ends[0], ends[0] + end - start)]
+            at = torch.tensor([*range(ends[0]), *places], device=ids.device)
+            cosine, sine = self.cosine[at], self.sine[at]
         for block in self.model.layers:
-            x = block(x, cosine, sine)
+            x = block(x, cosine, sine, ends)
         out: Tensor = self.model.norm(x)
         return out
 

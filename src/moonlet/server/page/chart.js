@@ -34,7 +34,8 @@ export function Chart({ label, x, series, height = 220, xKind = "number", xLabel
   }, [shown, locale(), series.map((one) => one.name + one.colour + !!one.bars).join(), xKind, height, mark?.x]);
 
   useEffect(() => {
-    drawn.current?.setData([x, ...series.map((one) => one.values)]);
+    // With more or fewer lines it is about to be drawn anew.
+    if (drawn.current?.series.length === series.length + 1) drawn.current.setData([x, ...series.map((one) => one.values)]);
   }, [x, series]);
 
   useEffect(() => {
@@ -53,13 +54,14 @@ export function Chart({ label, x, series, height = 220, xKind = "number", xLabel
     const font = `12px ${getComputedStyle(document.body).fontFamily}`;
     const axis = { stroke: ink, grid, ticks: { show: false }, font, labelFont: font, gap: 6 };
     const day = new Intl.DateTimeFormat(locale(), { day: "numeric", month: "short" });
+    const half = xKind === "number" && series.some((one) => one.bars); // so that the outer bars are whole
     const inX = xFormat ?? (xKind === "time" ? (value) => day.format(value * 1000) : undefined);
     return {
       width: place.current.clientWidth,
       height,
       legend: { show: false },
       cursor: { y: false, points: { size: 7 } },
-      scales: { x: { time: xKind === "time" }, y: { range: (_, low, high) => [Math.min(min, low ?? 0), (high || 1) * 1.06] } },
+      scales: { x: { time: xKind === "time", ...(half && { range: (_, low, high) => [low - 0.5, high + 0.5] }) }, y: { range: (_, low, high) => [Math.min(min, low ?? 0), (high || 1) * 1.06] } },
       axes: [
         { ...axis, grid: { show: false }, label: xLabel, labelSize: 22, values: inX && ((_, ticks) => ticks.map(inX)) },
         { ...axis, size: 64, values: yFormat && ((_, ticks) => ticks.map(yFormat)) },

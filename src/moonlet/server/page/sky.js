@@ -145,7 +145,8 @@ export class Sky {
 
   flare(place, strength, radius) {
     const [x, y] = this.at(Math.floor(place / this.look.experts), place % this.look.experts);
-    const reach = radius * (1.6 + 2.2 * strength);
+    // Where stars stand close together, those that work still have to be seen.
+    const reach = Math.max(radius, this.marked ? 2.6 : 2) * (1.6 + 2.2 * strength);
     this.context.globalAlpha = Math.min(strength, 1);
     this.context.drawImage(glow(), x - reach, y - reach, 2 * reach, 2 * reach);
     this.context.globalAlpha = 1;
@@ -160,16 +161,16 @@ export class Sky {
     const radius = this.radius();
     const written = look.written || look.prompt;
     const counts = look.written ? look.counts : look.prompts;
-    // An expert that is chosen as often as any by chance has a third of the warmth.
+    // Warmth grows with the logarithm: as often as chance would have it is under half, 16 times as often nearly all.
     const fair = (written * look.chosen) / look.experts || 1;
     for (let layer = 0; layer < look.layers; layer++)
       for (let e = 0; e < look.experts; e++) {
         const place = layer * look.experts + e;
         const count = counts[place];
         const [x, y] = this.at(layer, e);
-        const heat = count ? 0.25 + 0.75 * Math.min(1, Math.sqrt(count / fair) / 2.4) : 0;
+        const heat = count ? 0.25 + 0.75 * Math.min(1, Math.log2(1 + count / fair) / 4.2) : 0;
         context.fillStyle = heatColour(heat);
-        const size = radius * (count ? 0.62 + 0.38 * heat : 0.5);
+        const size = Math.max(radius * (count ? 0.62 + 0.38 * heat : 0.5), 0.6);
         if (size < 1.2) context.fillRect(x - size, y - size, 2 * size, 2 * size);
         else {
           context.beginPath();

@@ -129,11 +129,11 @@ export const Bar = ({ value, label, tone = "" }) => {
     aria-valuemin="0" aria-valuemax="100"><span style=${{ width: share * 100 + "%" }}></span></div>`;
 };
 
-// The numbers of a chart as a table, folded. columns: [title, ...]; rows: [[cell, ...], ...]
-export const Figures = ({ title, columns, rows }) => html`
+// The numbers of a chart as a table, folded. columns: [title, ...]; rows: [[cell, ...], ...]; `of`: what they are of.
+export const Figures = ({ title, of, columns, rows }) => html`
   <details class="figures">
     <summary>${title}</summary>
-    <${Table} label=${title} columns=${columns} rows=${rows} />
+    <${Table} label=${of ? `${of}: ${title}` : title} columns=${columns} rows=${rows} />
   </details>
 `;
 

@@ -1,6 +1,7 @@
 // One turn of a conversation: what was said, or an answer with its thoughts, calls and figures.
 
 import { Button, Dialog, html, Icon, money, Notice, number, seconds, t, useEffect, useRef, useState } from "../ui.js";
+import { bare } from "../bare.js";
 import { Markdown } from "../markdown.js";
 import { answer } from "../runs.js";
 import { siblings } from "../talks.js";
@@ -130,10 +131,6 @@ function parsed(text) {
   }
 }
 const inner = (value) => (typeof value === "string" ? value : JSON.stringify(value));
-
-// What could draw over a question or hide in it is shown as codes.
-const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
-const bare = (text) => text.replace(HIDDEN, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
 function Arguments({ text: written }) {
   const text = bare(written);

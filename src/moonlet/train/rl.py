@@ -1,0 +1,58 @@
+"""From a model folder to a better one, by reinforcement learning in simulated worlds: what `moonlet train rl` does.
+
+The folder of a run gets the vocabulary, `rl/` (checkpoint, records, rollouts that passed), and at the end `public/` and
+`model/`, as every training does.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from moonlet.local import find
+from moonlet.model.convert import ConvertOptions
+from moonlet.model.folder import open_folder
+from moonlet.simulate.episode import Conversation
+from moonlet.train.data import conversations
+from moonlet.train.export import TOKENIZER_FILES
+from moonlet.train.nano import finish
+from moonlet.train.practice import Practice, Recipe
+from moonlet.train.restore import restore
+from moonlet.train.telling import train
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Of a run, besides its recipe."""
+
+    folder: Path
+    start: str  # a model folder, or nano
+    data: Path | None = None  # public sets, for the supervised rows
+    threads: int = 1
+
+
+def main(settings: Settings, recipe: Recipe) -> int:
+    """Trains, or goes on. Returns 130 where it was stopped before the end, which the next call takes up."""
+    torch.set_num_threads(settings.threads)
+    out = Console(stderr=True, highlight=False, soft_wrap=True)
+    begun = open_folder(find(settings.start))
+    folder = settings.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in TOKENIZER_FILES:
+        shutil.copyfile(begun.path / name, folder / name)
+    formats = ConvertOptions(begun.formats.dense, begun.formats.experts)
+    kept: Iterator[Conversation] = conversations(recipe.seed, settings.data)
+    run = Practice(folder / "rl", begun.config, recipe, kept, folder, formats, settings.threads)
+    if run.step == 0:
+        restore(run.network, begun)
+    if not train(run, out):
+        out.print(f"stopped at step {run.step} of {recipe.steps}; the same command goes on from there")
+        return 130
+    report = finish(run.network, folder)
+    out.print(f"{report.folder.path}: {report.bytes / 1e6:.1f} MB; moonlet run {report.folder.path}")
+    return 0
