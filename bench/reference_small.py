@@ -1,24 +1,33 @@
 """What the small model does with MCP servers that are not ours: python -m bench.reference_small [MODEL] [TASK]
 
-Each task is put in several wordings, as a user would type them, to `moonlet agent` with one of the reference servers of
-bench/reference_servers.py and no other tools. A wording counts if the right tool was called and gave what was wanted,
-and if the answer tells it; where only the call was right that is printed too. Nothing is prepared for the model: the
-servers' declarations and the agent's instructions are those of any run.
+Each task is put in several wordings, as a user would type them, to the agent of `moonlet agent` with one of the
+reference servers of bench/reference_servers.py and no other tools. A wording counts if the right tool was called and
+gave what was wanted, and if the answer tells it; where only the call was right that is printed too. Nothing is prepared for
+the model: the servers' declarations and the agent's instructions are those of any run. Ends with 1 if fewer than three
+tasks are done.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bench.reference_servers import install, servers
+from moonlet.agent import Agent, CallResult, Limits
+from moonlet.agent.approval import Approvals
+from moonlet.chat.messages import Message
+from moonlet.cli.agent import system_text
+from moonlet.llm import LLM, LLMError, ReplyOptions
+from moonlet.local import load
+from moonlet.tools.mcp.host import Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,51 +149,52 @@ def prepare(folder: Path) -> None:
     (folder / "memory.jsonl").write_text(json.dumps(known) + "\n", encoding="utf-8")
 
 
-def ask(model: str, wording: str, config: Path) -> list[dict[str, Any]]:
-    """The events of one run of the agent."""
-    command = [sys.executable, "-m", "moonlet", "agent", wording, "--model", model, "--mcp", str(config)]
-    command += ["--tools", "none", "--yes", "--json", "--limits", "steps=4,seconds=60"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    return events or [{"event": "error", "text": done.stderr.strip()[-300:]}]
-
-
-def judge(task: Task, events: Sequence[Mapping[str, Any]]) -> tuple[bool, bool, str]:
+def judge(task: Task, model: LLM, host: Host, folder: Path, wording: str) -> tuple[bool, bool, str]:
     """Whether the right call was made and gave what was wanted, whether the answer tells it, and what happened."""
-    results = [one for one in events if one["event"] == "result" and not one["failed"]]
-    called = any(one["name"].endswith(task.tool) and task.result in one["text"] for one in results)
-    answers = [one["message"].get("content") or "" for one in events if one["event"] == "reply"]
-    answer = answers[-1] if answers else ""
-    made = [f"{call['function']['name']} {call['function']['arguments']}" for one in events if one["event"] == "reply"
-            for call in one["message"].get("tool_calls") or ()]  # fmt: skip
-    happened = "; ".join(made) + " -> " + (answer or str(events[-1])[:300])
-    return called, called and any(word in answer for word in task.answer), happened
+    limits = Limits(steps=4, seconds=60)
+    options = ReplyOptions(max_tokens=256)
+    system = Message("system", system_text(folder, with_servers=True))
+    agent = Agent(model, host, [system], limits, options, approve=Approvals("yes"))
+    try:
+        results = [event for event in agent.ask(wording) if isinstance(event, CallResult)]
+    except LLMError as error:
+        return False, False, str(error)
+    named = [one for one in results if one.call.name == f"{task.server}__{task.tool}"]
+    called = any(not one.failed and task.result in one.text for one in named)
+    answer = agent.history[-1].content
+    made = "; ".join(f"{one.call.name} {one.call.arguments}" for one in results)
+    return called, called and any(word in answer for word in task.answer), f"{made} -> {answer}"
 
 
 def main() -> int:
-    model = sys.argv[1] if len(sys.argv) > 1 else "nano"
+    name, wanted = (sys.argv[1] if len(sys.argv) > 1 else "nano"), sys.argv[2:]
     install()
-    done = 0
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place).resolve() / "work"
-        folder.mkdir()
+    done, count = 0, 0
+    with tempfile.TemporaryDirectory() as place, load(name) as model, ExitStack() as opened:
+        # A name as people give them: a row of random letters is harder to copy than any folder of theirs.
+        folder = Path(tempfile.gettempdir()).resolve() / "garden"
+        folder.mkdir()  # FileExistsError rather than somebody else's folder
+        opened.callback(shutil.rmtree, folder)
         prepare(folder)
-        chosen = {name: task for name, task in tasks(folder).items() if name in sys.argv[2:] or not sys.argv[2:]}
-        for name, task in chosen.items():
-            (config,) = [one for one in servers(folder) if one.name == task.server]
-            file = Path(place) / f"{task.server}.json"
-            entry = {"command": config.command, "args": list(config.args), "env": dict(config.env)}
-            file.write_text(json.dumps({"mcpServers": {task.server: entry}}), encoding="utf-8")
-            found = [judge(task, ask(model, wording, file)) for wording in task.wordings]
-            full = sum(one[1] for one in found)
-            done += full > 0
-            calls = sum(one[0] for one in found)
-            print(f"{name} ({task.server}): {full} of {len(found)} wordings done, right call in {calls}")
-            for wording, (called, told, answer) in zip(task.wordings, found):
-                how = "done" if told else "called" if called else "no"
-                print(f"  {how:6} {wording}\n         -> {' '.join(answer.split())[:200]}", flush=True)
-    print(f"{done} of {len(chosen)} tasks are done in one wording at least")
+        chosen = {name: task for name, task in tasks(folder).items() if name in wanted or not wanted}
+        for server in dict.fromkeys(task.server for task in chosen.values()):
+            with Host([one for one in servers(folder) if one.name == server], Path(place), roots=[folder]) as host:
+                for title, task in chosen.items():
+                    if task.server == server:
+                        done += told(title, task, [judge(task, model, host, folder, one) for one in task.wordings])
+                        count += 1
+    print(f"{done} of {count} tasks are done in one wording at least")
     return 0 if done >= 3 else 1
+
+
+def told(title: str, task: Task, found: Sequence[tuple[bool, bool, str]]) -> bool:
+    """Prints what came of a task; whether one of its wordings was done."""
+    full, calls = sum(one[1] for one in found), sum(one[0] for one in found)
+    print(f"{title} ({task.server}): {full} of {len(found)} wordings done, right call in {calls}")
+    for wording, (called, fully, happened) in zip(task.wordings, found):
+        how = "done" if fully else "called" if called else "no"
+        print(f"  {how:6} {wording}\n         {' '.join(happened.split())[:240]}", flush=True)
+    return full > 0
 
 
 if __name__ == "__main__":
