@@ -65,8 +65,9 @@ def write(
     rate: int = RATE,
     options: dict[str, str] | None = None,
     fps: int = 10,
+    aspect: int = 1,
 ) -> Path:
-    """A file with these frames at these seconds, and this sound (mono, 16 kHz)."""
+    """A file with these frames at these seconds, and this sound (mono, 16 kHz). `aspect`: a pixel's width."""
     frames = list(frames)
     with av.open(str(path), "w", options=options or {}) as out:
         video = None
@@ -74,6 +75,7 @@ def write(
             video = out.add_stream(codec, rate=fps)
             video.height, video.width = frames[0][1].shape[:2]
             video.pix_fmt = "yuv420p"
+            video.codec_context.sample_aspect_ratio = Fraction(aspect)
             video.codec_context.time_base = Fraction(1, 1000)
             video.options = {"crf": "20", "preset": "ultrafast", "g": "50"} if codec == "libx264" else {}
         audio = out.add_stream(sound_codec, rate=rate, layout="mono") if sound is not None else None

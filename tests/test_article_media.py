@@ -101,6 +101,12 @@ def test_a_turned_video_is_shown_upright(tmp_path: Path) -> None:
     assert (found.figures[0].width, found.figures[0].height) == (270, 480)
 
 
+def test_pixels_that_are_not_square_are_made_so(tmp_path: Path) -> None:
+    path = write(tmp_path / "wide.mkv", shots([(slide("Wide", ["a line"]), 1.0)]), aspect=2)
+    (figure,) = look(path, tmp_path / "out").figures
+    assert (figure.width, figure.height) == (960, 270)
+
+
 def test_frames_at_uneven_times_keep_their_seconds(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     one, two = slide("One", ["line"]), slide("Two", ["other", "lines"])

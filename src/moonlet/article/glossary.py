@@ -168,7 +168,8 @@ def _apply_to(sentence: Sentence, book: _Book, changes: Counter[tuple[str, str]]
 
 def _longest_match(words: Sequence[Word], i: int, book: _Book, spaceless: bool) -> tuple[int, str | None]:
     """How many words from the i-th on are a name, and which; 1 and None if they are none."""
-    key, best, chances = "", (1, None), list[float]()
+    key, chances = "", list[float]()
+    best: tuple[int, str | None] = (1, None)
     for j in range(i, len(words)):
         key += letters(words[j].text)
         chances.append(words[j].probability)

@@ -26,7 +26,7 @@ def split_words(text: str, language: str) -> list[str]:
     if language == "th":
         from pythainlp.tokenize import word_tokenize
 
-        return list(word_tokenize(text, engine="newmm", keep_whitespace=True))
+        return [str(one) for one in word_tokenize(text, engine="newmm", keep_whitespace=True)]
     if language in ("zh", "yue"):
         return list(_jieba().cut(text))
     if language in SPACELESS:
@@ -38,7 +38,7 @@ def thai_sentences(text: str) -> list[str]:
     """A Thai text, which marks no ends of sentences, in pieces whose concatenation is the text."""
     from pythainlp.tokenize import sent_tokenize
 
-    return list(sent_tokenize(text, engine="crfcut"))
+    return [str(one) for one in sent_tokenize(text, engine="crfcut")]
 
 
 def tidy(word: str, language: str) -> str:

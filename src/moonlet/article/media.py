@@ -81,7 +81,7 @@ def _figures(path: Path, seen: Seen, cut_times: list[float], own: Path, settings
     chosen = picture.choose(seen, cut_times, settings.figures)
     stills = picture.save(path, seen, [float(seen.time_S[i]) for i in chosen], own / "figures")
     read = slides.reader() if settings.ocr and stills else None
-    made = []
+    made: list[Figure] = []
     for still in stills:
         i = chosen[still.place]
         text = read(still.path) if read else None

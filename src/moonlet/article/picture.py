@@ -26,7 +26,7 @@ _CUT = 0.001  # of full scale: mean difference of neighbouring frames that can b
 _AROUND_S = 0.6  # and it must stand out from the movement so long before and after
 _OUT = 3.0  # by this factor
 _SETTLED = 0.006  # mean difference of thumbnails between which nothing moves
-_OTHER_CELL = 0.07  # a picture is another one if one of 16 x 9 cells differs by this in the mean
+_OTHER_CELL = 0.045  # a picture is another one if one of 16 x 9 cells differs by this in the mean
 _EMPTY_CELL = 0.02  # standard deviation within a cell on which nothing is drawn
 _SAME = 0.0005  # mean difference below which a thumbnail is the one before
 _CALM_S = 0.3  # a still is not taken so near to a cut
@@ -66,7 +66,8 @@ def look(path: Path, claimed: float, tell: Tell = silent) -> Seen | None:
         stream.codec_context.skip_frame = "NONREF"
         stream.thread_type = "AUTO"
         begin, broken = beginning(container), list[str]()
-        times, changes, parts, sampled, smalls, sharps = [], [], [], [], [], []
+        times, changes, parts = list[float](), list[float](), list[float]()
+        sampled, smalls, sharps = list[float](), list[Bytes](), list[float]()
         before, shape, last_length = None, None, 0.04
         for frame in frames(container, stream, broken):
             now = seconds(frame.pts, frame.time_base, begin)
@@ -84,7 +85,7 @@ def look(path: Path, claimed: float, tell: Tell = silent) -> Seen | None:
                 same = bool(smalls) and _most(smalls[-1], small) < _SAME
                 smalls.append(smalls[-1] if same else small)
                 sharps.append(sharpness(_gray(frame, SHARP_COLUMNS, _rows(frame))))
-            shape = shape or _shape(frame)
+            shape = shape or _shape(frame, stream)
             tell(now, max(claimed, now))
         if shape is None:
             return None
@@ -201,16 +202,18 @@ def _best(container: Any) -> Any:
     return max(able, key=lambda stream: stream.codec_context.width * stream.codec_context.height, default=None)
 
 
-def _shape(frame: Any) -> tuple[int, int, int]:
+def _shape(frame: Any, stream: Any) -> tuple[int, int, int]:
     """Width and height as it is to be seen, and the rotation that must be undone."""
-    aspect = frame.sample_aspect_ratio if getattr(frame, "sample_aspect_ratio", None) else 1
-    width, height = max(1, round(frame.width * (float(aspect) or 1.0))), frame.height
-    rotation = round(frame.rotation / 90) * 90 % 360
+    aspect = float(stream.sample_aspect_ratio or 1) or 1.0
+    aspect = aspect if 1 / 8 <= aspect <= 8 else 1.0  # what is beyond is a mistake
+    width, height = max(1, round(frame.width * aspect)), int(frame.height)
+    rotation = int(round(frame.rotation / 90) * 90 % 360)
     return (height, width, rotation) if rotation in (90, 270) else (width, height, rotation)
 
 
 def _rows(frame: Any) -> int:
-    return max(3, round(SHARP_COLUMNS * frame.height / frame.width))
+    rows: int = round(SHARP_COLUMNS * frame.height / frame.width)
+    return max(3, rows)
 
 
 def _gray(frame: Any, columns: int, rows: int) -> Bytes:

@@ -40,7 +40,7 @@ def extract(path: Path, target: Path, claimed: float, tell: Tell = silent) -> So
         stream = _best(container)
         if stream is None:
             return Sound(None, 0.0, "", None, False, ())
-        beside, broken = target.with_name(f".{target.name}.part"), []
+        beside, broken = target.with_name(f".{target.name}.part"), list[str]()
         begin = beginning(container)
         target.parent.mkdir(parents=True, exist_ok=True)
         with beside.open("wb") as raw, wave.open(raw, "wb") as out:
@@ -130,4 +130,4 @@ class Samples:
         with wave.open(str(self._path), "rb") as file:
             file.setpos(first)
             raw = file.readframes(max(0, last - first))
-        return np.frombuffer(raw, dtype="<i2").astype(np.float32) / 32768
+        return np.frombuffer(raw, dtype="<i2").astype(np.float32) / np.float32(32768)

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import pysubs2
@@ -62,7 +63,8 @@ def read(path: Path) -> list[Cue]:
         raise MediaError(f"{path.name} is not written in UTF-8; save it so") from None
     try:
         # What only the tags tell, the speaker, is read before they are taken away.
-        file = pysubs2.SSAFile.from_string(text, **({"keep_html_tags": True} if "-->" in text else {}))
+        options: Any = {"keep_html_tags": True} if "-->" in text else {}
+        file = pysubs2.SSAFile.from_string(text, **options)
     except Exception as error:  # the library raises many kinds
         raise MediaError(f"{path.name} holds no subtitles that can be read: {error}") from None
     cues: list[Cue] = []
