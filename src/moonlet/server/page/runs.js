@@ -14,7 +14,9 @@ export function changed() {
   if (!drawn) drawn = requestAnimationFrame(() => ((drawn = 0), turn.set((count) => count + 1)));
 }
 
-const heard = new Map(); // streams by run
+const heard = new Map(); // by run: the talk that its frames change
+// The conversation of that id as it is being changed just now; a copy from the shelf would not be.
+export const underWay = (id) => [...heard.values()].find((talk) => talk.id === id);
 
 // Begins the answer of `node`. `keep(node)` is called when it has begun, and when it has ended, however that was.
 export async function begin(request, talk, node, anatomy, keep) {
@@ -42,7 +44,8 @@ export function follow(talk, node, anatomy, keep) {
     keep(node);
   };
   const look = anatomy && lookOf(node.run, anatomy);
-  heard.set(node.run, listen(`runs/${node.run}/events`, {
+  heard.set(node.run, talk);
+  listen(`runs/${node.run}/events`, {
     onFrame(frame) {
       take(node, frame, look);
       changed();
@@ -59,7 +62,7 @@ export function follow(talk, node, anatomy, keep) {
         changed();
       }
     },
-  }));
+  });
 }
 
 export const stop = (node) => api.send(`runs/${node.run}/stop`, {}).catch(() => {});

@@ -1,7 +1,7 @@
 // Talk: one conversation, its composer, and the list of the others.
 
 import { api, Button, date, Dialog, Empty, Field, html, Icon, link, Notice, router, store, t, useEffect, useMemo, useRef, useState } from "../ui.js";
-import { begin, changed, follow, live, turn } from "../runs.js";
+import { begin, changed, follow, live, stop, turn, underWay } from "../runs.js";
 import { add, messages, newId, newTalk, path, shelf, turnTo } from "../talks.js";
 import { current as language } from "../i18n.js";
 import { Band } from "./band.js";
@@ -41,9 +41,12 @@ export function keep(one, soon = 150) {
   }, soon);
 }
 
+let opening;
 async function open(id, anatomy) {
-  const found = await shelf(place()).find(id);
-  if (!found) return;
+  opening = id;
+  const found = underWay(id) ?? (await shelf(place()).find(id));
+  if (!found || opening !== id) return; // another was asked for meanwhile
+  opening = undefined; // and not twice: a second copy would not be the one that a run changes
   talk.set(found);
   // A run that was under way when the page was left is heard again from its beginning.
   for (const node of Object.values(found.nodes)) if (node.state === "running" && node.run) follow(found, node, anatomy, () => keep(found));
@@ -76,6 +79,7 @@ function answerIt(one, anatomy) {
 export function say(text, files, anatomy, parent) {
   const one = talk.get();
   add(one, { id: newId(), parent: parent === undefined ? one.leaf : parent, role: "user", text, files, at: Date.now() });
+  if ((router.get()[0] ?? "talk") === "talk") router.go("talk", one.id); // loaded anew, the page finds it again
   if (!one.title) one.title = text.trim().replace(/\s+/g, " ").slice(0, 80) || files?.[0]?.name || "";
   return answerIt(one, anatomy);
 }
@@ -135,7 +139,7 @@ export function View({ about, path: words }) {
         ${anatomy && settings.get().look && nodes.length > 0 && html`<${Band} anatomy=${anatomy} />`}
         <${Composer} about=${about} disabled=${away} onTune=${() => show("settings")} onSay=${(text, files) => say(text, files, anatomy)} />
       </div>
-      ${panel === "list" && html`<${Dialog} side title=${t("talk.list")} onClose=${() => show(null)}><${List} about=${about} onOpen=${(id) => (show(null), router.go("talk", id), id !== one.id && open(id, anatomy))} onNew=${() => (show(null), start())} /><//>`}
+      ${panel === "list" && html`<${Dialog} side title=${t("talk.list")} onClose=${() => show(null)}><${List} about=${about} onOpen=${(id) => (show(null), words[0] === id ? id !== one.id && open(id, anatomy) : router.go("talk", id))} onNew=${() => (show(null), start())} /><//>`}
       ${panel === "settings" && html`<${Dialog} side title=${t("talk.settings")} onClose=${() => show(null)}><${Settings} about=${about} onPlace=${refresh} /><//>`}
     </div>
   `;
@@ -259,7 +263,7 @@ function Composer({ about, disabled, onTune, onSay }) {
         <${Button} kind="quiet" icon="tune" label=${t("talk.settings")} onClick=${onTune} />
         <span class="small muted model">${about.model}</span>
         ${running
-          ? html`<${Button} icon="stop" onClick=${() => import("../runs.js").then((runs) => runs.stop(now.node))}>${t("talk.stop")}<//>`
+          ? html`<${Button} icon="stop" onClick=${() => stop(now.node)}>${t("talk.stop")}<//>`
           : html`<button class="button primary send" aria-label=${t("talk.send")} title=${t("talk.send")} disabled=${disabled || (!text.trim() && !files.length)}><${Icon} name="send" /></button>`}
       </div>
     </form>
