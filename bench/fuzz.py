@@ -34,7 +34,7 @@ def main(count: int) -> int:
             failures = bodies(url.removesuffix("/v1"), local.name, count)
             print(f"{count} malformed bodies, {len(failures)} answered by a fault of the server")
             print("".join(f"  {failure}\n" for failure in failures[:20]), end="")
-            return bool(failures) or document(url.removesuffix("/v1"))
+            return bool(failures) | bool(document(url.removesuffix("/v1")))
 
 
 def bodies(url: str, model: str, count: int) -> list[str]:

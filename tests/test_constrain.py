@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moonlet.chat.constrain import CallConstraint, ChoiceError, SchemaError
-from moonlet.chat.grammar import answer_grammar, quoted_properties, quoting_grammar
+from moonlet.chat.grammar import answer_grammar, quoted_properties, quoting_grammar, tool_grammar, way_to_end
 from moonlet.chat.messages import ToolSpec
 from moonlet.chat.parser import Parser
 from moonlet.chat.template import opens_thinking
@@ -440,6 +440,19 @@ def test_a_pattern_that_could_go_round_for_ever_is_brought_to_its_end():
         ids.append(next(id for id in allowed(constraint) if id != ord("z") or len(allowed(constraint)) == 1))
         constraint.accept(ids[-1])
     assert json.loads(called(small(), "moonlet", ids).calls[0].arguments)["a"].endswith("z")
+
+
+@pytest.mark.parametrize("step", [7, 25, 40, 125, 1000])
+def test_a_multiple_of_something_is_brought_to_its_end(step):
+    """Digits in a fixed turn may never meet one; a call that was cut off there would be malformed."""
+    number = ToolSpec("n", "", arguments(["a"], a={**INTEGER, "multipleOf": step}))
+    grammar = tool_grammar(small(), True, number)
+    for seed in range(12):
+        digits = str(random.Random(seed).randrange(10 ** (seed % 6), 10 ** (seed * 4 + 6)))
+        matcher, begun = grammar.deep_copy(), small().encode(f'{{"a": {digits}')
+        assert matcher.consume_tokens(begun)
+        way = way_to_end(small(), matcher)
+        assert way is not None and json.loads(small().decode(begun + way))["a"] % step == 0
 
 
 def test_without_room_for_a_call_none_begins():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -118,17 +119,27 @@ def way_to_end(tokenizer: Tokenizer, matcher: llguidance.LLMatcher) -> list[int]
     """Ids that make the text whole soon, though not always soonest; None if none are found within LONGEST_END.
 
     Closes what is open where it may be closed. Where it may not, ids that were not yet used come first, so that no
-    pattern keeps it going round.
+    pattern keeps it going round; then always the first one, which makes numbers multiples of ten; then any: multiples
+    of something are met sooner or later.
     """
+    used: Counter[int] = Counter()
+    dice = random.Random(0)
+    prefers: list[Callable[[int], float]] = [lambda id: used[id], lambda id: 0, *[lambda id: dice.random()] * 4]
+    ways = (_way(tokenizer, matcher, used, prefer) for prefer in prefers)
+    return next((way for way in ways if way is not None), None)
+
+
+def _way(
+    tokenizer: Tokenizer, matcher: llguidance.LLMatcher, used: Counter[int], prefer: Callable[[int], float]
+) -> list[int] | None:
     ahead = matcher.deep_copy()
     order = _bytes_in_order(tokenizer)
-    used: Counter[int] = Counter()
     way: list[int] = []
     while not ahead.is_accepting():
         ids = ahead.compute_ff_tokens()
         if not ids:
             mask = np.frombuffer(ahead.compute_bitmask(), np.uint32)
-            ids = [_first(mask, order, used)]
+            ids = [_first(mask, order, prefer)]
             used[ids[0]] += 1
         if ahead.is_error() or len(way) + len(ids) > LONGEST_END or not ahead.consume_tokens(ids):
             return None
@@ -152,8 +163,8 @@ def _bytes_in_order(tokenizer: Tokenizer) -> _Order:
     return _Order(tokenizer.encode('"')[0], tokenizer.encode("x")[0], closing, going_on)
 
 
-def _first(mask: Mask, order: _Order, used: Counter[int]) -> int:
-    """The allowed id that brings the end nearest."""
+def _first(mask: Mask, order: _Order, prefer: Callable[[int], float]) -> int:
+    """The allowed id that brings the end nearest; where none does, the one with the least `prefer`."""
 
     def may(id: int) -> bool:
         return bool(mask[id // 32] >> id % 32 & 1)
@@ -165,7 +176,7 @@ def _first(mask: Mask, order: _Order, used: Counter[int]) -> int:
     goes_on = [id for id in order.going_on if may(id)]
     if not goes_on:
         goes_on = np.flatnonzero(np.unpackbits(mask.view(np.uint8), bitorder="little")).tolist()
-    return min(goes_on, key=lambda id: used[id], default=0)
+    return min(goes_on, key=prefer, default=0)
 
 
 @lru_cache(maxsize=8)
