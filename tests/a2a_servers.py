@@ -52,7 +52,7 @@ def offer(
     """The application with an agent at /a2a."""
     app = create_app(model, books, access)
     charged = partial(Charged, model, app.state.accounts, api="a2a")
-    executor = AgentExecution(offered, lambda key: charged(key=key), books.database)
+    executor = AgentExecution(offered, lambda key: charged(key=key), books.database, app.state.watched)
     face = Face(url, name, "Counts things.", keys_needed=access.keys_needed)
     a2a.mount(app, face, executor, books.database, **more)
     return app

@@ -431,3 +431,15 @@ def test_the_command_lists_other_agents_and_keeps_keys_in_the_environment(
         assert all(f"{name}: " in listed for name in ("worker", "worker_tasks", "worker_2", "worker_2_tasks"))
         assert cli_main([*listing[:-1], f"NO_SUCH_KEY={url}"]) == 2
         assert "the environment has no NO_SUCH_KEY" in capsys.readouterr().err
+
+
+def test_a_task_is_a_run_that_the_page_shows(tmp_path: Path) -> None:
+    with offering(Scripted([ask("Which one?"), "The blue one it is."]), tmp_path / "ledger.sqlite") as url:
+        task = send(url, "Choose one")
+        (run,) = httpx.get(f"{url}/api/act").json()["runs"]
+        assert (run["id"], run["origin"], run["state"], run["title"]) == (task["id"], "a2a", "waiting", "Choose one")
+        send(url, "The blue one", taskId=task["id"], contextId=task["contextId"])
+        over = httpx.get(f"{url}/api/act/{task['id']}").json()
+        assert (over["state"], over["reason"]) == ("over", "stop")
+        told = [line["event"] for line in over["steps"]]
+        assert told[:2] == ["start", "message"] and told.count("reply") == 2 and told[-1] == "end"

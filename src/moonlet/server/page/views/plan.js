@@ -96,7 +96,7 @@ function usePlan(wanted) {
 function Controls({ choices, wanted, set }) {
   const machine = choices.machines.find((one) => one.name === wanted.machine);
   const priced = machine.price !== null && machine.watts_load > 0;
-  const steps = (list, value) => Math.max(0, list.findLastIndex((one) => one <= value));
+  const steps = (list, value) => Math.max(0, list.findLastIndex((one) => value >= one));
   const elsewhere = (list) => [["", t("plan.not_compared")], ...list];
   return html`
     <${Panel} class="plan-controls" title=${t("plan.asked")}>
