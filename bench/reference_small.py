@@ -2,9 +2,9 @@
 
 Each task is put in several wordings, as a user would type them, to the agent of `moonlet agent` with one of the
 reference servers of bench/reference_servers.py and no other tools. A wording counts if the right tool was called and
-gave what was wanted, and if the answer tells it; where only the call was right that is printed too. Nothing is prepared for
-the model: the servers' declarations and the agent's instructions are those of any run. Ends with 1 if fewer than three
-tasks are done.
+gave what was wanted, and if the answer tells it; where only the call was right that is printed too. Nothing is prepared
+for the model: the servers' declarations and the agent's instructions are those of any run. Ends with 1 if fewer than
+three tasks are done.
 """
 
 from __future__ import annotations
