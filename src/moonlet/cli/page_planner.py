@@ -45,7 +45,7 @@ def _so_far(wanted: Mapping[str, Any], database: Database) -> dict[str, Any]:
     flags |= {name: _amount(name, wanted.get(name)) for name in _AMOUNTS}
     flags |= {name: None if (found := _amount(name, wanted.get(name))) is None else float(found) for name in _WATTS}
     for name in ("against", "machine"):
-        if not isinstance(wanted.get(name) or "", str):
+        if not isinstance(wanted.get(name), str | None):
             raise ValueError(f"{name} must be a name")
     flags["against"] = (wanted.get("against") or "")[:200]
     if machine := wanted.get("machine"):
