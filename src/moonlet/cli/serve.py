@@ -117,6 +117,7 @@ def _run(
     threading.Thread(target=announce, name="moonlet-announce", daemon=True).start()
     with suppress(KeyboardInterrupt):  # uvicorn has shut down in order and passes the signal on
         server.run(sockets=[bound])
+    app.state.runs.close()  # nobody is there to hear them, and the model is about to be closed
     if failed:
         raise failed[0]
     if loading.ready and isinstance(model := loading.wait(), Local):
