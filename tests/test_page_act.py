@@ -204,13 +204,8 @@ def test_the_stream_tells_lines_as_they_come_and_goes_on_where_it_was_cut(tmp_pa
         lines = [one["line"] for one in heard if one["kind"] == "line"]
         assert lines == list(range(len(lines))) and len(lines) == 11
         # Of another server, or long ago: all has to be asked for again.
-        for after in (
-            "0000-4",
-            "nonsense",
-            "-",
-            heard[0]["id"].split("-")[0] + "-999999",
-            heard[0]["id"].split("-")[0] + "-" + "9" * 5000,
-        ):
+        born = heard[0]["id"].split("-")[0]
+        for after in ("0000-4", "nonsense", "-", f"{born}-999999", f"{born}-{'9' * 5000}"):
             with closing(frames(it, after=after)) as stream:
                 assert [next(stream)["kind"], next(stream)["kind"]] == ["alive", "again"]
 

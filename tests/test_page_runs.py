@@ -4,14 +4,18 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Generator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from moonlet.agent import Event
 from moonlet.agent.approval import Question
 from moonlet.chat.messages import ToolCall, ToolSpec
-from moonlet.server import page_runs
+from moonlet.ledger.database import open_database
+from moonlet.server import page_files, page_kept, page_runs
 from moonlet.server.errors import ApiError
+from moonlet.server.page_kept import Talks
 from moonlet.server.page_runs import Run, Runs
 from moonlet.server.watched import KEPT, Watched
 from moonlet.tools.tool import Checked, Tool, parameters
@@ -104,3 +108,18 @@ def test_what_waits_for_its_caller_is_forgotten_when_there_are_many() -> None:
     for number in range(KEPT + 50):
         watched.begin("", "", f"run {number}", "m", "a2a").wait_for_caller()
     assert len(watched.all()) <= KEPT + 1
+
+
+def test_names_that_no_file_can_have_are_no_files() -> None:
+    for name in ("\0", "x" * 5000, "a/" * 3000, "../page_files.py", "\ud83d"):
+        assert page_files.find(name) is None
+
+
+def test_the_oldest_conversations_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_kept, "MOST_OF_ALL", 250)
+    with closing(open_database(tmp_path / "ledger")) as database:
+        talks = Talks(database)
+        for owner in ("ann", "ben"):
+            for id in ("1", "2", "3"):
+                talks.keep(owner, id, "", {"said": "x" * 90})
+        assert [talk["id"] for talk in talks.all("ann")] == ["3", "2"] == [talk["id"] for talk in talks.all("ben")]
