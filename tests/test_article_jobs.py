@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,12 @@ def _crash(*_: Any) -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
+def _interrupted(told: Connection, *_: Any) -> None:
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        os.kill(os.getpid(), stop)
+    told.send(("failed", "it heard nothing"))
+
+
 def _sleep(*_: Any) -> None:
     signal.pause()
 
@@ -82,6 +89,9 @@ def _sleep(*_: Any) -> None:
 def test_a_crash_of_the_decoder_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(article_jobs, "_child", _crash)
     with pytest.raises(StageError, match="ended the process"):
+        article_jobs.prepare_apart("x.mp4", folder / "a", Preparing(), lambda *told: None, lambda: False)
+    monkeypatch.setattr(article_jobs, "_child", _interrupted)
+    with pytest.raises(StageError, match="it heard nothing"):
         article_jobs.prepare_apart("x.mp4", folder / "a", Preparing(), lambda *told: None, lambda: False)
     monkeypatch.setattr(article_jobs, "_child", _sleep)
     with pytest.raises(StageError, match="stopped"):

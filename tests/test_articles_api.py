@@ -1,10 +1,11 @@
 """`/v1/articles` over real HTTP: jobs in a bounded queue, by key, with progress, that outlive the server."""
 
+import errno
 import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -275,3 +276,37 @@ def test_a_key_that_was_revoked_pays_no_more(tmp_path: Path) -> None:
         path = tmp_path / "articles" / id / "job.json"
         job = _until(lambda: (kept := json.loads(path.read_text()))["state"] == "failed" and kept)
         assert "revoked" in job["error"]
+
+
+def test_a_full_disk_fails_a_job_and_not_the_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, full = article_jobs._write, threading.Event()
+
+    def kept(path: Path, job: article_jobs.Job) -> None:
+        if full.is_set():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, job)
+
+    monkeypatch.setattr(article_jobs, "_write", kept)
+    with offered(tmp_path, finished, *["Boats"] * 3) as (ann, _):
+        full.set()
+        refused = ann.post("/v1/articles", content=b"video", headers=VIDEO)
+        assert refused.status_code == 507 and "the disk is full" in refused.text
+        assert ann.get("/v1/articles").json()["data"] == []
+        full.clear()
+        id = ann.post("/v1/articles", content=b"video", headers=VIDEO).json()["id"]
+        until = time.monotonic() + 20
+        while ann.get(f"/v1/articles/{id}").json()["status"] != "done":
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+
+def test_what_is_being_sent_takes_a_place(tmp_path: Path) -> None:
+    with closing(Jobs(tmp_path / "more", finished, Scripted([]), None, None)) as jobs:  # type: ignore[arg-type]
+        with ExitStack() as sending:
+            for _ in range(article_jobs.MOST_OF_ONE):
+                sending.enter_context(jobs.place("ann"))
+            with pytest.raises(ApiError), jobs.place("ann"):
+                raise AssertionError
+            with jobs.place("ben"):
+                pass
+        jobs.room("ann")

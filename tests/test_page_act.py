@@ -174,6 +174,9 @@ def test_another_page_may_change_nothing(tmp_path: Path) -> None:
         for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}):
             assert it.ask("POST", f"act/{id}/answer", json=body, headers=headers).status_code == 403
             assert it.ask("POST", "runs", json={**BODY, "approve": "yes"}, headers=headers).status_code == 403
+            assert it.ask("GET", "act", headers=headers).status_code == 403
+            assert it.ask("GET", f"runs/{id}/events", headers=headers).status_code == 403
+        assert it.ask("GET", "act", headers={"Origin": "http://["}).status_code == 403
         assert it.ask("POST", f"act/{id}/answer", data=body).status_code == 415
         assert it.run(id)["state"] == "asking"
         own = {"Origin": it.url, "Sec-Fetch-Site": "same-origin"}
@@ -201,13 +204,14 @@ def test_the_stream_tells_lines_as_they_come_and_goes_on_where_it_was_cut(tmp_pa
         lines = [one["line"] for one in heard if one["kind"] == "line"]
         assert lines == list(range(len(lines))) and len(lines) == 11
         # Of another server, or long ago: all has to be asked for again.
-        for after in ("0000-4", "nonsense", "-", heard[0]["id"].split("-")[0] + "-999999"):
+        born = heard[0]["id"].split("-")[0]
+        for after in ("0000-4", "nonsense", "-", f"{born}-999999", f"{born}-{'9' * 5000}"):
             with closing(frames(it, after=after)) as stream:
                 assert [next(stream)["kind"], next(stream)["kind"]] == ["alive", "again"]
 
 
 def test_a_stream_ends_when_its_key_is_revoked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_act, "ALIVE_S", 0.05)
+    monkeypatch.setattr(page_act, "KEEP_ALIVE_S", 0.05)
     with office(tmp_path, CLOSED) as it:
         stream = frames(it, "ann")
         assert next(stream)["kind"] == "alive"

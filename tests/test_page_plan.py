@@ -3,15 +3,18 @@
 import io
 import json
 import time
+from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import redirect_stdout
+from contextlib import closing, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
-from moonlet.cli import main
+from moonlet.cli import main, page_planner
+from moonlet.ledger.database import open_database
 from moonlet.llm.scripted import Scripted
 from moonlet.planner.machine import catalogue
 from moonlet.planner.sliders import Sliders, SlidersError
@@ -114,6 +117,11 @@ def test_a_dragged_slider_is_answered_at_once() -> None:
         ({"api": "nobody/nothing"}, "no price of 'nobody/nothing'"),
         ({"api": "claude-pro"}, "api must be a model with a price"),
         ({"api": "", "seat": ""}, "there must be something to compare with"),
+        ({"tariff": "1e-9999999999"}, "tariff must have at most 28 digits and be no finer than 1e-12, got"),
+        ({"tariff": "0e-9999999999"}, "tariff must have at most 28 digits"),
+        ({"tariff": "0." + "1" * 29}, "tariff must have at most 28 digits"),
+        ({"price": "1" * 10**6}, "price must be a number from 0 on, got"),
+        ({"watts": "1e9"}, "watts_load of a machine must be within 0 and 100000000, got 1e+09"),
         ({"color": 1}, "there is no 'color' to set"),
     ],
 )
@@ -121,6 +129,22 @@ def test_what_cannot_be_planned_is_told_in_one_line(asked: dict[str, Any], said:
     with pytest.raises(SlidersError) as caught:
         Sliders().answer(asked)
     assert str(caught.value).startswith(said) and "\n" not in str(caught.value)
+
+
+def test_a_large_team_has_an_answer_however_many_machines_it_needs() -> None:
+    for developers, tokens in ((1000, 200_000_000), (10_000, 10**9)):
+        assert Sliders().answer({"developers": developers, "tokens_per_day": tokens})["said"]["machines"] > 1000
+
+
+@pytest.mark.parametrize(
+    "asked", [{"machine": {}}, {"machine": []}, {"against": 3}, {"price": "1e-9999999999"}, {"tariff": {"a": 1}}]
+)
+def test_what_owning_came_to_is_asked_with_names_and_numbers(asked: dict[str, Any], tmp_path: Path) -> None:
+    app = FastAPI()
+    with closing(open_database(tmp_path / "ledger")) as database:
+        page_planner.offer(Namespace(model=None), app, "nano", database)
+        with pytest.raises(ValueError, match="must"):
+            app.state.against({"against": "claude-max-20x", "machine": BOX} | asked)
 
 
 @pytest.fixture

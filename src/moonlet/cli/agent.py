@@ -21,6 +21,7 @@ from moonlet.agent.record import Past, Record
 from moonlet.agent.results import TRUST_NOTE
 from moonlet.chat.messages import Message, to_openai
 from moonlet.cli import UsageError
+from moonlet.cli.article_extra import missing
 from moonlet.cli.open import open_any
 from moonlet.cli.terminal import Terminal, plain
 from moonlet.cli.view import View
@@ -175,10 +176,10 @@ def _built_in(asked: argparse.Namespace, folder: Path, model: LLM) -> list[Tool]
 
 
 def _article(folder: Path, model: LLM) -> Tool:
+    if told := missing():
+        raise UsageError(f"--tools article: {told}")
     from moonlet.cli import article_jobs
 
-    if told := article_jobs.missing():
-        raise UsageError(f"--tools article: {told}")
     return article_jobs.tool(folder, model)
 
 

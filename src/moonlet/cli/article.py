@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import sys
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from moonlet.cli import UsageError
+from moonlet.cli.article_extra import missing
 from moonlet.cli.view import clean
 
 if TYPE_CHECKING:
@@ -29,9 +29,8 @@ POLITE = 10  # niceness: whoever sits at the machine comes first
 
 
 def main(asked: argparse.Namespace) -> int:
-    missing = [name for name in ("av", "faster_whisper", "pysubs2") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UsageError("recordings need more packages: pip install 'moonlet[article]'")
+    if told := missing():
+        raise UsageError(told)
     from moonlet.article import compose
     from moonlet.article.prepare import STAGES, recordings
 

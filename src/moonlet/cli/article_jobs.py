@@ -5,10 +5,13 @@ What decodes somebody's video may crash or be made to; then a process ends, and 
 
 from __future__ import annotations
 
-import importlib.util
+import atexit
 import multiprocessing
 import os
-from collections.abc import Callable, Mapping
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, get_args
@@ -23,6 +26,7 @@ from moonlet.article.stages import StageError, Tell
 from moonlet.article.tool import Wanted, article_tool
 from moonlet.article.transcript import TranscriptSettings
 from moonlet.article.write import Tone, WriteSettings
+from moonlet.cli.article_extra import missing
 from moonlet.llm import LLM
 from moonlet.local import Local
 from moonlet.model.anatomy import Formats, anatomy
@@ -42,12 +46,6 @@ WISHES: Mapping[str, tuple[str, ...]] = {
     "unsupported": get_args(Unsupported),
     "spoken": (),
 }
-
-
-def missing() -> str | None:
-    """The packages that recordings need and that are not there, in words."""
-    absent = [name for name in ("av", "faster_whisper", "pysubs2") if importlib.util.find_spec(name) is None]
-    return "recordings need more packages: pip install 'moonlet[article]'" if absent else None
 
 
 def composing(wish: Mapping[str, str], context: int = CONTEXT) -> Composing:
@@ -113,37 +111,49 @@ def prepare_apart(
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(theirs, source, folder, settings), daemon=True)
-    process.start()
+    with _deaf():
+        process.start()
+    atexit.register(process.kill)  # the end of this process would only ask it to end
     theirs.close()
-    failure: str | None = None
+    failure, done = None, False
     try:
         while True:
             if stopped():
                 raise StageError("it was stopped")
             try:
                 if not ours.poll(_POLL_S):
-                    if process.is_alive():
-                        continue
-                    break
+                    continue
                 kind, *told = ours.recv()
             except (EOFError, OSError):
+                process.join(5)
                 break
             if kind == "tell":
                 tell(*told)
-            else:
-                failure = told[0]
+                continue
+            done, failure = kind == "done", told[0] if told else None
+            break
     finally:
-        process.terminate()
-        process.join(5)
-        if process.is_alive():
-            process.kill()
-            process.join()
+        process.kill()
+        process.join()
+        atexit.unregister(process.kill)
         ours.close()
     if failure is not None:
         raise StageError(failure)
-    if process.exitcode not in (0, -15):
+    if not done:  # nothing is decoded in this process, whatever ended the other
         raise StageError(f"the recording ended the process that read it (code {process.exitcode})")
     return prepare(source, folder, settings)  # all of it is kept by now
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """What is started in the block hears neither Ctrl-C nor a stop of the service, which reach all processes at once:
+    it ends when the one that started it says so, and what it worked on goes on with the next server."""
+    resource_tracker.ensure_running()  # it would let them through again if it were started in the block
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _child(told: Connection, source: str, folder: Path, settings: Preparing) -> None:
@@ -155,6 +165,7 @@ def _child(told: Connection, source: str, folder: Path, settings: Preparing) -> 
 
     try:
         prepare(source, folder, settings, watch)
+        told.send(("done",))
     except Exception as error:
         if not (type(error).__module__.startswith("moonlet.") or isinstance(error, OSError)):
             raise

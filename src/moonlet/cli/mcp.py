@@ -13,6 +13,7 @@ from typing import Any
 
 from moonlet.chat.messages import ToolSpec
 from moonlet.cli import UsageError, make_parser
+from moonlet.cli.article_extra import missing
 from moonlet.cli.open import open_any
 from moonlet.llm import LLM
 from moonlet.server.accounts import Accounts
@@ -32,10 +33,10 @@ def _articles(asked: argparse.Namespace, model: LLM) -> Sequence[Tool]:
     """`make_article`, of recordings in the folder that is given for it."""
     if not asked.articles:
         return []
+    if told := missing():
+        raise UsageError(f"--articles: {told}")
     from moonlet.cli import article_jobs
 
-    if told := article_jobs.missing():
-        raise UsageError(f"--articles: {told}")
     try:
         return [article_jobs.tool(Path(asked.articles).expanduser(), model)]
     except ToolError as error:

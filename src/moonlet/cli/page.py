@@ -40,7 +40,7 @@ def _acting(asked: argparse.Namespace) -> list[Tool]:
     """What acts on this machine, where its owner names it."""
     from moonlet.tools.fetch import fetch_tool
     from moonlet.tools.files import file_tools
-    from moonlet.tools.shell import shell_tool
+    from moonlet.tools.shell import ShellError, shell_tool
 
     names = [name.strip() for name in asked.tools.split(",") if name.strip() not in ("", "none")]
     if unknown := [name for name in names if name not in ACTING]:
@@ -51,6 +51,9 @@ def _acting(asked: argparse.Namespace) -> list[Tool]:
         made += file_tools(folder) if "files" in names else []
         made += [shell_tool(folder, False)] if "shell" in names else []
         made += [fetch_tool(asked.fetch_allow or ())] if "fetch" in names else []
+    except ShellError:  # whose advice is for a shell that answers to one person at a terminal
+        told = "a shell needs bubblewrap (apt install bubblewrap), which must be allowed to make a sandbox here"
+        raise UsageError(f"--tools shell: {told}") from None
     except ToolError as error:
         raise UsageError(f"--folder {error}") from None
     return made

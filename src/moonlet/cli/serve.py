@@ -18,6 +18,7 @@ from rich.console import Console
 from moonlet.chat.template import TemplateError, calls_tools
 from moonlet.chat.tokenizer import TokenizerError
 from moonlet.cli import UsageError, page_planner
+from moonlet.cli.article_extra import missing
 from moonlet.cli.ledger import open_ledger
 from moonlet.cli.mcp import offered
 from moonlet.cli.open import open_later
@@ -79,12 +80,12 @@ def _articles(asked: argparse.Namespace, app: FastAPI, loading: Loading, databas
     if not asked.articles:
         yield
         return
+    if told := missing():
+        raise UsageError(f"--articles: {told}")
     from moonlet.cli import article_jobs
     from moonlet.server.article_jobs import Jobs
     from moonlet.server.articles import add_articles
 
-    if told := article_jobs.missing():
-        raise UsageError(f"--articles: {told}")
     make = article_jobs.maker(lambda: article_jobs.can_write(loading.wait()), asked.whisper)
     with closing(Jobs(default_path("").parent / "articles", make, loading, app.state.accounts, database)) as jobs:
         add_articles(app, jobs, article_jobs.WISHES)
@@ -116,6 +117,7 @@ def _run(
     threading.Thread(target=announce, name="moonlet-announce", daemon=True).start()
     with suppress(KeyboardInterrupt):  # uvicorn has shut down in order and passes the signal on
         server.run(sockets=[bound])
+    app.state.runs.close()  # nobody is there to hear them, and the model is about to be closed
     if failed:
         raise failed[0]
     if loading.ready and isinstance(model := loading.wait(), Local):

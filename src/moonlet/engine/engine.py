@@ -240,7 +240,14 @@ class Engine:
     def tiers(self) -> NDArray[np.uint8]:
         """Where every expert is between two steps: (sparse layers, E), places in kernels.TIERS. Raises EngineError."""
         found: Future[NDArray[np.uint8]] = Future()
-        self._send(lambda: found.set_result(self._network.experts.native.tiers()))
+
+        def look() -> None:
+            try:
+                found.set_result(self._network.experts.native.tiers())
+            except Exception as error:  # it is for whoever asked, not for the replies under way
+                found.set_exception(error)
+
+        self._send(look)
         return found.result()
 
     def in_line(self) -> tuple[str, ...]:

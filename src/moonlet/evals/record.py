@@ -56,7 +56,7 @@ class Record:
         with self._lock:
             if self._file is None:
                 self._file = self._opened()
-            self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            self._file.write(json.dumps(line) + "\n")  # ASCII: a model may write half a surrogate pair
             self._file.flush()
 
     def _opened(self) -> IO[str]:

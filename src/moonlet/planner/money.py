@@ -18,6 +18,8 @@ from functools import cache, total_ordering
 from importlib.resources import files
 
 HOURS = Decimal(8760)  # of a year
+MOST_WATTS = 10**8  # of one machine
+_ALL_WATTS = 10**16  # of as many as a team needs
 MILLION = Decimal(1_000_000)
 
 
@@ -116,7 +118,8 @@ def tax_rules() -> dict[str, tuple[Schedule, Decimal]]:
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """A machine bought and kept. Rates are shares of a year, watts the machine's own. MoneyError if one is bad."""
+    """A machine, or as many as a team needs, bought and kept. Rates are shares of a year, watts those of all together.
+    MoneyError if one is bad."""
 
     price: Money
     watts_load: Decimal
@@ -140,7 +143,7 @@ class Ownership:
             if money.amount < 0:
                 raise MoneyError(f"{name} must not be negative, got {money}")
         for name, least, most in (
-            ("watts_load", 0, 10**8), ("watts_idle", 0, 10**8), ("utilisation", 0, 1), ("hours", 0, HOURS),
+            ("watts_load", 0, _ALL_WATTS), ("watts_idle", 0, _ALL_WATTS), ("utilisation", 0, 1), ("hours", 0, HOURS),
             ("pue", 1, 5), ("residual", 0, 1), ("interest", 0, 1), ("admin_hours", 0, 10**6), ("years", 1, 50),
         ):  # fmt: skip
             if not least <= getattr(self, name) <= most:

@@ -19,7 +19,7 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from .machine import Machine
-from .money import Money, Ownership, Use, nothing, payback, total
+from .money import MOST_WATTS, Money, Ownership, Use, nothing, payback, total
 from .plan import Terms
 from .prices import ModelPrice, SeatPrice, stale
 
@@ -324,6 +324,8 @@ def so_far(
         raise PaybackError(f"{what}: state --price, or a --machine of the catalogue")
     on_s = max((until - since) * float(terms.hours / 8760), rows.busy_s)
     utilisation = min(_decimal(rows.busy_s / on_s), Decimal(1))
+    if max(watts) > MOST_WATTS:
+        raise PaybackError(f"watts_load of a machine must be within 0 and {MOST_WATTS}, got {max(watts):g}")
     currency = machine.currency if machine else "USD"
     load, idle = _decimal(watts[0]), _decimal(watts[1])
     owned = terms.owning(Money(price, currency), load, idle, utilisation)

@@ -11,7 +11,20 @@ from functools import cached_property
 
 from .fit import Fit, fit
 from .machine import catalogue
-from .money import Band, Money, Ownership, Swing, break_even, monte_carlo, nothing, payback, tornado, with_changes
+from .money import (
+    MOST_WATTS,
+    Band,
+    Money,
+    MoneyError,
+    Ownership,
+    Swing,
+    break_even,
+    monte_carlo,
+    nothing,
+    payback,
+    tornado,
+    with_changes,
+)
 from .prices import ModelPrice, SeatPrice, stale
 from .speed import Bars, Load, Speed, assumptions, speed
 from .team import Team
@@ -118,6 +131,8 @@ class Plan:
 
     def owning(self, price: Decimal, team: Team) -> Ownership:
         machine, terms, money = self.fit.machine, self.terms, self.fit.machine.currency
+        if machine.watts_load > MOST_WATTS:
+            raise MoneyError(f"watts_load of a machine must be within 0 and {MOST_WATTS}, got {machine.watts_load:g}")
         load = team.output_per_s / self.capacity
         boxes = boxes_for(load)
         working = Decimal(team.days) * team.hours

@@ -6,10 +6,11 @@ a machine and how fast it is depends on neither the team nor the prices: it is w
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -18,6 +19,7 @@ from moonlet.local import ModelNotFoundError
 from . import measure
 from .answer import as_json
 from .fit import Fit, Wish, fit
+from .given import given
 from .machine import catalogue, find_machine
 from .money import Money, MoneyError
 from .plan import BATCHES, LEAST_PACE, PATIENCE_S, PROMPT, USUAL_API, USUAL_SEAT, Plan, Terms, boxes_for
@@ -78,15 +80,10 @@ def _name(name: str, value: object) -> str:
 
 
 def _number(name: str, value: object) -> int | Decimal:
-    """Amounts may come as texts, so that nothing is rounded on the way."""
     try:
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise InvalidOperation
-        number = Decimal(str(value))
-        if not number.is_finite() or not 0 <= number <= Decimal(10) ** 12:
-            raise InvalidOperation
-    except InvalidOperation:
-        raise SlidersError(f"{name} must be a number from 0 on, got {str(value)[:40]!r}") from None
+        number = given(name, value)
+    except ValueError as error:
+        raise SlidersError(str(error)) from None
     if name not in _WHOLE:
         return number
     if number != number.to_integral_value() or not 1 <= number <= MOST[name]:
@@ -99,6 +96,7 @@ class Sliders:
 
     def __init__(self, served: tuple[str, str] | None = None, today: date | None = None) -> None:
         self._served, self._today = served, today
+        self._surely = threading.Lock()
 
     def choices(self) -> dict[str, Any]:
         """What can be chosen, and where the sliders stand at first."""
@@ -114,11 +112,19 @@ class Sliders:
     def answer(self, asked: Mapping[str, Any], sure: bool = False) -> dict[str, Any]:
         """The plan, what its first line says as data, and its curves. Raises SlidersError."""
         wanted = Wanted.read(asked)
+        if sure:
+            with self._surely:  # seconds of work: one at a time leaves the processor to the model
+                return self._answer(wanted, True)
+        return self._answer(wanted, False)
+
+    def _answer(self, wanted: Wanted, sure: bool) -> dict[str, Any]:
         try:
             plan = self.plan(wanted)
             return as_json(plan, sure=sure) | {"said": _said(plan), "curves": _curves(plan), "free": plan.fit.free}
         except (MoneyError, PriceError, UnknownModelError, ModelNotFoundError, OSError) as error:
             raise SlidersError(str(error)) from None
+        except ArithmeticError:
+            raise SlidersError("these numbers are too far apart to be reckoned with") from None
 
     def plan(self, wanted: Wanted) -> Plan:
         """As `moonlet plan` makes it. Raises SlidersError, MoneyError, PriceError."""

@@ -120,6 +120,16 @@ class AgentExecution(AgentExecutor):
         model = self._model(caller.key)
         record = TaskRecord(self._database, task_id, model.name)
         shown = self._shown(record, task_id, caller, model, message)
+        try:
+            return self._ready(record, shown, task_id, context_id, caller, model, message)
+        except BaseException:
+            shown.end("error")
+            raise
+
+    def _ready(
+        self, record: TaskRecord, shown: WatchedRun, task_id: str, context_id: str, caller: Caller, model: LLM,
+        message: A2AMessage,
+    ) -> _Work:  # fmt: skip
         taken, past = record.has_taken(message.message_id), record.past()
         asked, answered = _question(past), False
         if asked and taken:

@@ -171,7 +171,7 @@ def _add_metrics(app: FastAPI, metrics: Metrics, books: Books | None) -> None:
 
 
 def _add_page(app: FastAPI, model: LLM, books: Books | None, access: Access, bench: Workbench) -> None:
-    runs = Runs()
+    runs = app.state.runs = Runs()
     app.state.watched = Watched()  # runs of whoever begins one: the page, callers of the agent
     page_files.mount(app)
     page_about.mount(app, model, books, access)

@@ -7,6 +7,7 @@ not done again. How an article is made is handed in: nothing here knows.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import logging
@@ -98,6 +99,7 @@ class Jobs:
         self._lock = threading.Condition()
         self._jobs: dict[str, Job] = {}
         self._queue: deque[str] = deque()
+        self._coming: dict[str, str] = {}  # owners of what is being sent, by its id
         self._stops: dict[str, threading.Event] = {}
         self._closing = False
         self._hold = _held(folder)
@@ -116,31 +118,42 @@ class Jobs:
         os.close(self._hold)
 
     def room(self, owner: str) -> None:
-        """Raises ApiError if no more is taken of this owner now."""
+        """Raises ApiError if no more is taken of this owner now. What is being sent counts as waiting."""
         with self._lock:
             own = [job for job in self._jobs.values() if job.owner == owner]
-            if len(self._queue) >= MOST_WAITING or sum(job.state not in OVER for job in own) >= MOST_OF_ONE:
+            coming = list(self._coming.values())
+            under_way = sum(job.state not in OVER for job in own) + coming.count(owner)
+            if len(self._queue) + len(coming) >= MOST_WAITING or under_way >= MOST_OF_ONE:
                 told = "as many articles wait as are taken on"
                 raise ApiError(told, code="rate_limit_exceeded", status=429, retry_s=_RETRY_S)
-            if len(own) >= MOST_KEPT:
+            if len(own) + coming.count(owner) >= MOST_KEPT:
                 raise ApiError(f"{MOST_KEPT} articles are kept; delete some", status=409)
 
     @contextmanager
-    def place(self) -> Iterator[tuple[str, Path]]:
-        """A new job's id and folder; without `add` it is gone afterwards."""
+    def place(self, owner: str) -> Iterator[tuple[str, Path]]:
+        """A new job's id and folder; without `add` it is gone afterwards. Raises ApiError if there is no room."""
         id = f"article_{secrets.token_hex(12)}"
         folder = self._folder / id
-        folder.mkdir(mode=0o700)
+        with self._lock:
+            self.room(owner)
+            self._coming[id] = owner
         try:
+            try:
+                folder.mkdir(mode=0o700)
+            except OSError as error:
+                raise _unkept(error) from None
             yield id, folder
         finally:
             with self._lock:
-                if id not in self._jobs:
-                    shutil.rmtree(folder, ignore_errors=True)
+                self._coming.pop(id, None)
+                added = id in self._jobs
+            if not added:
+                threading.Thread(target=shutil.rmtree, args=(folder, True), name="moonlet-articles-rm").start()
 
     def add(self, job: Job) -> Job:
-        """Takes it on. Raises ApiError."""
+        """Takes on the job of a `place`. Raises ApiError, also if the disk is full: then there is no such job."""
         with self._lock:
+            self._coming.pop(job.id, None)
             self.room(job.owner)
             self._set(job)
             self._queue.append(job.id)
@@ -168,14 +181,18 @@ class Jobs:
     def cancel(self, owner: str, id: str) -> Job:
         """Stops it; what is done stays, so that it can go on. One that is over stays as it is."""
         with self._lock:
-            job = self.find(owner, id)
-            if job.state == "queued":
-                self._queue.remove(id)
-                job = self._set(replace(job, state="cancelled"))
-            elif job.state == "running":
-                self._stops[id].set()
-                job = self._set(replace(job, state="cancelled"))
+            return self._cancel(self.find(owner, id), keep=True)
+
+    def _cancel(self, job: Job, keep: bool) -> Job:
+        """The lock is held."""
+        if job.state == "running":
+            self._stops[job.id].set()
+        if job.state in OVER:
             return job
+        cancelled = self._set(replace(job, state="cancelled"), keep)
+        if job.state == "queued":
+            self._queue.remove(job.id)
+        return cancelled
 
     def resume(self, owner: str, id: str) -> Job:
         """Goes on with one that failed or was cancelled. Raises ApiError."""
@@ -192,11 +209,13 @@ class Jobs:
     def delete(self, owner: str, id: str) -> None:
         """With all that was made. Raises ApiError while it is worked on."""
         with self._lock:
-            self.cancel(owner, id)
+            self._cancel(self.find(owner, id), keep=False)  # also when the disk is full
             if id in self._stops:
                 raise ApiError("it is being stopped; try again in a moment", status=409, retry_s=2.0)
             del self._jobs[id]
-            shutil.rmtree(self._folder / id, ignore_errors=True)
+            with suppress(OSError):  # first, so that no later server finds it half gone
+                (self._folder / id / "job.json").unlink(missing_ok=True)
+        shutil.rmtree(self._folder / id, ignore_errors=True)
 
     def file(self, owner: str, id: str, kind: str) -> Path:
         """A finished file by its kind, like html. Raises ApiError."""
@@ -209,6 +228,9 @@ class Jobs:
     def _find(self) -> None:
         """What earlier servers left, in the order in which it was asked for."""
         found = []
+        for folder in self._folder.glob("article_*"):
+            if not (folder / "job.json").exists():  # sent in part, or deleted in part
+                shutil.rmtree(folder, ignore_errors=True)
         for path in self._folder.glob("article_*/job.json"):
             try:
                 found.append(_read(path))
@@ -219,18 +241,30 @@ class Jobs:
             if job.state not in OVER:
                 if job.attempts >= ATTEMPTS:
                     told = f"the server ended {job.attempts} times while it was made"
-                    self._set(replace(job, state="failed", error=told))
+                    job = replace(job, state="failed", error=told)
                 else:
-                    self._set(replace(job, state="queued"))
+                    job = replace(job, state="queued")
                     self._queue.append(job.id)
+                with suppress(ApiError):  # a full disk: what it says there leads here again
+                    self._set(job)
+                self._jobs[job.id] = job
 
     def _set(self, job: Job, keep: bool = True) -> Job:
-        """The lock is held, or nobody else is there yet."""
+        """The lock is held, or nobody else is there yet. What is kept is written first. Raises ApiError if it can not
+        be, with the job as it was."""
         job = replace(job, updated=time.time())
-        self._jobs[job.id] = job
         if keep:
-            _write(self._folder / job.id / "job.json", job)
+            try:
+                _write(self._folder / job.id / "job.json", job)
+            except OSError as error:
+                raise _unkept(error) from error
+        self._jobs[job.id] = job
         return job
+
+    def _give_up(self, id: str, error: Exception) -> None:
+        """The state of a job cannot be written down: it failed, as far as memory goes. The lock is held."""
+        _log.error("an article could not be written down: %s", error)
+        self._set(replace(self._jobs[id], state="failed", seconds_left=None, error=str(error)), keep=False)
 
     def _work(self) -> None:
         while True:
@@ -240,15 +274,21 @@ class Jobs:
                 if self._closing:
                     return
                 id = self._queue.popleft()
+                now = self._jobs[id]
+                try:
+                    job = self._set(replace(now, state="running", attempts=now.attempts + 1))
+                except ApiError as error:
+                    self._give_up(id, error)
+                    continue
                 stop = self._stops[id] = threading.Event()
-                job = self._set(replace(self._jobs[id], state="running", attempts=self._jobs[id].attempts + 1))
             try:
                 self._one(job, stop)
-            except OSError:
-                _log.exception("an article could not be written down")
+            except ApiError as error:
+                with self._lock:
+                    self._give_up(id, error)
             finally:
                 with self._lock:
-                    del self._stops[id]
+                    self._stops.pop(id, None)
 
     def _one(self, job: Job, stop: threading.Event) -> None:
         folder = self._folder / job.id
@@ -312,6 +352,11 @@ def _told(error: Exception) -> str:
         return " ".join(str(error).split())[:500]
     _log.error("an article broke", exc_info=error)
     return "the server failed on this article; its log says why"
+
+
+def _unkept(error: OSError) -> ApiError:
+    why = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or str(error)
+    return ApiError(f"the article cannot be kept: {why}", status=507)
 
 
 def _held(folder: Path) -> int:

@@ -18,14 +18,13 @@ from moonlet.server.body import content_type, read_json
 from moonlet.server.errors import ApiError
 from moonlet.server.fields import as_object, typed
 from moonlet.server.keys import key_of, owner_of
-from moonlet.server.stream import KEEP_ALIVE_S
+from moonlet.server.stream import KEEP_ALIVE_S, NO_BUFFER
 
 MAX_UPLOAD = 8 << 30  # bytes of a recording
 _SPARE = 2 << 30  # bytes that stay free on the disk
 _POLL_S = 0.5
 _CHUNK = 1 << 20
 _SENT = re.compile(r"(?:video|audio)/[\w.+-]+|application/octet-stream|application/mp4")
-_NO_BUFFER = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}")
 _KINDS = {
     "html": "text/html; charset=utf-8",
@@ -44,8 +43,7 @@ def add_articles(app: FastAPI, jobs: Jobs, wishes: Mapping[str, tuple[str, ...]]
 
     @app.post("/v1/articles", status_code=202)
     async def new_article(request: Request) -> Response:
-        jobs.room(owner_of(request))
-        with jobs.place() as (id, folder):
+        with jobs.place(owner_of(request)) as (id, folder):
             if content_type(request) == "application/json":
                 body = as_object(await read_json(request))
                 source, sent = _address(body), None
@@ -74,7 +72,7 @@ def add_articles(app: FastAPI, jobs: Jobs, wishes: Mapping[str, tuple[str, ...]]
     async def article_events(request: Request, id: str) -> Response:
         jobs.find(owner_of(request), id)
         events = _events(jobs, owner_of(request), id)
-        return StreamingResponse(events, media_type="text/event-stream", headers=_NO_BUFFER)
+        return StreamingResponse(events, media_type="text/event-stream", headers=NO_BUFFER)
 
     @app.get("/v1/articles/{id}/article.{kind}")
     async def article_file(request: Request, id: str, kind: str) -> Response:

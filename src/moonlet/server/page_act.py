@@ -17,16 +17,14 @@ from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
 from moonlet.agent.approval import Answer
-from moonlet.ledger import keys
-from moonlet.ledger.database import Database, DatabaseError
+from moonlet.ledger.database import Database
 from moonlet.server.body import read_json
 from moonlet.server.errors import ApiError
 from moonlet.server.fields import as_object, short
-from moonlet.server.page_who import Viewer, same_origin, viewer
-from moonlet.server.stream import NO_BUFFER
+from moonlet.server.page_who import Viewer, may_look, same_origin, viewer
+from moonlet.server.stream import KEEP_ALIVE_S, NO_BUFFER
 from moonlet.server.watched import Change, Line, Watched, WatchedRun
 
-ALIVE_S = 10.0  # a silent stream says that it lives, and looks whether its key may still be used
 _ANSWERS: Mapping[str, Answer] = {"yes": "yes", "always": "always", "no": "no"}
 _WORDS = ("content", "reasoning_content", "arguments", "text")  # of a line: what was said
 
@@ -36,17 +34,20 @@ def mount(app: FastAPI, runs: Watched, database: Database | None) -> None:
 
     @app.get("/api/act", include_in_schema=False)
     async def all_runs(request: Request) -> dict[str, Any]:
+        same_origin(request)
         who = viewer(request)
         return {"at": f"{runs.born}-{runs.last}", "runs": [_summary(run, who) for run in runs.all(who.sees)]}
 
     @app.get("/api/act/events", include_in_schema=False)
     async def events(request: Request) -> StreamingResponse:
+        same_origin(request)
         after = request.headers.get("last-event-id") or request.query_params.get("after") or f"{runs.born}-{runs.last}"
         frames = _frames(runs, viewer(request), after, database)
         return StreamingResponse(frames, media_type="text/event-stream", headers=NO_BUFFER)
 
     @app.get("/api/act/{id}", include_in_schema=False)
     async def one_run(request: Request, id: str) -> dict[str, Any]:
+        same_origin(request)
         who = viewer(request)
         run = _found(runs, id, who)
         return _summary(run, who) | {"steps": [_line(run, line, who) for line in list(run.lines)]}
@@ -107,8 +108,8 @@ async def _frames(runs: Watched, who: Viewer, after: str, database: Database | N
     """Every change that the viewer may see, from `after` on, each with its number; `again` when some are not known any
     more, so that everything must be asked for again."""
     born, _, number = after.partition("-")
-    last = int(number) if born == runs.born and number.isdecimal() else -1
-    loop, woken = asyncio.get_running_loop(), asyncio.Event()
+    last = int(number) if born == runs.born and number.isdecimal() and len(number) < 19 else -1
+    loop, woken, looked = asyncio.get_running_loop(), asyncio.Event(), time.monotonic()
 
     def wake() -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody listens any more
@@ -126,13 +127,15 @@ async def _frames(runs: Watched, who: Viewer, after: str, database: Database | N
                 last = change.number
                 if who.all or change.run.owner == who.owner:
                     yield _sent(f"{runs.born}-{last}", _change(change, who))
-            try:
-                await asyncio.wait_for(woken.wait(), ALIVE_S)
-            except TimeoutError:
-                if not await asyncio.to_thread(_may_look, database, who):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(woken.wait(), KEEP_ALIVE_S)
+            if not woken.is_set():
+                yield ": alive\n\n"
+            if time.monotonic() - looked >= KEEP_ALIVE_S:  # however much there is to be told
+                if not await asyncio.to_thread(may_look, database, who.owner):
                     yield "data: [DONE]\n\n"  # who asks again is told why not
                     return
-                yield ": alive\n\n"
+                looked = time.monotonic()
 
 
 def _change(change: Change, who: Viewer) -> dict[str, Any]:
@@ -143,16 +146,4 @@ def _change(change: Change, who: Viewer) -> dict[str, Any]:
 
 
 def _sent(id: str, told: Mapping[str, Any]) -> str:
-    return f"id: {id}\ndata: {json.dumps(told, ensure_ascii=False, separators=(',', ':'))}\n\n"
-
-
-def _may_look(database: Database | None, who: Viewer) -> bool:
-    if not who.owner or database is None:
-        return True
-    try:
-        with database.reading() as connection:
-            return keys.by_id(connection, who.owner).usable(time.time())
-    except DatabaseError:
-        return True  # a database that is away: as it was
-    except LookupError:
-        return False
+    return f"id: {id}\ndata: {json.dumps(told, separators=(',', ':'))}\n\n"

@@ -77,7 +77,7 @@ def mount(app: FastAPI, model: LLM, accounts: Accounts, books: Books | None) -> 
 
 
 def _days(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text[:9]) <= MOST_DAYS:
+    if not text.isdecimal() or len(text) > 3 or not 1 <= int(text) <= MOST_DAYS:
         raise ApiError(f"days must be a whole number within 1 and {MOST_DAYS}, got {short(text)}", "days")
     return int(text)
 
@@ -212,7 +212,7 @@ def _request(account: Account, place: int | None, who: Viewer, now: float) -> di
 
 
 def _own_part(found: Mapping[str, Any], who: Viewer) -> dict[str, Any]:
-    """Of what everybody came to, one key's part alone: what the others did is not told, nor can it be reckoned."""
+    """Of what everybody came to, one key's part alone: what each of the others did is not told."""
     parts = [part for part in found["parts"] if part["name"] == who.name]
     told = {name: found[name] for name in ("against", "since", "until", "currency", "assumptions")}
     mine = parts[0] if parts else {"cash": "0", "full": "0", "elsewhere": "0"}

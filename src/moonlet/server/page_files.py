@@ -60,10 +60,13 @@ class File:
 def find(name: str) -> File | None:
     """A file of the page by its path below it, or None. What has changed on disk is read anew."""
     path = ROOT / name
-    # Resolved, so that no path leads out of the folder.
-    if not path.resolve().is_relative_to(ROOT.resolve()) or not path.is_file():
+    try:
+        # Resolved, so that no path leads out of the folder.
+        if not path.resolve().is_relative_to(ROOT.resolve()) or not path.is_file():
+            return None
+        return _read(path, path.stat().st_mtime_ns)
+    except (OSError, ValueError):  # a name that no file can have, or one that is just being replaced
         return None
-    return _read(path, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=512)

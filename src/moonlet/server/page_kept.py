@@ -19,6 +19,7 @@ from moonlet.server.keys import key_of
 T = TypeVar("T")
 MOST = 2000  # conversations of a key
 MOST_BYTES = 4 << 20  # of one
+MOST_OF_ALL = 256 << 20  # characters of all of a key
 
 _TABLE = """CREATE TABLE IF NOT EXISTS page_talks (
     owner TEXT NOT NULL,
@@ -60,11 +61,12 @@ class Talks:
         with self._database.transaction() as connection:
             connection.run("DELETE FROM page_talks WHERE owner = ? AND id = ?", [owner, id])
             connection.run("INSERT INTO page_talks VALUES (?, ?, ?, ?, ?)", [owner, id, title, time.time(), text])
-            connection.run(
-                "DELETE FROM page_talks WHERE owner = ? AND id NOT IN "
-                "(SELECT id FROM page_talks WHERE owner = ? ORDER BY changed DESC LIMIT ?)",
-                [owner, owner, MOST],
-            )
+            sql = "SELECT id, LENGTH(talk) FROM page_talks WHERE owner = ? ORDER BY changed DESC"
+            kept = 0
+            for place, (old, length) in enumerate(connection.run(sql, [owner])):
+                kept += length
+                if place >= MOST or kept > MOST_OF_ALL:
+                    connection.run("DELETE FROM page_talks WHERE owner = ? AND id = ?", [owner, old])
 
     def drop(self, owner: str, id: str) -> None:
         """Forgets one."""

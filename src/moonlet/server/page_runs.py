@@ -8,7 +8,7 @@ import json
 import secrets
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,15 +21,16 @@ from moonlet.llm import LLMError
 from moonlet.server.a2a_run import work
 from moonlet.server.errors import ApiError, api_error
 from moonlet.server.page_frames import Frame, Frames
+from moonlet.server.stream import KEEP_ALIVE_S
 from moonlet.server.watched import WatchedRun
 from moonlet.tools.running import Running
 
 MOST = 64  # runs at work at the same time
 KEPT = 200  # runs whose frames are kept
 KEPT_S = 3600.0  # after their end
-LOOKS = 1024  # frames of one run about experts that are kept: they are many, and nobody needs the old ones
+MOST_OF_ONE = 8  # of them, of one key
+LOOKS, LOOK_BYTES = 1024, 8 << 20  # frames of one run about experts that are kept: many, and nobody needs the old ones
 ANSWER_S = 1800.0  # that a person has for a question; after that it is a no
-ALIVE_S = 10.0  # a stream that is silent for so long says that it lives
 
 State = Literal["running", "asking", "ended", "failed"]
 
@@ -56,11 +57,13 @@ class Run:
         self.running = Running()
         self.shown: WatchedRun | None = None  # to whoever looks at the agents' work
         self._frames: list[str | None] = []  # None: no longer kept
-        self._looks: list[int] = []
+        self._looks: deque[int] = deque()
+        self._look_bytes = 0
         self._translate = Frames(price)
         self._lock = threading.Lock()
         self._asked: dict[int, Asked] = {}
         self._questions = 0
+        self._told_over = False  # no frame comes any more
         self._listeners: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
     def begin(self, events: Generator[Event, None, None]) -> None:
@@ -69,8 +72,6 @@ class Run:
     def stop(self) -> None:
         """Ends it soon: what was said so far stays."""
         self.running.stop()
-        for asked in list(self._asked.values()):
-            asked.answered.set()
 
     def ask(self, question: Question) -> Answer:
         """Waits for a person. Called by the agent's thread."""
@@ -86,6 +87,7 @@ class Run:
         )
         if self.shown:
             self.shown.asked(str(asked.number), question, lambda answer: self.answer(asked.number, answer))
+        self.running.on_stop(asked.answered.set)  # also if it was stopped just before
         asked.answered.wait(ANSWER_S)
         with self._lock:
             del self._asked[asked.number]
@@ -110,40 +112,53 @@ class Run:
 
     def tell(self, frame: Frame) -> None:
         """Keeps a frame and wakes who listens. From any thread."""
-        line = json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
+        line = json.dumps(frame, separators=(",", ":"))  # ASCII: a model may write half a surrogate pair
         with self._lock:
             self._frames.append(line)
             if frame["type"] == "look":
                 self._looks.append(len(self._frames) - 1)
-                if len(self._looks) > LOOKS:
-                    self._frames[self._looks.pop(0)] = None
+                self._look_bytes += len(line)
+                while len(self._looks) > LOOKS or self._look_bytes > LOOK_BYTES:
+                    old = self._looks.popleft()
+                    self._look_bytes -= len(self._frames[old] or "")
+                    self._frames[old] = None
+        self._wake()
+
+    def _wake(self) -> None:
+        with self._lock:
             listeners = list(self._listeners)
         for loop, news in listeners:
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(news.set)
 
-    async def listen(self, after: int) -> AsyncIterator[str]:
-        """The frames behind that number as server-sent events, to the end of the run."""
-        news = asyncio.Event()
+    async def listen(self, after: int, may: Callable[[], bool] = lambda: True) -> AsyncIterator[str]:
+        """The frames behind that number as server-sent events, to the end of the run, or until whoever listens `may` no
+        longer, which is asked in a thread every KEEP_ALIVE_S."""
+        news, looked = asyncio.Event(), time.monotonic()
         listener = (asyncio.get_running_loop(), news)
         with self._lock:
             self._listeners.add(listener)
         try:
             yield "retry: 500\n\n"
-            at = max(after, 0)
+            at = min(max(after, 0), len(self._frames))
             while True:
                 news.clear()
-                frames, over = self._frames[at:], self.over
+                over = self._told_over  # before the frames: it is set when the last one is there
+                frames = self._frames[at:]
                 if frames:
                     yield "".join(f"id: {at + i + 1}\ndata: {line}\n\n" for i, line in enumerate(frames) if line)
                 at += len(frames)
-                if over and at == len(self._frames):
+                if over:
                     break
                 if not frames:
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(news.wait(), ALIVE_S)
+                        await asyncio.wait_for(news.wait(), KEEP_ALIVE_S)
                     if not news.is_set():
                         yield ": keep-alive\n\n"
+                if time.monotonic() - looked >= KEEP_ALIVE_S:
+                    if not await asyncio.to_thread(may):
+                        break
+                    looked = time.monotonic()
             yield "data: [DONE]\n\n"
         finally:
             with self._lock:
@@ -172,6 +187,8 @@ class Run:
         if self.shown:
             self.shown.end("error" if state == "failed" else "cancelled")  # unless its record says how it ended
         self.tell({"type": "over"})
+        self._told_over = True
+        self._wake()
 
 
 class Runs:
@@ -185,7 +202,11 @@ class Runs:
         """Begins it. Raises ApiError if too many are at work."""
         with self._lock:
             self._forget()
-            if sum(not one.over for one in self._runs.values()) >= MOST:
+            at_work = [one.owner for one in self._runs.values() if not one.over]
+            if at_work.count(run.owner) >= MOST_OF_ONE:
+                told = f"{MOST_OF_ONE} runs of yours are at work already; try again when one has ended"
+                raise ApiError(told, status=429, retry_s=5)
+            if len(at_work) >= MOST:
                 raise ApiError(f"{MOST} runs are at work already; try again when one has ended", status=429, retry_s=5)
             self._runs[run.id] = run
         try:
@@ -207,6 +228,12 @@ class Runs:
         """Those of an owner, or all; the newest first."""
         with self._lock:
             return [run for run in reversed(self._runs.values()) if owner in (None, run.owner)]
+
+    def close(self) -> None:
+        """Stops all: the server ends."""
+        for run in self.of(None):
+            if not run.over:
+                run.stop()
 
     def _forget(self) -> None:
         over = [run for run in self._runs.values() if run.over]

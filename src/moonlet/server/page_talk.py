@@ -28,12 +28,12 @@ from moonlet.server.openai import read_options
 from moonlet.server.page_about import loaded
 from moonlet.server.page_runs import Run, Runs
 from moonlet.server.page_tools import Workbench
-from moonlet.server.page_who import same_origin
+from moonlet.server.page_who import may_look, same_origin
+from moonlet.server.stream import NO_BUFFER
 from moonlet.server.watched import Watched
 
 API = "page"  # in the books
 STEPS = 32  # replies of one run
-_NO_BUFFER = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 _MODES: tuple[Mode, ...] = ("ask", "yes", "read-only")
 _ANSWERS: tuple[Answer, ...] = ("yes", "always", "no")
 
@@ -67,10 +67,13 @@ def mount(app: FastAPI, model: LLM, books: Books | None, bench: Workbench, runs:
 
     @app.get("/api/runs/{id}/events", include_in_schema=False)
     async def events(request: Request, id: str) -> Response:
-        run = runs.find(owner_of(request), id)
+        same_origin(request)
+        owner = owner_of(request)
+        run = runs.find(owner, id)
         last = request.headers.get("last-event-id", "0")
         after = int(last) if last.isdecimal() and len(last) < 10 else 0
-        return StreamingResponse(run.listen(after), media_type="text/event-stream", headers=_NO_BUFFER)
+        frames = run.listen(after, lambda: may_look(books.database if books else None, owner))
+        return StreamingResponse(frames, media_type="text/event-stream", headers=NO_BUFFER)
 
     @app.post("/api/runs/{id}/answer", include_in_schema=False)
     async def answer(request: Request, id: str) -> dict[str, bool]:

@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 from moonlet.agent.approval import Answer, Question
 from moonlet.agent.record import FORMAT, Record
+from moonlet.server.fields import whole_characters
 
 KEPT = 200  # runs; beyond, the oldest that are over are forgotten
 CHANGES = 4096  # that a listener may have missed before it has to look at everything again
@@ -66,10 +67,11 @@ class Watched:
             run = self._runs.get(id or "")
             if run is None or run.owner != owner:
                 id = id or "run_" + secrets.token_hex(12)
-                run = WatchedRun(self, id, owner, who, " ".join(title.split())[:200], model, origin)
+                run = WatchedRun(self, id, owner, who, whole_characters(" ".join(title.split())[:200]), model, origin)
                 self._runs[run.id] = run
-                over = [one.id for one in self._runs.values() if one.state == "over"]
-                for old in over[: max(len(self._runs) - KEPT, 0)]:
+                # Those that wait for their callers go last: their records bring them back.
+                idle = [one.id for state in ("over", "waiting") for one in self._runs.values() if one.state == state]
+                for old in idle[: max(len(self._runs) - KEPT, 0)]:
                     del self._runs[old]
         run.resume(stop)
         return run
@@ -256,7 +258,7 @@ def _line(event: str, **facts: Any) -> dict[str, Any]:
 def _short(value: Any) -> Any:
     """The same with long texts cut: a run is looked at, its record goes on elsewhere."""
     if isinstance(value, str):
-        return value if len(value) <= _LONGEST else value[:_LONGEST] + " [...]"
+        return whole_characters(value if len(value) <= _LONGEST else value[:_LONGEST] + " [...]")
     if isinstance(value, Mapping):
         return {key: _short(inner) for key, inner in value.items() if key != "full"}
     return [_short(inner) for inner in value] if isinstance(value, list) else value
