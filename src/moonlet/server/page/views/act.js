@@ -288,7 +288,7 @@ function Ask({ run, question }) {
       <div class="row">
         <${Button} kind="primary" icon="check" disabled=${sent} onClick=${() => answer("yes")}>${t("act.approve")}<//>
         <${Button} kind="danger" icon="close" disabled=${sent} onClick=${() => answer("no")}>${t("act.deny")}<//>
-        <${Button} kind="quiet" disabled=${sent} onClick=${() => answer("always")}>${t("act.always")}<//>
+        <${Button} disabled=${sent} onClick=${() => answer("always")}>${t("act.always")}<//>
       </div>
       <p class="small muted">${t("act.covers")} <span lang="en">${bare(question.lasting)}</span></p>
     </div>
