@@ -4,7 +4,8 @@
 //   await api.send("plan", {model: ...})      POST as JSON (third argument: another method)
 //   const stream = listen("runs/7/events", {onFrame, onState})    server-sent events; stream.close() ends it
 //
-// A path is relative to api/. Problem has .status (0: the server is not there) and .message in plain words.
+// A path is relative to api/. Problem has .status (0: the server is not there), .message in plain words, and .passing:
+// asking again later may help.
 
 import { store } from "./store.js";
 
@@ -13,6 +14,10 @@ export class Problem extends Error {
     super(message);
     this.status = status;
     this.code = code;
+    this.wait = 0; // ms; what the server said after which to ask again
+  }
+  get passing() {
+    return !this.status || this.status === 429 || this.status >= 500;
   }
 }
 
@@ -41,7 +46,9 @@ async function problem(answer) {
   } catch {
     told = null;
   }
-  return new Problem(answer.status, told?.message ?? `HTTP ${answer.status}`, told?.code);
+  const found = new Problem(answer.status, told?.message ?? `HTTP ${answer.status}`, told?.code);
+  found.wait = Math.min(Number(answer.headers.get("Retry-After")) || 0, 60) * 1000;
+  return found;
 }
 
 async function ask(path, options = {}) {
@@ -99,8 +106,8 @@ export const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 // Frames of a stream, each once and in order, over as many connections as it takes: a connection that breaks is made
 // again from the last frame heard (Last-Event-ID). `onFrame(frame)` gets the parsed JSON of each; `onState(state, why)`
-// hears "open", "waiting" (broken, trying again), "over" (the server ended it), "lost" (the server does not know it any
-// more, or refuses; why is a Problem).
+// hears "open", "waiting" (broken or the server is busy: trying again), "over" (the server ended it), "lost" (the server
+// does not know it any more, or refuses; why is a Problem).
 export function listen(path, { onFrame, onState = () => {} }) {
   const abort = new AbortController();
   let last = "";
@@ -131,16 +138,18 @@ export function listen(path, { onFrame, onState = () => {} }) {
 
   (async () => {
     for (let wait = 250; !abort.signal.aborted; wait = Math.min(wait * 1.6, 4000)) {
+      let told = 0;
       try {
         const before = last;
         if (await connect()) return onState("over");
         if (last !== before) wait = 250;
       } catch (error) {
         if (abort.signal.aborted) return;
-        if (error.status) return onState("lost", error);
+        if (error instanceof Problem && !error.passing) return onState("lost", error);
+        told = error.wait ?? 0;
       }
       onState("waiting");
-      await pause(wait);
+      await pause(Math.max(wait, told));
     }
   })();
   return { close: () => abort.abort() };

@@ -63,7 +63,7 @@ export function Chart({ label, x, series, height = 220, xKind = "number", xLabel
       cursor: { y: false, points: { size: 7 } },
       scales: { x: { time: xKind === "time", ...(half && { range: (_, low, high) => [low - 0.5, high + 0.5] }) }, y: { range: (_, low, high) => [Math.min(min, low ?? 0), (high || 1) * 1.06] } },
       axes: [
-        { ...axis, grid: { show: false }, label: xLabel, labelSize: 22, values: inX && ((_, ticks) => ticks.map(inX)) },
+        { ...axis, size: 32, grid: { show: false }, label: xLabel, labelSize: 22, values: inX && ((_, ticks) => ticks.map(inX)) },
         { ...axis, size: 64, values: yFormat && ((_, ticks) => ticks.map(yFormat)) },
       ],
       series: [

@@ -5,6 +5,7 @@ import {
   useEffect, useRef, useState,
 } from "../ui.js";
 import { bare } from "../bare.js";
+import { exact } from "../exact.js";
 
 const TICK_MS = 500; // what is under way grows so often
 
@@ -18,7 +19,7 @@ export function View({ path }) {
       <p class="sr" role="status">${asked.length ? t("act.waiting", { count: asked.length }) : ""}</p>
       ${asked.length > 0 && html`
         <section class="asks" aria-label=${t("act.asks")}>
-          ${asked.map(({ run, question }) => html`<${Ask} key=${question.question} run=${run} question=${question} />`)}
+          ${asked.map(({ run, question }) => html`<${Ask} key=${`${run.id}/${question.question}`} run=${run} question=${question} />`)}
         </section>`}
       ${runs && !runs.length && html`<${Panel}><${Empty} title=${t("act.empty")}><p class="muted">${t("act.empty_text")}</p><//><//>`}
       ${runs?.length > 0 && html`
@@ -57,7 +58,7 @@ function useRuns(wanted) {
         });
       } catch (problem) {
         if (!gone) change(() => ({ problem: problem.status === 401 ? null : problem }));
-        if (!problem.status) setTimeout(() => !gone && again((count) => count + 1), 1000);
+        if (problem.passing !== false) setTimeout(() => !gone && again((count) => count + 1), Math.max(1000, problem.wait ?? 0));
       }
     })();
     return () => ((gone = true), stream?.close());
@@ -255,11 +256,8 @@ const Text = ({ title, text }) => html`
 `;
 
 function pretty(text) {
-  try {
-    return JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    return text;
-  }
+  const value = exact(text);
+  return value === undefined ? text : JSON.stringify(value, null, 2);
 }
 
 const WHY = { "can change things": "act.why_changes", "sends its arguments out": "act.why_sends" };
@@ -290,7 +288,7 @@ function Ask({ run, question }) {
       <div class="row">
         <${Button} kind="primary" icon="check" disabled=${sent} onClick=${() => answer("yes")}>${t("act.approve")}<//>
         <${Button} kind="danger" icon="close" disabled=${sent} onClick=${() => answer("no")}>${t("act.deny")}<//>
-        <${Button} kind="quiet" disabled=${sent} onClick=${() => answer("always")}>${t("act.always")}<//>
+        <${Button} disabled=${sent} onClick=${() => answer("always")}>${t("act.always")}<//>
       </div>
       <p class="small muted">${t("act.covers")} <span lang="en">${bare(question.lasting)}</span></p>
     </div>

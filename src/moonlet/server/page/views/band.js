@@ -11,7 +11,7 @@ export function Band({ anatomy }) {
   useEffect(() => {
     if (!now) return;
     const { look } = now;
-    const sky = new Sky(canvas.current, look);
+    const sky = new Sky(canvas.current, look, { pad: 20 });
     let timer = 0;
     const say = () => {
       timer = 0;

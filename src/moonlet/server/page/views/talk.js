@@ -27,10 +27,12 @@ async function refresh() {
   }
 }
 
-let timer;
+// By conversation: what one of them still has to have stored is not forgotten for another.
+const timers = new Map();
 export function keep(one, soon = 150) {
-  clearTimeout(timer);
-  timer = setTimeout(async () => {
+  clearTimeout(timers.get(one.id));
+  const timer = setTimeout(async () => {
+    timers.delete(one.id);
     if (!Object.keys(one.nodes).length) return;
     try {
       await shelf(place()).keep(JSON.parse(JSON.stringify(one)));
@@ -39,6 +41,7 @@ export function keep(one, soon = 150) {
       trouble.set(problem.message);
     }
   }, soon);
+  timers.set(one.id, timer);
 }
 
 let opening;
@@ -303,6 +306,7 @@ function List({ about, onOpen, onNew }) {
   if (!found) return html`<p class="muted">${t("talk.reading")}</p>`;
   const shown = found.filter((one) => one.title.toLowerCase().includes(looked.toLowerCase()));
   const drop = async (one) => {
+    clearTimeout(timers.get(one.id)); // or it would come back
     await shelf(place()).drop(one.id).catch(() => {});
     if (one.id === talk.get().id) talk.set(newTalk());
     refresh();

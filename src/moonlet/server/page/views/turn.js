@@ -2,6 +2,7 @@
 
 import { Button, Dialog, html, Icon, money, Notice, number, seconds, t, useEffect, useRef, useState } from "../ui.js";
 import { bare } from "../bare.js";
+import { exact } from "../exact.js";
 import { Markdown } from "../markdown.js";
 import { answer } from "../runs.js";
 import { siblings } from "../talks.js";
@@ -123,12 +124,8 @@ function Card({ part, node }) {
 }
 
 function parsed(text) {
-  try {
-    const value = JSON.parse(text);
-    return value && typeof value === "object" ? value : undefined;
-  } catch {
-    return undefined;
-  }
+  const value = exact(text);
+  return value && typeof value === "object" ? value : undefined;
 }
 const inner = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 
@@ -165,9 +162,10 @@ function Asking({ question, node }) {
       ${question.hints && html`<p class="small muted">${bare(question.hints)}</p>`}
       <div class="row">
         <${Button} kind="primary" disabled=${sent} onClick=${() => say("yes")}>${t("talk.approve")}<//>
-        <${Button} disabled=${sent} onClick=${() => say("always")} label=${t("talk.always_what", { what: question.lasting })}>${t("talk.always")}<//>
+        <${Button} disabled=${sent} onClick=${() => say("always")}>${t("talk.always")}<//>
         <${Button} kind="danger" disabled=${sent} onClick=${() => say("no")}>${t("talk.deny")}<//>
       </div>
+      <p class="small muted">${t("talk.always_what", { what: bare(question.lasting) })}</p>
       ${problem && html`<${Notice} tone="bad" live>${problem}<//>`}
     </div>
   `;
