@@ -38,3 +38,13 @@ def test_settings_reach_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyP
     config.write_text('folder = "here"\nstart = "nano"\nsteps = 7\n')
     assert main(["train", "sft", str(config)]) == 130
     assert nano._arguments(seen[0]).steps == 7 and nano._arguments(seen[0]).start == "nano"
+
+
+def test_rl_is_not_for_several_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    config = tmp_path / "c.toml"
+    config.write_text('folder = "here"\nstart = "nano"\n')
+    assert main(["train", "rl", str(config)]) == 2
+    assert "one process" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
@@ -18,6 +19,7 @@ KNOWN: Mapping[str, type] = {
     "data": str,
     "seed": int,
     "steps": int,
+    "rows": int,
     "threads": int,
     "samples": int,
 }
@@ -29,6 +31,8 @@ def main(asked: argparse.Namespace) -> int:
     if importlib.util.find_spec("torch") is None:
         raise UsageError("training needs torch: pip install 'moonlet[train]'")
     if asked.stage == "rl":
+        if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+            raise UsageError("rl runs in one process: start it without torchrun")
         return _rl(asked.config, settings)
     from moonlet.train import nano
 

@@ -259,7 +259,7 @@ class Network(nn.Module):
 def sequence_balance(network: Network) -> Tensor:
     """The sequence-wise balance term of DeepSeek-V3 (arXiv 2412.19437, eq. 17-20), summed over layers; 1 a layer is
     perfect balance."""
-    total = torch.zeros(())
+    total = torch.zeros((), device=network.cosine.device)
     for layer in network.sparse_layers():
         scores = layer.scores
         assert scores is not None, "the term needs a forward in training mode"
