@@ -20,10 +20,17 @@ KNOWN: Mapping[str, type] = {
     "seed": int,
     "steps": int,
     "rows": int,
+    "int4": bool,
     "threads": int,
     "samples": int,
 }
-NAMES: Mapping[type, str] = {str: "text", int: "a whole number", float: "a number", tuple: "a list of texts"}
+NAMES: Mapping[type, str] = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    tuple: "a list of texts",
+}
 
 
 def main(asked: argparse.Namespace) -> int:
@@ -36,8 +43,17 @@ def main(asked: argparse.Namespace) -> int:
         return _rl(asked.config, settings)
     from moonlet.train import nano
 
-    flags = [part for name, value in settings.items() if name != "folder" for part in (f"--{name}", str(value))]
-    return nano.main([str(settings["folder"]), *flags])
+    return nano.main([str(settings["folder"]), *_flags(settings)])
+
+
+def _flags(settings: Mapping[str, Any]) -> list[str]:
+    found = []
+    for name, value in settings.items():
+        if value is True:
+            found.append(f"--{name}")
+        elif name != "folder" and value is not False:
+            found += [f"--{name}", str(value)]
+    return found
 
 
 def read(path: Path, stage: str) -> dict[str, Any]:

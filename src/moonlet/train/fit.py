@@ -47,6 +47,7 @@ class Recipe:
     clip: float = 1.0  # largest gradient norm
     balance: float = 1e-3  # a step's move of a router bias
     sequence_balance: float = 1e-4  # weight of the balance term
+    int4: bool = False  # experts compute as int4 will hold them
     save_s: float = 120.0  # between checkpoints
     seed: int = 0
 
@@ -113,6 +114,8 @@ class Run:
         self.folder, self.config, self.recipe = folder, config, recipe
         self.processes = processes or Alone()
         self.network = Network(config)
+        for layer in self.network.sparse_layers():
+            layer.experts.int4 = recipe.int4
         self.processes.spread(self.network)
         self.optimiser = MuonClip(self.network, recipe.lr, recipe.weight_decay, recipe.adam_share, self.processes)
         self.rows = Rows(conversations, tokenizer)

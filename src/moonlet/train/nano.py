@@ -88,7 +88,9 @@ def main(arguments: list[str] | None = None) -> int:
     everyone = processes()
     out = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not everyone.first)
     usual = FURTHER if asked.start else RECIPE
-    recipe = replace(usual, **{k: v for k, v in vars(asked).items() if k in ("steps", "rows") and v is not None})
+    recipe = replace(
+        usual, **{k: v for k, v in vars(asked).items() if k in ("steps", "rows", "int4") and v is not None}
+    )
     check_rows(recipe, everyone.count)
     begun = open_folder(find(asked.start)) if asked.start else None
     if everyone.first:
@@ -108,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
     if everyone.first:
         whole = Network(config)
         whole.load_state_dict(weights)
-        report = finish(whole, asked.folder)
+        report = finish(whole, asked.folder, replace(FORMATS, experts="int4") if recipe.int4 else FORMATS)
         out.print(f"{report.folder.path}: {report.bytes / 1e6:.1f} MB; moonlet run {report.folder.path}")
     everyone.wait()
     return 0
@@ -133,18 +135,19 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="public sets of requests (default: none of them)")
     parser.add_argument("--steps", type=int, metavar="N", help=f"default: {RECIPE.steps}; with --start {FURTHER.steps}")
     parser.add_argument("--rows", type=int, metavar="N", help=f"of a step; default: {RECIPE.rows}")
+    parser.add_argument("--int4", action="store_true", help="experts learn to be int4, and are packed so")
     parser.add_argument("--threads", type=int, metavar="N", default=torch.get_num_threads())
     parser.add_argument("--samples", type=int, metavar="N", default=VOCABULARY_SAMPLES, help="for the vocabulary")
     return parser.parse_args(arguments)
 
 
-def finish(network: Network, folder: Path) -> Report:
+def finish(network: Network, folder: Path, formats: ConvertOptions = FORMATS) -> Report:
     """The trained weights in the public layout, and the model folder made of them, with its golden tokens."""
     public, target = folder / "public", folder / "model"
     export(network, folder, public)
     for made in (target, target.with_name("model.part")):
         shutil.rmtree(made, ignore_errors=True)  # of an earlier state of the run
-    report = convert(public, target, FORMATS)
+    report = convert(public, target, formats)
     with Local(report.folder, EngineOptions(cache_tokens=1024)) as model:
         make_golden(model)
     return report
