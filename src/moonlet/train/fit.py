@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from torch import Tensor
 from moonlet.chat.tokenizer import Tokenizer
 from moonlet.model.config import ModelConfig
 from moonlet.simulate.episode import Conversation
-from moonlet.train import record
+from moonlet.train import charts, record
 from moonlet.train.muonclip import MuonClip
 from moonlet.train.network import Network, sequence_balance
 from moonlet.train.processes import Alone
@@ -95,7 +96,7 @@ def check_rows(recipe: Recipe, processes: int) -> None:
 
 
 class Run:
-    """A training run in a folder: `checkpoint.pt`, `progress.csv`. Opening it again goes on where it stopped.
+    """A training run in a folder: `checkpoint.pt`, `progress.csv` and its chart. Opened again it goes on from there.
 
     With several processes each has a run of its own on the same folder, and the first one writes. A checkpoint is whole
     whoever wrote it: another number of processes can go on from it.
@@ -117,13 +118,19 @@ class Run:
         for layer in self.network.sparse_layers():
             layer.experts.int4 = recipe.int4
         self.processes.spread(self.network)
-        self.optimiser = MuonClip(self.network, recipe.lr, recipe.weight_decay, recipe.adam_share, self.processes)
+        self.optimiser = self._optimiser()
         self.rows = Rows(conversations, tokenizer)
         self.step = 0
         self.tokens = 0
+        # Of each sparse layer's experts in the last step, as multiples of an even share.
+        self.loads: list[list[float]] = []
         folder.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.exists():
             self._resume()
+
+    def _optimiser(self) -> MuonClip:
+        recipe = self.recipe
+        return MuonClip(self.network, recipe.lr, recipe.weight_decay, recipe.adam_share, self.processes)
 
     @property
     def checkpoint(self) -> Path:
@@ -135,12 +142,18 @@ class Run:
 
     def steps(self) -> Generator[Progress, None, None]:
         """Trains to the end, a step each time. Saves now and then, at the end, and when the generator is closed."""
-        saved = time.monotonic()
         self.network.train()
+        if self.step < self.recipe.steps:
+            with closing(charts.Board(self.folder, self.step, self.processes.first)) as board:
+                yield from self._steps(board)
+
+    def _steps(self, board: charts.Board) -> Generator[Progress, None, None]:
+        saved = time.monotonic()
         while self.step < self.recipe.steps:
             progress = self._train_step()
             if self.processes.first:
                 record.append(self.record, progress)
+                board.add(progress)
             if self.processes.agree(time.monotonic() - saved > self.recipe.save_s):
                 self.save()
                 saved = time.monotonic()
@@ -167,11 +180,12 @@ class Run:
         # A step that would destroy the weights is left out.
         scores = self.optimiser.step(lr) if math.isfinite(norm) else [0.0]
         self.optimiser.zero_grad()
-        busiest = 0.0
+        self.loads = []
         for layer in self.network.sparse_layers():
             load = layer.gate.load.copy_(everyone.total(layer.gate.load))
-            busiest = max(busiest, float(load.max() / load.mean()))
+            self.loads.append((load / load.mean()).tolist())
             layer.gate.balance(self.recipe.balance)
+        busiest = max((max(one) for one in self.loads), default=0.0)
         self.step += 1
         self.tokens += batch.weights.size
         told = torch.tensor([loss.item() * share / everyone.count, right * part.written.sum() / batch.written.sum()])
@@ -193,6 +207,7 @@ class Run:
             beside = self.checkpoint.with_suffix(".part")
             torch.save(state, beside)
             os.replace(beside, self.checkpoint)
+            charts.draw(self.record, self.loads)
 
     def _resume(self) -> None:
         state = torch.load(self.checkpoint, weights_only=True, map_location="cpu")

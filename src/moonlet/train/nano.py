@@ -28,6 +28,7 @@ from moonlet.local import Local, find, make_golden
 from moonlet.model.config import parse_config
 from moonlet.model.convert import ConvertOptions, Report, convert
 from moonlet.model.folder import ModelFolder, open_folder
+from moonlet.train.charts import installed
 from moonlet.train.data import conversations
 from moonlet.train.export import TOKENIZER_FILES, export
 from moonlet.train.fit import Recipe, Run, check_rows
@@ -99,6 +100,8 @@ def main(arguments: list[str] | None = None) -> int:
     tokenizer = Tokenizer.load(asked.folder)
     config = begun.config if begun else parse_config(CONFIG)
     run = Run(asked.folder / "run", config, recipe, conversations(asked.seed, asked.data), tokenizer, everyone)
+    if not installed():
+        out.print("TensorBoard is not installed: the run is in progress.csv and progress.svg alone")
     if begun and run.step == 0:
         start = Network(config)
         restore(start, begun)
