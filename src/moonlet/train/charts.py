@@ -71,7 +71,7 @@ class Board:
             from torch.utils.tensorboard import SummaryWriter
 
             # Steps after the checkpoint come again: what was written of them is hidden.
-            self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)  # type: ignore[no-untyped-call]
+            self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 
     def add(self, step: DataclassInstance) -> None:
         if self._writer is None:

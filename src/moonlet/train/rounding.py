@@ -21,11 +21,13 @@ class _Rounded(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor) -> Tensor:
         cols = weight.shape[-1]
-        groups = F.pad(weight, (0, -cols % GROUP)).unflatten(-1, (-1, GROUP))
+        padded = F.pad(weight, (0, -cols % GROUP))
+        groups = padded.view(*weight.shape[:-1], -1, GROUP)
         bits = (groups.abs().amax(-1, keepdim=True) / LIMIT).view(torch.int32)
         scale = (bits + 0xFFFF >> 16 << 16).view(torch.float32)  # up to the next bfloat16: no code passes the limit
         codes = torch.where(scale > 0, groups / scale, 0).round().clamp(-LIMIT, LIMIT)
-        return (codes * scale).flatten(-2)[..., :cols].contiguous()
+        out: Tensor = (codes * scale).view_as(padded)[..., :cols].contiguous()
+        return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:

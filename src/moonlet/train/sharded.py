@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, Shard, distribute_tensor
+from torch.distributed.tensor import DTensor
 
 from moonlet.train.network import Network
 from moonlet.train.processes import Alone
@@ -145,8 +145,8 @@ class Together(Alone):
         """This process's piece of a tensor that belongs to the weight `like`; what is no such tensor stays."""
         if not (isinstance(whole, Tensor) and isinstance(like, DTensor) and whole.shape == like.shape):
             return whole
-        # Every process has read the whole: nothing is sent.
-        return distribute_tensor(whole.to(self.device), self.mesh, [Shard(0)], src_data_rank=None)
+        start, height = self.number * self._height(whole), self._height(whole)
+        return _piece(whole[start : start + height].to(self.device, copy=True), like)
 
 
 def _filled(rows: Tensor, count: int) -> Tensor:
