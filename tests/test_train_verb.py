@@ -17,6 +17,7 @@ from moonlet.train import nano
         ("pretrain", "folder = 3", "folder must be text"),
         ("pretrain", 'folder = "x"\nlr = 1', "no setting 'lr'"),
         ("pretrain", 'folder = "x"\nsteps = true', "steps must be a whole number"),
+        ("pretrain", 'folder = "x"\nint4 = 1', "int4 must be true or false"),
         ("pretrain", 'folder = "x"\nstart = "nano"', "say sft"),
         ("sft", 'folder = "x"', "start is missing"),
         ("sft", "folder = ", "CONFIG"),
@@ -35,6 +36,17 @@ def test_settings_reach_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyP
     seen: list[list[str]] = []
     monkeypatch.setattr(nano, "main", lambda arguments: seen.append(arguments) or 130)
     config = tmp_path / "c.toml"
-    config.write_text('folder = "here"\nstart = "nano"\nsteps = 7\n')
+    config.write_text('folder = "here"\nstart = "nano"\nsteps = 7\nint4 = true\n')
     assert main(["train", "sft", str(config)]) == 130
+    assert nano._arguments(seen[0]).int4 and not nano._arguments(["here"]).int4
     assert nano._arguments(seen[0]).steps == 7 and nano._arguments(seen[0]).start == "nano"
+
+
+def test_rl_is_not_for_several_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    config = tmp_path / "c.toml"
+    config.write_text('folder = "here"\nstart = "nano"\n')
+    assert main(["train", "rl", str(config)]) == 2
+    assert "one process" in capsys.readouterr().err

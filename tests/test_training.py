@@ -17,14 +17,18 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
+from transformers import AutoModelForCausalLM
 
 import moonlet
 from moonlet.chat.template import render_segments
 from moonlet.chat.tokenizer import Tokenizer
+from moonlet.engine.engine import Engine, EngineOptions
 from moonlet.model.config import ModelConfig, parse_config
+from moonlet.model.convert import convert
 from moonlet.model.folder import open_folder
 from moonlet.train import nano
 from moonlet.train.data import conversations
+from moonlet.train.export import export
 from moonlet.train.fit import Progress, Recipe, Run
 from moonlet.train.rows import PROMPT_WEIGHT, Rows
 from moonlet.train.telling import train
@@ -35,10 +39,16 @@ PIECES = 1000
 
 
 @pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small vocabulary."""
     folder = tmp_path_factory.mktemp("vocabulary")
     train_vocabulary(texts(islice(conversations(5), 80)), folder, PIECES)
-    return Tokenizer.load(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tokenizer(words: Path) -> Tokenizer:
+    return Tokenizer.load(words)
 
 
 @cache
@@ -205,6 +215,29 @@ def test_a_signal_stops_between_two_steps(tmp_path: Path, tokenizer: Tokenizer) 
     assert not train(run, Console(file=StringIO()))
     assert 0 < run.step < 10_000 and signal.getsignal(signal.SIGINT) is handler
     assert torch.load(run.checkpoint, weights_only=True)["step"] == run.step
+
+
+def test_what_200_steps_taught_is_what_everybody_computes(tmp_path: Path, tokenizer: Tokenizer, words: Path) -> None:
+    run = open_run(tmp_path / "run", tokenizer, steps=200, rows=1, length=300, long_from=1.0)
+    told = list(run.steps())
+    last = float(np.mean([p.loss for p in told[-20:]]))
+    assert abs(told[0].loss - math.log(PIECES + 32)) < 0.3 and last < 3.0 and last < told[30].loss
+    export(run.network, words, tmp_path / "public", "f32")
+    ids = torch.from_numpy(Rows(conversations(9), tokenizer).batch(1, 300).ids)
+    run.network.eval()
+    judge: Any = AutoModelForCausalLM.from_pretrained(
+        tmp_path / "public", dtype=torch.float32, attn_implementation="eager"
+    )
+    for name, module in judge.named_modules():
+        if name.endswith("kv_a_layernorm"):
+            module.variance_epsilon = run.config.eps  # transformers has 1e-6 there whatever the config says
+    with torch.no_grad():
+        ours, theirs = run.network(ids)[0].numpy(), judge(ids).logits[0].numpy()
+    folder = convert(tmp_path / "public", tmp_path / "model").folder
+    with Engine(folder, EngineOptions(cache_tokens=512, threads=1, exact=True)) as engine:
+        served = engine.logits(ids[0].tolist())
+    for found in (theirs, served):
+        assert np.abs(found - ours).max() < 1e-5 * np.ptp(ours)
 
 
 def test_from_nothing_to_a_model_that_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
@@ -18,10 +19,18 @@ KNOWN: Mapping[str, type] = {
     "data": str,
     "seed": int,
     "steps": int,
+    "rows": int,
+    "int4": bool,
     "threads": int,
     "samples": int,
 }
-NAMES: Mapping[type, str] = {str: "text", int: "a whole number", float: "a number", tuple: "a list of texts"}
+NAMES: Mapping[type, str] = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    tuple: "a list of texts",
+}
 
 
 def main(asked: argparse.Namespace) -> int:
@@ -29,11 +38,22 @@ def main(asked: argparse.Namespace) -> int:
     if importlib.util.find_spec("torch") is None:
         raise UsageError("training needs torch: pip install 'moonlet[train]'")
     if asked.stage == "rl":
+        if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+            raise UsageError("rl runs in one process: start it without torchrun")
         return _rl(asked.config, settings)
     from moonlet.train import nano
 
-    flags = [part for name, value in settings.items() if name != "folder" for part in (f"--{name}", str(value))]
-    return nano.main([str(settings["folder"]), *flags])
+    return nano.main([str(settings["folder"]), *_flags(settings)])
+
+
+def _flags(settings: Mapping[str, Any]) -> list[str]:
+    found = []
+    for name, value in settings.items():
+        if value is True:
+            found.append(f"--{name}")
+        elif name != "folder" and value is not False:
+            found += [f"--{name}", str(value)]
+    return found
 
 
 def read(path: Path, stage: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,15 @@ from torch import Tensor
 from moonlet.chat.tokenizer import Tokenizer
 from moonlet.model.config import ModelConfig
 from moonlet.simulate.episode import Conversation
-from moonlet.train import record
+from moonlet.train import charts, record
 from moonlet.train.muonclip import MuonClip
 from moonlet.train.network import Network, sequence_balance
+from moonlet.train.processes import Alone
 from moonlet.train.rows import Batch, Rows
+
+
+class UnevenError(Exception):
+    """The rows of a step cannot be shared out evenly among the processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,7 @@ class Recipe:
     clip: float = 1.0  # largest gradient norm
     balance: float = 1e-3  # a step's move of a router bias
     sequence_balance: float = 1e-4  # weight of the balance term
+    int4: bool = False  # experts compute as int4 will hold them
     save_s: float = 120.0  # between checkpoints
     seed: int = 0
 
@@ -81,8 +88,19 @@ class Progress:
         return f"{told}, {more}, {self.tokens_per_s:.0f} tokens/s"
 
 
+def check_rows(recipe: Recipe, processes: int) -> None:
+    """Raises UnevenError unless the rows of every step can be shared out evenly."""
+    for rows in {recipe.shape_at(step)[0] for step in (0, recipe.steps - 1)}:
+        if rows % processes:
+            raise UnevenError(f"{rows} rows of a step do not share out evenly among {processes} processes: set rows")
+
+
 class Run:
-    """A training run in a folder: `checkpoint.pt`, `progress.csv`. Opening it again goes on where it stopped."""
+    """A training run in a folder: `checkpoint.pt`, `progress.csv` and its chart. Opened again it goes on from there.
+
+    With several processes each has a run of its own on the same folder, and the first one writes. A checkpoint is whole
+    whoever wrote it: another number of processes can go on from it.
+    """
 
     def __init__(
         self,
@@ -91,17 +109,28 @@ class Run:
         recipe: Recipe,
         conversations: Iterator[Conversation],
         tokenizer: Tokenizer,
+        processes: Alone | None = None,
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.folder, self.config, self.recipe = folder, config, recipe
+        self.processes = processes or Alone()
         self.network = Network(config)
-        self.optimiser = MuonClip(self.network, recipe.lr, recipe.weight_decay, recipe.adam_share)
+        for layer in self.network.sparse_layers():
+            layer.experts.int4 = recipe.int4
+        self.processes.spread(self.network)
+        self.optimiser = self._optimiser()
         self.rows = Rows(conversations, tokenizer)
         self.step = 0
         self.tokens = 0
+        # Of each sparse layer's experts in the last step, as multiples of an even share.
+        self.loads: list[list[float]] = []
         folder.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.exists():
             self._resume()
+
+    def _optimiser(self) -> MuonClip:
+        recipe = self.recipe
+        return MuonClip(self.network, recipe.lr, recipe.weight_decay, recipe.adam_share, self.processes)
 
     @property
     def checkpoint(self) -> Path:
@@ -113,12 +142,19 @@ class Run:
 
     def steps(self) -> Generator[Progress, None, None]:
         """Trains to the end, a step each time. Saves now and then, at the end, and when the generator is closed."""
-        saved = time.monotonic()
         self.network.train()
+        if self.step < self.recipe.steps:
+            with closing(charts.Board(self.folder, self.step, self.processes.first)) as board:
+                yield from self._steps(board)
+
+    def _steps(self, board: charts.Board) -> Generator[Progress, None, None]:
+        saved = time.monotonic()
         while self.step < self.recipe.steps:
             progress = self._train_step()
-            record.append(self.record, progress)
-            if time.monotonic() - saved > self.recipe.save_s:
+            if self.processes.first:
+                record.append(self.record, progress)
+                board.add(progress)
+            if self.processes.agree(time.monotonic() - saved > self.recipe.save_s):
                 self.save()
                 saved = time.monotonic()
             try:
@@ -131,53 +167,67 @@ class Run:
 
     def _train_step(self) -> Progress:
         start = time.monotonic()
+        everyone = self.processes
         batch = self.rows.batch(*self.recipe.shape_at(self.step))
-        loss, right = supervised_loss(self.network, batch)
-        total = loss + self.recipe.sequence_balance * sequence_balance(self.network)
+        part = everyone.part(batch)
+        loss, right = supervised_loss(self.network, part)
+        # What this process's mean counts in the mean of all, of which the gradients' is taken.
+        share = everyone.count * float(part.weights.sum()) / float(batch.weights.sum())
+        total = loss * share + self.recipe.sequence_balance * sequence_balance(self.network)
         total.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
+        norm = everyone.clip(self.network, self.recipe.clip)
         lr = self.recipe.lr_at(self.step)
         # A step that would destroy the weights is left out.
-        scores = self.optimiser.step(lr) if math.isfinite(float(norm)) else [0.0]
+        scores = self.optimiser.step(lr) if math.isfinite(norm) else [0.0]
         self.optimiser.zero_grad()
-        busiest = max(float(layer.gate.load.max() / layer.gate.load.mean()) for layer in self.network.sparse_layers())
+        self.loads = []
         for layer in self.network.sparse_layers():
+            load = layer.gate.load.copy_(everyone.total(layer.gate.load))
+            self.loads.append((load / load.mean()).tolist())
             layer.gate.balance(self.recipe.balance)
+        busiest = max((max(one) for one in self.loads), default=0.0)
         self.step += 1
         self.tokens += batch.weights.size
+        told = torch.tensor([loss.item() * share / everyone.count, right * part.written.sum() / batch.written.sum()])
+        mean, hit = everyone.total(told.double()).tolist()
         speed = batch.weights.size / (time.monotonic() - start)
-        return Progress(self.step, self.tokens, loss.item(), right, float(norm), max(scores), busiest, lr, speed)
+        return Progress(self.step, self.tokens, mean, hit, norm, max(scores), busiest, lr, speed)
 
     def save(self) -> None:
         """Written beside and renamed: a kill leaves the old one or the new one."""
         state: dict[str, Any] = {
-            "network": self.network.state_dict(),
+            "network": self.processes.whole(self.network.state_dict()),
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
             "tokens": self.tokens,
             "taken": self.rows.taken,
             "recipe": asdict(self.recipe),
         }
-        beside = self.checkpoint.with_suffix(".part")
-        torch.save(state, beside)
-        os.replace(beside, self.checkpoint)
+        if self.processes.first:
+            beside = self.checkpoint.with_suffix(".part")
+            torch.save(state, beside)
+            os.replace(beside, self.checkpoint)
+            charts.draw(self.record, self.loads)
 
     def _resume(self) -> None:
-        state = torch.load(self.checkpoint, weights_only=True)
-        self.network.load_state_dict(state["network"])
+        state = torch.load(self.checkpoint, weights_only=True, map_location="cpu")
+        self.processes.load(self.network, state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.tokens = state["step"], state["tokens"]
         self.rows.skip(state["taken"])
-        record.cut(self.record, self.step)
+        self.processes.wait()  # for those that still read
+        if self.processes.first:
+            record.cut(self.record, self.step)
 
 
 def supervised_loss(network: Network, batch: Batch) -> tuple[Tensor, float]:
     """Weighted cross-entropy, and how often the assistant's own tokens are predicted."""
-    ids = torch.from_numpy(batch.ids)
-    weights = torch.from_numpy(batch.weights)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    device = network.cosine.device
+    ids = torch.from_numpy(batch.ids).to(device)
+    weights = torch.from_numpy(batch.weights).to(device)
+    with torch.autocast(device.type, dtype=torch.bfloat16):
         logits = network(ids[:, :-1])
     each = F.cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none").view_as(weights)
-    written = torch.from_numpy(batch.written)
+    written = torch.from_numpy(batch.written).to(device)
     right = float((logits[written].argmax(-1) == ids[:, 1:][written]).float().mean())
     return (each * weights).sum() / weights.sum(), right

@@ -5,13 +5,15 @@ Sources: Muon's scaling and weight decay, arXiv 2502.16982; QK-Clip, arXiv 2507.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
 from moonlet.train.network import Network
+from moonlet.train.processes import Alone
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # coefficients of the quintic iteration
 STEPS = 5
@@ -36,64 +38,92 @@ def orthogonalise(x: Tensor) -> Tensor:
 class Muon(Optimizer):
     """For matrices (n, m), or stacks of them (E, n, m), each orthogonalised on its own."""
 
-    def __init__(self, weights: Iterable[Tensor], lr: float, momentum: float = 0.95, decay: float = 0.1) -> None:
+    def __init__(
+        self,
+        weights: Iterable[Tensor],
+        lr: float,
+        momentum: float = 0.95,
+        decay: float = 0.1,
+        processes: Alone | None = None,
+    ) -> None:
         super().__init__(list(weights), {"lr": lr, "momentum": momentum, "decay": decay})
+        self.processes = processes or Alone()
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
-            lr, mu = group["lr"], group["momentum"]
-            for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                state = self.state[weight]
-                if not state:
-                    state["momentum"] = torch.zeros_like(weight)
-                momentum = state["momentum"].mul_(mu).add_(weight.grad)
-                update = orthogonalise(weight.grad + mu * momentum)  # Nesterov's form
+            lr = group["lr"]
+            moving = [weight for weight in group["params"] if weight.grad is not None]
+            updates = self.processes.each(orthogonalise, self._pushes(moving, group["momentum"]))
+            for weight, update in zip(moving, updates, strict=True):
                 # 0.2 sqrt(max) gives the update the root mean square of AdamW's, so its learning rates carry over.
                 update *= 0.2 * max(weight.shape[-2:]) ** 0.5
                 weight.mul_(1 - lr * group["decay"]).add_(update, alpha=-lr)
 
+    def _pushes(self, weights: Iterable[Tensor], mu: float) -> Iterator[Tensor]:
+        """Gradient and momentum together, in Nesterov's form."""
+        for weight in weights:
+            assert weight.grad is not None
+            state = self.state[weight]
+            if not state:
+                state["momentum"] = torch.zeros_like(weight)
+            momentum = state["momentum"].mul_(mu).add_(weight.grad)
+            yield weight.grad + mu * momentum
+
+
+THRESHOLD = 100.0  # K2's, for attention scores
+
 
 @torch.no_grad()
-def qk_clip(network: Network, threshold: float = 100.0) -> list[float]:
+def qk_clip(network: Network, threshold: float = THRESHOLD, processes: Alone | None = None) -> list[float]:
     """Shrinks the queries and keys of every head whose largest score passed the threshold in the last forward.
 
     By gamma = threshold / largest: parts without position by its root on both sides, the rotated query by gamma, since
     the rotated key is shared by all heads and is left alone. Returns the largest score of each layer.
     """
+    processes = processes or Alone()
     highest = []
     for attention in network.attentions():
-        largest = attention.largest
-        if largest is None:
+        if attention.largest is None:
             highest.append(0.0)
             continue
+        largest = processes.largest(attention.largest)
         highest.append(float(largest.max()))
         c = attention.config
-        gamma = (threshold / largest.clamp(min=threshold))[:, None, None]
+        gamma = (threshold / largest.clamp(min=threshold))[:, None]
         if bool((gamma == 1).all()):
             continue
+        root, kept = gamma.sqrt(), torch.ones_like(gamma)
         q = attention.q_proj if c.q_rank is None else attention.q_b_proj
-        rows = q.weight.view(c.heads, c.head, -1)
-        rows[:, : c.nope] *= gamma.sqrt()
-        rows[:, c.nope :] *= gamma
-        attention.kv_b_proj.weight.view(c.heads, c.nope + c.value, -1)[:, : c.nope] *= gamma.sqrt()
+        factors = torch.cat([root.expand(-1, c.nope), gamma.expand(-1, c.rope)], 1)
+        processes.scale_rows(q.weight, factors.flatten())
+        factors = torch.cat([root.expand(-1, c.nope), kept.expand(-1, c.value)], 1)
+        processes.scale_rows(attention.kv_b_proj.weight, factors.flatten())
     return highest
 
 
 class MuonClip:
     """The three together. `lr` is Muon's; AdamW (embedding, head, norms) runs at `adam_share` of it."""
 
-    def __init__(self, network: Network, lr: float, decay: float = 0.1, adam_share: float = 1.0) -> None:
+    def __init__(
+        self,
+        network: Network,
+        lr: float,
+        decay: float = 0.1,
+        adam_share: float = 1.0,
+        processes: Alone | None = None,
+        threshold: float = THRESHOLD,
+    ) -> None:
         self.network = network
         self.adam_share = adam_share
+        self.processes = processes or Alone()
+        self.threshold = threshold
         matrices: list[Tensor] = []
         others: list[Tensor] = []
         for name, weight in network.named_parameters():
             plain = weight.ndim < 2 or "embed_tokens" in name or "lm_head" in name
             (others if plain else matrices).append(weight)
-        self.muon = Muon(matrices, lr, decay=decay)
+        self.muon = Muon(matrices, lr, decay=decay, processes=self.processes)
         # Gains decay too: without it the norms' outputs grow and attention scores with them (arXiv 2502.16982).
         self.adam = torch.optim.AdamW(others, lr * adam_share, betas=(0.9, 0.95), weight_decay=decay)
 
@@ -105,15 +135,20 @@ class MuonClip:
             group["lr"] = lr * self.adam_share
         self.muon.step()
         self.adam.step()
-        return qk_clip(self.network)
+        return qk_clip(self.network, self.threshold, self.processes)
 
     def zero_grad(self) -> None:
         self.muon.zero_grad(set_to_none=True)
         self.adam.zero_grad(set_to_none=True)
 
-    def state_dict(self) -> dict[str, object]:
-        return {"muon": self.muon.state_dict(), "adam": self.adam.state_dict()}
+    def state_dict(self) -> dict[str, Any]:
+        """Whole, for the first process."""
+        return {name: self.processes.whole(one.state_dict()) for name, one in self._parts().items()}
 
-    def load_state_dict(self, state: dict[str, object]) -> None:
-        self.muon.load_state_dict(state["muon"])  # type: ignore[arg-type]
-        self.adam.load_state_dict(state["adam"])  # type: ignore[arg-type]
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, one in self._parts().items():
+            weights = [weight for group in one.param_groups for weight in group["params"]]
+            one.load_state_dict(self.processes.share(state[name], weights))
+
+    def _parts(self) -> dict[str, Optimizer]:
+        return {"muon": self.muon, "adam": self.adam}

@@ -2,6 +2,8 @@
 
 python -m moonlet.train.nano FOLDER [--start MODEL] [--data FOLDER] [--steps N] [--threads N]
 
+Started by torchrun, its processes train one network together (sharded.py).
+
 FOLDER gets the vocabulary, `run/` (checkpoint and progress.csv), `public/` (the checkpoint in the public layout) and
 `model/` (the model folder). What is there is not made again: a run that was stopped goes on where it stopped. With
 --start the run begins with the weights and the vocabulary of a model that exists.
@@ -25,11 +27,13 @@ from moonlet.engine.engine import EngineOptions
 from moonlet.local import Local, find, make_golden
 from moonlet.model.config import parse_config
 from moonlet.model.convert import ConvertOptions, Report, convert
-from moonlet.model.folder import open_folder
+from moonlet.model.folder import ModelFolder, open_folder
+from moonlet.train.charts import installed
 from moonlet.train.data import conversations
 from moonlet.train.export import TOKENIZER_FILES, export
-from moonlet.train.fit import Recipe, Run
+from moonlet.train.fit import Recipe, Run, check_rows
 from moonlet.train.network import Network
+from moonlet.train.processes import processes
 from moonlet.train.restore import restore
 from moonlet.train.telling import train
 from moonlet.train.vocabulary import texts, train_vocabulary
@@ -82,10 +86,41 @@ def main(arguments: list[str] | None = None) -> int:
     """Trains, or goes on. Returns 130 where it was stopped before the end, which the next call takes up."""
     asked = _arguments(arguments)
     torch.set_num_threads(asked.threads)
-    out = Console(stderr=True, highlight=False, soft_wrap=True)
+    everyone = processes()
+    out = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not everyone.first)
     usual = FURTHER if asked.start else RECIPE
-    recipe = usual if asked.steps is None else replace(usual, steps=asked.steps)
+    recipe = replace(
+        usual, **{k: v for k, v in vars(asked).items() if k in ("steps", "rows", "int4") and v is not None}
+    )
+    check_rows(recipe, everyone.count)
     begun = open_folder(find(asked.start)) if asked.start else None
+    if everyone.first:
+        _vocabulary(asked, begun, out)
+    everyone.wait()
+    tokenizer = Tokenizer.load(asked.folder)
+    config = begun.config if begun else parse_config(CONFIG)
+    run = Run(asked.folder / "run", config, recipe, conversations(asked.seed, asked.data), tokenizer, everyone)
+    if not installed():
+        out.print("TensorBoard is not installed: the run is in progress.csv and progress.svg alone")
+    if begun and run.step == 0:
+        start = Network(config)
+        restore(start, begun)
+        everyone.load(run.network, start.state_dict())
+    if not train(run, out, everyone.agree):
+        out.print(f"stopped at step {run.step} of {recipe.steps}; the same command goes on from there")
+        return 130
+    weights = everyone.whole(run.network.state_dict())
+    if everyone.first:
+        whole = Network(config)
+        whole.load_state_dict(weights)
+        report = finish(whole, asked.folder, replace(FORMATS, experts="int4") if recipe.int4 else FORMATS)
+        out.print(f"{report.folder.path}: {report.bytes / 1e6:.1f} MB; moonlet run {report.folder.path}")
+    everyone.wait()
+    return 0
+
+
+def _vocabulary(asked: argparse.Namespace, begun: ModelFolder | None, out: Console) -> None:
+    """The vocabulary of the model that the run goes on from, or one that is learned, unless it is there."""
     if begun:
         asked.folder.mkdir(parents=True, exist_ok=True)
         for name in TOKENIZER_FILES:
@@ -93,17 +128,6 @@ def main(arguments: list[str] | None = None) -> int:
     elif not all((asked.folder / name).exists() for name in TOKENIZER_FILES):
         out.print(f"vocabulary: learning from {asked.samples} conversations")
         train_vocabulary(texts(islice(conversations(VOCABULARY_SEED, asked.data), asked.samples)), asked.folder)
-    tokenizer = Tokenizer.load(asked.folder)
-    config = begun.config if begun else parse_config(CONFIG)
-    run = Run(asked.folder / "run", config, recipe, conversations(asked.seed, asked.data), tokenizer)
-    if begun and run.step == 0:
-        restore(run.network, begun)
-    if not train(run, out):
-        out.print(f"stopped at step {run.step} of {recipe.steps}; the same command goes on from there")
-        return 130
-    report = finish(run.network, asked.folder)
-    out.print(f"{report.folder.path}: {report.bytes / 1e6:.1f} MB; moonlet run {report.folder.path}")
-    return 0
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -113,18 +137,20 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, metavar="N", default=SEED, help="of the conversations")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="public sets of requests (default: none of them)")
     parser.add_argument("--steps", type=int, metavar="N", help=f"default: {RECIPE.steps}; with --start {FURTHER.steps}")
+    parser.add_argument("--rows", type=int, metavar="N", help=f"of a step; default: {RECIPE.rows}")
+    parser.add_argument("--int4", action="store_true", help="experts learn to be int4, and are packed so")
     parser.add_argument("--threads", type=int, metavar="N", default=torch.get_num_threads())
     parser.add_argument("--samples", type=int, metavar="N", default=VOCABULARY_SAMPLES, help="for the vocabulary")
     return parser.parse_args(arguments)
 
 
-def finish(network: Network, folder: Path) -> Report:
+def finish(network: Network, folder: Path, formats: ConvertOptions = FORMATS) -> Report:
     """The trained weights in the public layout, and the model folder made of them, with its golden tokens."""
     public, target = folder / "public", folder / "model"
     export(network, folder, public)
     for made in (target, target.with_name("model.part")):
         shutil.rmtree(made, ignore_errors=True)  # of an earlier state of the run
-    report = convert(public, target, FORMATS)
+    report = convert(public, target, formats)
     with Local(report.folder, EngineOptions(cache_tokens=1024)) as model:
         make_golden(model)
     return report

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from moonlet.model.config import ModelConfig
 from moonlet.train.attention import branched_attention, causal_attention
+from moonlet.train.rounding import rounded
 
 # Initial values, all of them: matrices are normal with this deviation; those that write into the residual stream
 # (o_proj, down_proj) start at zero, so that a block begins as the identity; gains start at one, router biases at zero.
@@ -132,13 +133,17 @@ class Router(nn.Module):
 
 
 class Experts(nn.Module):
-    """All experts of a layer: gate and up as one (E, 2, F, D), and down (E, D, F)."""
+    """All experts of a layer: gate and up as one (E, 2, F, D), and down (E, D, F).
+
+    With `int4` they compute with their weights rounded as an int4 folder holds them.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         E, D, inner = config.experts, config.width, config.expert_width
         self.gate_up = nn.Parameter(torch.empty(E, 2, inner, D))
         self.down = nn.Parameter(torch.empty(E, D, inner))
+        self.int4 = False
 
     def forward(self, x: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
         """Sum over each token's chosen experts of weight * expert. x: (T, D), chosen and weights: (T, K)."""
@@ -151,8 +156,9 @@ class Experts(nn.Module):
         weight = (weights.flatten()[slot] * real).to(x.dtype)
         rows = torch.split(x[slot // K], [len(group) + -len(group) % ROUND for group in groups])
         parts = []
+        gate_ups, downs = (rounded(x) if self.int4 else x for x in (self.gate_up, self.down))
         # Unbound once: indexing in the loop would write a whole gradient of zeros for each expert.
-        for part, gate_up, down in zip(rows, self.gate_up.unbind(0), self.down.unbind(0), strict=True):
+        for part, gate_up, down in zip(rows, gate_ups.unbind(0), downs.unbind(0), strict=True):
             gate, up = F.linear(part, gate_up.flatten(0, 1).to(part.dtype)).chunk(2, dim=-1)
             parts.append(F.linear(F.silu(gate) * up, down.to(part.dtype)))
         return torch.zeros_like(x).index_add_(0, slot // K, torch.cat(parts) * weight[:, None])
@@ -259,7 +265,7 @@ class Network(nn.Module):
 def sequence_balance(network: Network) -> Tensor:
     """The sequence-wise balance term of DeepSeek-V3 (arXiv 2412.19437, eq. 17-20), summed over layers; 1 a layer is
     perfect balance."""
-    total = torch.zeros(())
+    total = torch.zeros((), device=network.cosine.device)
     for layer in network.sparse_layers():
         scores = layer.scores
         assert scores is not None, "the term needs a forward in training mode"

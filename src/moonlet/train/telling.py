@@ -32,8 +32,11 @@ class Stepped(Protocol):
         ...
 
 
-def train(run: Stepped, out: Console) -> bool:
-    """Steps to the end, told as they go; False if a signal asked to stop, which is done between two steps."""
+def train(run: Stepped, out: Console, agree: Callable[[bool], bool] = bool) -> bool:
+    """Steps to the end, told as they go; False if a signal asked to stop, which is done between two steps.
+
+    `agree` says whether all stop, given whether this process was asked to; it is asked after every step.
+    """
     asked_to_stop = False
 
     def stop(number: int, frame: object) -> None:
@@ -46,7 +49,7 @@ def train(run: Stepped, out: Console) -> bool:
         with _told(run, out) as tell:
             for progress in steps:
                 tell(progress)
-                if asked_to_stop:
+                if agree(asked_to_stop):
                     break
     finally:
         steps.close()  # saves
