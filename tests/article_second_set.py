@@ -1,7 +1,11 @@
 """A second set for the check of articles, written before the checker was tried on it.
 
 It rejected 4 of the 25 true quotes and 3 of the 25 true sentences, let 2 false quotes and 5 false sentences pass, and
-was mended; what it still does not see is in `MISSED`, so that it is known and noticed when it changes.
+was mended; what it still does not see is in `MISSED` and `MISSED_QUOTES`, so that it is known and noticed when it
+changes. So this set too is one that the checker was mended with, and says nothing of sentences that it never met.
+
+Four quotes that stood among the false ones were taken off there after the checker had passed them: "five hundred and
+sixty-six", which is really said (a wrong label; it stands among the true ones now), and the three of `MISSED_QUOTES`.
 """
 
 from article_talks import Language
@@ -12,6 +16,7 @@ TRUE_QUOTES: list[tuple[Language, int, str]] = [
     ("en", 3, "That’s not a number you forget"),
     ("en", 4, "two hours and ten minutes"),
     ("en", 6, "By 2019 we'd removed 566 fuel rods."),
+    ("en", 6, "five hundred and sixty-six"),
     ("en", 8, "I wasn't afraid, I was angry"),
     ("en", 9, "none of them quit"),
     ("en", 10, "we won because we measured everything twice"),
@@ -116,4 +121,10 @@ MISSED: list[tuple[Language, tuple[int, ...], str]] = [
     ("en", (10,), "They won because they were brave."),
     ("zh", (5,), "他说珊瑚没有救了。"),
     ("zh", (7,), "明年他们不再种珊瑚。"),
+]
+# The first two are said, but the sense is cut off; of the third, 一万三千株 is what was said.
+MISSED_QUOTES: list[tuple[Language, int, str]] = [
+    ("en", 1, "nobody could stay"),
+    ("en", 5, "one never came"),
+    ("zh", 2, "我们种下了一万三株珊瑚"),
 ]

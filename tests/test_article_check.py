@@ -343,6 +343,26 @@ def _second_quote(language: Language, id: int, text: str) -> Finding | None:
     return Spoken(said).check(Quote((id,), text, start, said.sentences[id].end), "here")
 
 
+def test_numbers_that_nobody_says_are_no_work() -> None:
+    for text in (
+        "9" * 1000,
+        "5" + " million" * 1000,
+        "2" + "亿" * 1000,
+        "三" * 1000,
+        "三分之" + "三" * 1000,
+        "สาม" * 1000,
+        "three point " + "five " * 1000,
+        "point ".join(["zero "] * 1000),
+    ):
+        assert all(abs(amount.value) < 10**300 for amount in amounts(text)), text[:20]
+    huge = talk("It has 2" + " trillion" * 3 + " stars.", "en")
+    assert _ground(huge).look(Claim("It has about 3 stars.", (0,))).faults
+    ground = _ground(made_up()["en"])
+    for number in ("1e999999999", "1e-999999999", "-1E99999999", "NaN", "9" * 4000):
+        claim = Claim("There are 18 of them.", (7,), (Computed("18", "sum", (number, "3")),))
+        assert ground.look(claim).faults
+
+
 def test_the_second_set() -> None:
     assert not [one for one in second_set.TRUE_QUOTES if _second_quote(*one)]
     assert not [one for one in second_set.FALSE_QUOTES if not _second_quote(*one)]
@@ -358,3 +378,11 @@ def test_the_second_set() -> None:
 def test_what_is_not_seen(claim: tuple[Language, tuple[int, ...], str]) -> None:
     language, ids, text = claim
     assert any(fault.false for fault in _ground(second()[language]).look(Claim(text, ids)).faults)
+
+
+@pytest.mark.parametrize("quote", second_set.MISSED_QUOTES, ids=lambda quote: quote[2][:20])
+@pytest.mark.xfail(
+    strict=True, reason="a run of what was said whose sense is cut, and a number read as another's short form"
+)
+def test_which_quotes_are_let_through(quote: tuple[Language, int, str]) -> None:
+    assert _second_quote(*quote)

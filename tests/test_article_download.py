@@ -135,7 +135,7 @@ def test_addresses_that_are_none(address: str) -> None:
         check(address)
 
 
-def test_playlists(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_playlists(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def answers(entries: list[dict[str, object]] | None) -> None:
         told = {"title": "t"} if entries is None else {"title": "t", "entries": entries}
         monkeypatch.setattr(download, "_ask", lambda request, tell: told)
@@ -145,6 +145,8 @@ def test_playlists(monkeypatch: pytest.MonkeyPatch) -> None:
     assert look_up(address, DownloadSettings()).entries == ()
     answers([{"address": f"https://example.org/{n}", "nested": False} for n in range(3)])
     assert len(look_up(address, DownloadSettings()).entries) == 3
+    with pytest.raises(DownloadError, match="is a playlist; give one of its recordings"):
+        download.download(address, tmp_path, DownloadSettings())
     answers([{"address": "https://example.org/other", "nested": True}])
     with pytest.raises(DownloadError, match="list of playlists"):
         look_up(address, DownloadSettings())

@@ -229,6 +229,14 @@ def test_refused_questions_are_wrong_and_a_model_that_refuses_all_is_told_at_onc
         asked_all(suites.TOOLS["choice"](0, 12), never_answers)
     assert never_answers.asked < 20
 
+    heard: list[str] = []
+    questions = suites.TOOLS["choice"](0, 12)
+    with pytest.raises(EvalError):
+        ask(Candidate("it", never_answers), questions, {}, 2, lambda question, outcome: heard.append(question.id))
+    assert not heard  # nothing of it is recorded as wrong
+    ask(Candidate("it", never_answers), questions[:3], {}, 2, lambda question, outcome: heard.append(question.id))
+    assert sorted(heard) == sorted(one.id for one in questions[:3])
+
 
 def test_a_run_that_was_killed_goes_on(tmp_path: Path) -> None:
     path, settings = tmp_path / "run.jsonl", {"suite": "tools", "seed": 0}
@@ -254,6 +262,14 @@ def test_a_run_that_was_killed_goes_on(tmp_path: Path) -> None:
     assert len(path.read_text().splitlines()) == 1 + len(questions)
     with pytest.raises(RecordError, match="seed 0, asked now with 1"):
         Record(path, {**settings, "seed": 1})
+    with Record(path, settings) as record:
+        record.identify("owned", "sha256 1")
+        record.add("owned", questions[0].id, questions[0].ask(Patient(first), PLAIN))
+    with Record(path, settings) as record:
+        record.identify("owned", "sha256 1")
+        assert len(record.known("owned")) == 1
+        with pytest.raises(RecordError, match="owned was sha256 1, is now sha256 2"):
+            record.identify("owned", "sha256 2")
     path.write_text("nothing\n")
     with pytest.raises(RecordError, match="not the record"):
         Record(path, settings)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from moonlet.article.numerals import Numeral, chinese, english, thai
+from moonlet.article.numerals import LONGEST, Numeral, chinese, english, thai
 
 _DIGITS = str.maketrans("๐๑๒๓๔๕๖๗๘๙０１２３４５６７８９", "01234567890123456789")
 # Thousands in groups, a point; not what is part of a name, a version or an address.
@@ -113,13 +113,15 @@ def lower(text: str) -> str:
 def _written(text: str) -> Iterator[Numeral]:
     """Those in digits, with what stands for thousands or millions after them."""
     for match in _WRITTEN.finditer(text):
+        if len(match[0]) > LONGEST:
+            continue
         value, end = Fraction(Decimal(match[0].replace(",", ""))), match.end()
         if after := _AFTER_WRITTEN.match(text, end):
             value, end = value * _SHORT_SCALES.get(after[1] or "", 1), after.end()
         elif re.match("[a-z]", text[end : end + 1]) and not any(unit.match(text, end) for _, _, unit in _UNITS):
             continue  # 4K is a name, as 3D is
         else:
-            while (scale := _SCALE_AFTER.match(text, end)) and all(sign in _SCALES for sign in _pieces(scale[1])):
+            while value < 10**LONGEST and (scale := _SCALE_AFTER.match(text, end)) and len(scale[1]) <= LONGEST:
                 for sign in _pieces(scale[1]):
                     value *= _SCALES[sign]
                 end = scale.end()

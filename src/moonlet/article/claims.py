@@ -27,6 +27,10 @@ _ABOUT = re.compile(
 )
 
 
+# What a model may compute with: 1e999999999 is a number too, and would take hours.
+_PLAIN = re.compile(r"-?[\d,]{1,18}(\.\d{1,9})?", re.ASCII)
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """What is wrong with a sentence. `false`: it says what was not said; otherwise it is only not shown to be right."""
@@ -169,16 +173,20 @@ def _rounds(said: Amount, told: Amount) -> bool:
     if not said.value or (told.unit and said.unit and told.unit != said.unit):
         return False
     figures = len(str(told.value.numerator).rstrip("0")) if told.value.denominator == 1 else 3
-    return Fraction(Decimal(f"{float(said.value):.{max(figures, 1) - 1}e}")) == told.value and (
-        abs(told.value - said.value) * 20 <= abs(said.value)
-    )
+    try:
+        rounded = Fraction(Decimal(f"{float(said.value):.{max(figures, 1) - 1}e}"))
+    except OverflowError:  # beyond what a float holds
+        return False
+    return rounded == told.value and abs(told.value - said.value) * 20 <= abs(said.value)
 
 
 def _follows(computed: Computed, told: Amount, said: Sequence[Amount]) -> bool:
     """Whether the number that is told is the one that was computed, from numbers that were said."""
+    if not all(_PLAIN.fullmatch(number) for number in (computed.value, *computed.of)):
+        return False
     try:
         value, *of = (Fraction(Decimal(number.replace(",", ""))) for number in (computed.value, *computed.of))
-    except (InvalidOperation, ValueError, OverflowError):
+    except (InvalidOperation, ValueError):
         return False
     plain = {amount.number for amount in said}
     if value != told.number or len(of) < 2 or any(number not in plain for number in of):

@@ -74,6 +74,8 @@ def download(address: str, folder: Path, settings: DownloadSettings, tell: Tell 
     own = folder / "download"
     own.mkdir(parents=True, exist_ok=True)
     told = _ask({"address": check(address), "allow": _networks(settings.allow), "into": str(own)}, tell)
+    if "path" not in told:
+        raise DownloadError(f"{address} is a playlist; give one of its recordings")
     path = Path(told["path"])
     if not path.is_file() or path.stat().st_size == 0:
         raise DownloadError(f"{address}: nothing was downloaded")

@@ -22,6 +22,8 @@ class Numeral:
     bare: bool = False  # a number only where a unit follows
 
 
+LONGEST = 30  # digits, signs or number words of one number: what is longer is no number that anybody says
+
 # English
 
 _SMALL = (
@@ -110,7 +112,7 @@ class _English:
 
     def _decimals(self, value: Fraction, at: int) -> tuple[Fraction, int]:
         step = Fraction(1, 10)
-        while self.at(at) in _DIGIT:
+        while self.at(at) in _DIGIT and step.denominator < 10**LONGEST:
             value, step, at = value + step * _DIGIT[self.at(at)], step / 10, at + 1
         return value, at
 
@@ -172,6 +174,9 @@ def _of_run(run: _English) -> Iterator[Numeral]:
             at += 1
             continue
         value, after = found
+        if after - at > LONGEST:
+            at = after
+            continue
         bare = after == at + 1 and run.words[at] in ("one", "zero")
         yield Numeral(value, run.spans[at].start(), run.spans[after - 1].end(), bare)
         at = after
@@ -201,7 +206,7 @@ def thai(text: str) -> Iterator[Numeral]:
             pieces.pop(0)
         while pieces and pieces[-1][0] == "จุด":
             pieces.pop()
-        if pieces:
+        if 0 < len(pieces) <= LONGEST:
             words = [piece[0] for piece in pieces]
             bare = len(words) == 1 and words[0] in _THAI_ALONE
             yield Numeral(_thai_value(words), pieces[0].start(), pieces[-1].end(), bare)
@@ -257,12 +262,14 @@ def chinese(text: str) -> Iterator[Numeral]:
     words = {place for match in _HAN_WORDS.finditer(text) for place in range(*match.span())}
     taken: set[int] = set()
     for match in _HAN_PART.finditer(text):
-        if match[1] != "百":  # that is a percentage, whose sign is read as a unit
+        if match[1] != "百" and max(map(len, match.groups())) <= LONGEST:  # 百分之 is percent, which is read as a unit
             taken |= set(range(*match.span()))
             below = max(_han_value(match[1]), Fraction(1))
             yield Numeral(_han_value(match[2]) / below, *match.span())
     for match in _HAN.finditer(text):
         start, end = match.span()
+        if end - start > LONGEST:
+            continue
         if {start, end - 1} & (words | taken) or text[start : end + 2] == "百分之":
             continue
         alone = end - start == 1 and match[0] != "半"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -10,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -57,7 +58,7 @@ def main(asked: argparse.Namespace) -> int:
     path = asked.record or _new_record(asked.suite)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     found: list[tuple[Candidate, Mapping[str, Outcome]]] = []
-    with Record(path, {"suite": asked.suite, **settings}) as record:
+    with Record(path, {"suite": asked.suite, **settings, "max_tokens": asked.max_tokens}) as record:
         questions: Sequence[Question] = ()
         try:
             for name, place in zip(asked.models, places):
@@ -127,7 +128,7 @@ def _opened(
         alone = sum(one is not None for one in places) == 1
         variable = place.variable or (KEY if alone else "")
         with closing(Remote(place.url, place.name, variable)) as remote:
-            yield [Candidate(remote.name, remote, options=options)]
+            yield [Candidate(remote.name, remote, options=options, identity=_identity(place, remote.name))]
         return
     with open_local(argparse.Namespace(**{**vars(asked), "model": name})) as local:
         if not calls_tools(local.family):
@@ -140,11 +141,20 @@ def _opened(
 
 def _ways(asked: argparse.Namespace, local: Local, options: ReplyOptions) -> list[Candidate]:
     found = []
+    # What was written down after a conversion, such as golden tokens, makes no other model.
+    meta = {name: value for name, value in local.folder.meta.items() if name != "golden"}
+    identity = f"sha256 {hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()}"
     if asked.constrained or not asked.free:
-        found.append(Candidate(local.name, local, "constrained", options))
+        found.append(Candidate(local.name, local, "constrained", options, identity))
     if asked.free:
-        found.append(Candidate(f"{local.name}, free", Free(local), "free", options))
+        found.append(Candidate(f"{local.name}, free", Free(local), "free", options, identity))
     return found
+
+
+def _identity(place: Place, name: str) -> str:
+    """An endpoint's address, without what may be secret in it, and the model that is asked for."""
+    parts = urlsplit(place.url)
+    return f"{name} at {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _named_apart(candidate: Candidate, place: Place | None, taken: Sequence[str]) -> Candidate:
@@ -154,10 +164,11 @@ def _named_apart(candidate: Candidate, place: Place | None, taken: Sequence[str]
         label = f"{label} at {urlsplit(place.url).netloc.rpartition('@')[2]}"
     names = [label, *(f"{label} ({number})" for number in range(2, len(taken) + 2))]
     label = next(name for name in names if name not in taken)
-    return Candidate(label, candidate.model, candidate.decoding, candidate.options)
+    return replace(candidate, label=label)
 
 
 def _asked(candidate: Candidate, questions: Sequence[Question], record: Record, workers: int) -> Mapping[str, Outcome]:
+    record.identify(candidate.label, candidate.identity)
     known = record.known(candidate.label)
     done = sum(question.id in known for question in questions)
     with count_progress(candidate.label, done, len(questions)) as tell:

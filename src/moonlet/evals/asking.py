@@ -22,12 +22,14 @@ class EvalError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A model under the name that stands over its column. `decoding`: constrained, free, or empty for an endpoint."""
+    """A model under the name that stands over its column. `decoding`: constrained, free, or empty for an endpoint.
+    `identity`: what tells it from another model of its name, for the record."""
 
     label: str
     model: LLM
     decoding: str = ""
     options: ReplyOptions = GREEDY
+    identity: str = ""
 
 
 def ask(
@@ -38,11 +40,12 @@ def ask(
     tell: Callable[[Question, Outcome], None],
 ) -> dict[str, Outcome]:
     """The outcomes of all questions by id; `known` ones are not asked again, `tell` hears of each new one, in whatever
-    order they come, on one thread. Raises EvalError."""
+    order they come, on one thread. Refusals from the first on are told when something else has come, or all is
+    asked: if it is the model that cannot be asked, no question was wrong. Raises EvalError."""
     done = {one.id: known[one.id] for one in questions if one.id in known}
     left = [one for one in questions if one.id not in known]
     assert len({one.id for one in questions}) == len(questions), "two questions have one id"
-    refused = 0
+    held: list[tuple[Question, Outcome]] | None = []  # refusals, until something else comes
     with ThreadPoolExecutor(workers) as pool:
         waiting: dict[Future[Outcome], Question] = {}
         try:
@@ -53,10 +56,17 @@ def ask(
                 for future in wait(waiting, return_when=FIRST_COMPLETED).done:
                     question = waiting.pop(future)
                     outcome = done[question.id] = future.result()
-                    refused = refused + 1 if outcome.refused and refused >= 0 else -1
-                    if refused == HOPELESS:
-                        raise EvalError(f"{candidate.label}: {outcome.refused}")
+                    if held is not None and outcome.refused:
+                        held.append((question, outcome))
+                        if len(held) == HOPELESS:
+                            raise EvalError(f"{candidate.label}: {outcome.refused}")
+                        continue
+                    for one in held or ():
+                        tell(*one)
+                    held = None
                     tell(question, outcome)
+            for one in held or ():
+                tell(*one)
         except LLMError as error:
             raise EvalError(f"{candidate.label}: {error}") from None
         finally:

@@ -22,6 +22,8 @@ class Record:
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
         """`settings` are those of the questions, which must be the same. Raises RecordError."""
         self._known: dict[str, dict[str, Outcome]] = {}
+        self._identities: dict[str, str] = {}  # as they stand in the file
+        self._asked: dict[str, str] = {}  # of this run
         self._lock = threading.Lock()
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         whole = text[: text.rfind("\n") + 1]  # a line that was being written when the run was killed
@@ -46,6 +48,13 @@ class Record:
         """The outcomes of the model under this name, by the ids of their questions."""
         return self._known.get(label, {})
 
+    def identify(self, label: str, identity: str) -> None:
+        """Which model goes by this name now. Raises RecordError if another one answered under it."""
+        before = self._identities.get(label, identity)
+        if before != identity:
+            raise RecordError(f"{self._path}: {label} was {before}, is now {identity}; name another file")
+        self._asked[label] = identity
+
     def add(self, label: str, question: str, outcome: Outcome) -> None:
         """From any thread."""
         tokens = [outcome.prompt_tokens, outcome.output_tokens]
@@ -56,6 +65,10 @@ class Record:
         with self._lock:
             if self._file is None:
                 self._file = self._opened()
+            label = line["model"]
+            if label in self._asked and label not in self._identities:
+                self._identities[label] = self._asked[label]
+                self._file.write(json.dumps({"model": label, "identity": self._asked[label]}) + "\n")
             self._file.write(json.dumps(line) + "\n")  # ASCII: a model may write half a surrogate pair
             self._file.flush()
 
@@ -73,6 +86,9 @@ class Record:
             raw = json.loads(line)
             if settings is not None:
                 self._check(path, raw["settings"], settings)
+                return
+            if "identity" in raw:
+                self._identities[raw["model"]] = str(raw["identity"])
                 return
             outcome = Outcome(raw["marks"], raw["said"], raw.get("refused", ""), *raw["tokens"])
             self._known.setdefault(raw["model"], {})[raw["question"]] = outcome
