@@ -78,7 +78,7 @@ def test_who_may_no_longer_hears_no_more_however_much_is_said(monkeypatch: pytes
 def test_a_run_that_was_stopped_before_its_question_does_not_wait() -> None:
     run, tool = _run(), Tool(ToolSpec("t", "", parameters({})), lambda _: "", changes=True)
     run.stop()
-    question = Question(ToolCall("1", "t", "{}"), Checked(tool, {}), "", None)
+    question = Question(ToolCall("1", "t", "{}"), Checked(tool, {}), "", "")
     asking = threading.Thread(target=run.ask, args=(question,), daemon=True)
     asking.start()
     asking.join(5)
