@@ -23,6 +23,7 @@ from typing import Any
 
 from moonlet.chat.messages import Message, from_openai, tools_from_openai
 from moonlet.cli.open import is_url
+from moonlet.evals.arguments import legal
 from moonlet.evals.free import Free
 from moonlet.evals.rate import Rate
 from moonlet.llm import LLM, Done, RefusedError, ReplyOptions
@@ -125,15 +126,20 @@ def show(
 ) -> None:
     rate = Rate(sum(one["valid"] for one in verdicts), len(verdicts))
     called = Rate(sum(bool(reply.calls) for reply in replies), len(replies))
-    legal = Rate(sum(bool(calls(reply)) for reply in replies), len(replies))
+    pairs = [(reply, tools_from_openai(one["tools"])) for one, reply in zip(questions, replies) if reply.calls]
+    fits = Rate(sum(legal(reply, tools) for reply, tools in pairs), len(pairs))
     errors = Counter(one["error"] for one in verdicts if not one["valid"])
     way = "free" if asked.free else "served"
     if asked.json:
         told = {"category": asked.category, "model": asked.model, "decoding": way, "right": rate.as_json()}
-        print(json.dumps({**told, "called": called.as_json(), "errors": errors.most_common()}, indent=2))
+        print(
+            json.dumps(
+                {**told, "called": called.as_json(), "legal": fits.as_json(), "errors": errors.most_common()}, indent=2
+            )
+        )
     else:
         print(f"{asked.category}, {asked.model}, {way}: {rate}")
-        print(f"  calls: {called}; of them well-formed: {legal}")
+        print(f"  calls: {called}; of them fit their schemas: {fits}")
         for name, count in errors.most_common():
             print(f"  {count:4} {name}")
     for question, reply, verdict in zip(questions, replies, verdicts):

@@ -1,6 +1,7 @@
 """Recordings by address: what may be reached, also behind redirects, and what a playlist is."""
 
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +18,9 @@ from tests.recordings import noise, shots, tone, write
 
 from moonlet.article import download
 from moonlet.article.download import DownloadError, DownloadSettings, check, look_up
+from moonlet.article.prepare import folder_for, folders_for
 from moonlet.article.source import link_template
+from moonlet.article.stages import StageError, inside
 
 HERE = DownloadSettings(("127.0.0.1",))
 
@@ -112,6 +115,7 @@ attempt("private", lambda: connect(socket.AF_INET, ("10.1.2.3", 80)))
 attempt("unix", lambda: connect(socket.AF_UNIX, "/run/x.sock"))
 attempt("created", lambda: socket.create_connection(("localhost", 9), 0.2))
 attempt("udp", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", 53)))
+attempt("sendmsg", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendmsg([b"x"], [], 0, ("127.0.0.1", 53)))
 attempt("program", lambda: subprocess.run(["curl", "http://127.0.0.1:9/"]))
 attempt("shell", lambda: os.system("true"))
 attempt("allowed", lambda: connect(socket.AF_INET, ("127.0.0.3", 9)))
@@ -123,8 +127,31 @@ def test_no_way_out_of_the_guarded_process_leads_to_a_private_address() -> None:
     done = subprocess.run(
         [sys.executable, "-c", GUARDED, json.dumps(["127.0.0.3/32"])], capture_output=True, text=True, check=True
     )
-    refused = ["loopback", "name", "six", "mapped", "metadata", "private", "unix", "created", "udp", "program", "shell"]
+    refused = ["loopback", "name", "six", "mapped", "metadata", "private", "unix", "created", "udp", "sendmsg"]
+    refused += ["program", "shell"]
     assert json.loads(done.stdout) == [*refused, "allowed: ConnectionRefusedError"]
+
+
+def _alone(change: str, request: dict[str, object]) -> dict[str, str]:
+    """What the other process answers, after a change to its module."""
+    program = f"from moonlet.article import download as d; {change}; d.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=json.dumps(request), capture_output=True, text=True, timeout=60
+    )
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_a_recording_larger_than_it_may_be_is_given_up(site: tuple[str, list[str]], tmp_path: Path) -> None:
+    request = {"address": f"{site[0]}/talk.mp4", "allow": ["127.0.0.1"], "into": str(tmp_path)}
+    assert "error" in _alone("d.MAX_BYTES = 1000", request)  # although yt-dlp, which is told 20 GiB, would go on
+    assert all(one.stat().st_size <= 1000 for one in tmp_path.iterdir())
+
+
+def test_a_site_that_sends_nothing_is_given_up(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/talk.mp4"
+        told = _alone("d.STALL_S = 2", {"address": address, "allow": ["127.0.0.1"], "into": str(tmp_path)})
+    assert "nothing came" in told["error"]
 
 
 @pytest.mark.parametrize(
@@ -170,3 +197,22 @@ def test_playlists(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 )
 def test_links_to_a_second(address: str, link: str | None) -> None:
     assert link_template(address) == link
+
+
+def test_every_article_of_a_batch_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    talks = [str(tmp_path / name) for name in ("talk.mp4", "talk.mkv", "other.mp4")]
+    names = [folder.name for folder in folders_for(talks, tmp_path)]
+    assert names == ["talk.mp4.article", "talk.mkv.article", "other.article"]
+    long = [f"https://example.org/{'x' * 90}/{n}" for n in range(3)]
+    assert len(set(folders_for(long, tmp_path))) == 3 == len({folder_for(one, tmp_path) for one in long})
+    assert len(set(folders_for(["https://example.org/a/b", "https://example.org/a?b"], tmp_path))) == 2
+
+
+def test_what_kept_json_names_lies_in_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "a" / "media").mkdir(parents=True)
+    (tmp_path / "secret.jpg").write_bytes(b"x")
+    (tmp_path / "a" / "media" / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+    assert inside(tmp_path / "a", "media/0.jpg") == tmp_path / "a" / "media" / "0.jpg"
+    for name in ("../secret.jpg", str(tmp_path / "secret.jpg"), "media/link.jpg"):
+        with pytest.raises(StageError, match="leads out"):
+            inside(tmp_path / "a", name)

@@ -29,7 +29,7 @@ def test_every_kind_of_turn_comes_up_as_often_as_is_asked() -> None:
     asked = talks.questions(0, 3)
     assert Counter((one.group, one.rows[0]) for one in asked) == {
         (group, row): 3
-        for group in ("simulated talk, demonstration tools", "simulated talk, tools never seen")
+        for group in ("simulated talk, demonstration tools", "simulated talk, tools composed anew, unseen seeds")
         for row in talks.KINDS.values()
     }
     assert {one.id for one in asked} < {one.id for one in talks.questions(0, 5)}

@@ -1,22 +1,26 @@
 """Recordings from the network, by yt-dlp, in a process of its own that cannot reach private addresses.
 
 yt-dlp follows redirects and asks many hosts. What is judged is therefore not the address that was given but every
-connection of the process: an audit hook, which no code can take out again, sees the numeric address at the moment of
-connecting, behind all redirects and look-ups, and refuses what is not the public internet.
+connection that Python makes in the process: an audit hook, which no code can take out again, sees the numeric address
+at the moment of connecting, behind all redirects and look-ups, and refuses what is not the public internet. Compiled
+code that opens sockets itself would not be seen; curl_cffi, which yt-dlp would use, is switched off.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import json
+import math
 import os
 import re
+import resource
 import shutil
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +33,7 @@ from moonlet.article.stages import Stage, Tell, silent
 from moonlet.tools.fetch import public
 
 MAX_BYTES = 20 << 30
+STALL_S, STALL_BYTES = 600, 256 << 10  # so little in so long is no download
 MAX_ENTRIES = 200  # of a playlist
 _KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH")
 
@@ -162,8 +167,10 @@ def guard(allow: Sequence[str]) -> list[str]:
         raise Refused(why)
 
     def judge(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in ("socket.connect", "socket.sendto", "socket.bind"):
+        if event in ("socket.connect", "socket.sendto", "socket.sendmsg", "socket.bind"):
             address = arguments[1]
+            if event == "socket.sendmsg" and address is None:
+                return  # over a connection, which was judged
             host = str(address[0]).split("%")[0] if isinstance(address, tuple) else ""
             if event == "socket.bind" and isinstance(address, tuple):
                 return  # needed for a source address; nobody is reached by it
@@ -184,6 +191,31 @@ def guard(allow: Sequence[str]) -> list[str]:
     return refusals
 
 
+class _Stall:
+    """Ends this process when hardly anything has come for STALL_S, even a byte now and then."""
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self._tell = tell
+        self._bytes, self._since = 0, time.monotonic()
+
+    def start(self) -> None:
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def heard(self, told: Mapping[str, Any]) -> None:
+        """yt-dlp's word of its progress. When a file is whole, what is done with it takes as long as it takes."""
+        count = told.get("downloaded_bytes") or 0
+        if told.get("status") == "finished":
+            self._since = math.inf
+        elif abs(count - self._bytes) >= STALL_BYTES or math.isinf(self._since):
+            self._bytes, self._since = count, time.monotonic()
+
+    def _watch(self) -> None:
+        while time.monotonic() - self._since < STALL_S:
+            time.sleep(min(STALL_S, 1.0))
+        self._tell()
+        os._exit(1)
+
+
 def main() -> None:
     """Reads one request from standard input, answers in lines of JSON."""
     request = json.load(sys.stdin)
@@ -193,13 +225,21 @@ def main() -> None:
     def answer(told: Mapping[str, Any]) -> None:
         print(json.dumps(told), file=out, flush=True)
 
+    stall = _Stall(lambda: answer({"error": f"{request['address']}: nothing came for {STALL_S // 60} minutes"}))
+    stall.start()
+
     def progress(told: Mapping[str, Any]) -> None:
         if os.getppid() != parent:
             os._exit(1)  # whoever asked is gone
+        stall.heard(told)
+        if (told.get("downloaded_bytes") or 0) > MAX_BYTES:  # a reply in chunks says no length before
+            raise DownloadError(f"it is larger than {MAX_BYTES >> 30} GiB")
         total = told.get("total_bytes") or told.get("total_bytes_estimate") or 0
         if told.get("status") == "downloading" and total:
             answer({"done": told.get("downloaded_bytes") or 0, "of": total})
 
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_BYTES, MAX_BYTES))
+    sys.modules["curl_cffi"] = None  # type: ignore[assignment]  # it connects in C, where no hook sees it
     try:
         import yt_dlp
     except ImportError:

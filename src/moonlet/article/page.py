@@ -11,6 +11,7 @@ from pathlib import Path
 from moonlet.article.labels import Labels, labels
 from moonlet.article.lead_back import Links, Terms, ToRender
 from moonlet.article.piece import Claim, Count, Finding, Picture, Quote, Section
+from moonlet.article.stages import inside
 from moonlet.article.style import STYLE
 from moonlet.article.verbatim import clock
 
@@ -118,8 +119,9 @@ class Page:
         return f'\u2060<a class="t" {attributes}>{shown}</a>'
 
     def _picture(self, picture: Picture) -> str:
+        path = inside(self._folder, picture.path)
         try:
-            data = base64.b64encode((self._folder / picture.path).read_bytes()).decode()
+            data = base64.b64encode(path.read_bytes()).decode()
         except OSError:
             return ""
         figure = next((one for one in self._given.recording.figures if one.id == picture.figure), None)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +24,7 @@ from moonlet.article.stages import StageError, Tell, do, kept_input, read, silen
 from moonlet.article.talk import Recording, Transcript
 from moonlet.article.transcript import Heard, TranscriptSettings
 
+_LONGEST = 80  # signs of an address that name a folder
 STAGES = ("download", "media", "transcript", "glossary")
 
 Watch = Callable[[str], Tell]  # told that a stage begins; gives where its progress is told
@@ -91,10 +94,26 @@ def folder_for(asked: str, beside: Path) -> Path:
     """Where an article goes if nobody says: a folder of the recording's name, below `beside`."""
     if is_address(asked):
         parts = urlsplit(asked)
-        name = re.sub(r"[^\w.-]+", "-", f"{parts.hostname}{parts.path}-{parts.query}").strip("-.")[:80]
+        name = re.sub(r"[^\w.-]+", "-", f"{parts.hostname}{parts.path}-{parts.query}").strip("-.")
+        if len(name) > _LONGEST:
+            name = f"{name[:_LONGEST]}-{_mark(asked)}"
         return beside / f"{name}.article"
     path = Path(asked).expanduser()
     return path if is_article(path) else beside / f"{path.stem}.article"
+
+
+def folders_for(asked: Sequence[str], beside: Path) -> list[Path]:
+    """Where the articles of a batch go: each its own, also those of talk.mp4 and talk.mkv."""
+    found = [folder_for(one, beside) for one in asked]
+    taken = Counter(found)
+    return [
+        folder if taken[folder] == 1 else beside / f"{_mark(one) if is_address(one) else Path(one).name}.article"
+        for one, folder in zip(asked, found)
+    ]
+
+
+def _mark(address: str) -> str:
+    return hashlib.sha256(address.encode()).hexdigest()[:8]
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from moonlet.article.lead_back import Links, ToRender
 from moonlet.article.markdown import markdown
 from moonlet.article.page import Page
 from moonlet.article.plain import to_plain
-from moonlet.article.stages import Stage, StageError, Tell, silent, write_whole
+from moonlet.article.stages import Stage, StageError, Tell, inside, silent, write_whole
 
 Format = Literal["html", "md", "json", "docx", "srt", "vtt"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -103,7 +103,7 @@ def _figures(given: ToRender, folder: Path) -> list[str]:
     copied = []
     for section in given.article.sections:
         for picture in section.pictures:
-            source, name = folder / picture.path, f"render/figures/{picture.figure}.jpg"
+            source, name = inside(folder, picture.path), f"render/figures/{picture.figure}.jpg"
             if source.is_file():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, folder / name)

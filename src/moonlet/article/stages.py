@@ -136,6 +136,15 @@ def _kept(stage: Stage[Any, Any, Any], folder: Path) -> dict[str, Any] | None:
     )
 
 
+def inside(folder: Path, name: str) -> Path:
+    """A file that the kept JSON of an article names. Raises StageError where it lies outside of the article's folder:
+    the JSON may be somebody else's, and what it names is read and shown."""
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise StageError(f"{name} leads out of {folder}")
+    return path
+
+
 def write_whole(path: Path, data: str | bytes) -> None:
     """A file that is either whole or as it was, also after a crash."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from moonlet.article.plain import PlainError, from_plain, to_plain
 from moonlet.article.sentences import sentences, tokens
 from moonlet.article.sound import Samples
 from moonlet.article.speech import Interval, Piece, Recogniser, coverage, next_piece
-from moonlet.article.stages import Stage, StageError, Tell, silent, write_whole
+from moonlet.article.stages import Stage, StageError, Tell, inside, silent, write_whole
 from moonlet.article.talk import Recording, Transcript, Word
 
 ENOUGH = 0.6  # coverage by subtitles, below which they are taken for those of a part, or of something else
@@ -75,7 +75,7 @@ def _from_subtitles(heard: Heard, folder: Path, settings: TranscriptSettings) ->
     given = settings.subtitles == "given"
     for name in heard.subtitles[:1] if given else heard.subtitles:
         try:
-            cues = subtitles.read(folder / name)
+            cues = subtitles.read(inside(folder, name))
         except MediaError:
             if given:
                 raise
@@ -98,7 +98,7 @@ def _checked(heard: Heard, folder: Path, words: Sequence[Word]) -> float:
     """How much of the speech subtitles cover."""
     if heard.audio is None:
         return 1.0
-    samples, speech, at = Samples(folder / heard.audio), list[Interval](), 0.0
+    samples, speech, at = Samples(inside(folder, heard.audio)), list[Interval](), 0.0
     while at < samples.seconds:
         at, more = next_piece(samples, at)
         speech += more
@@ -124,7 +124,7 @@ def _pieces(
 ) -> tuple[str, list[Piece]]:
     """All pieces: those that an interrupted run left, and the rest, each of which is kept as soon as it is there."""
     assert heard.audio is not None
-    samples, pieces, at = Samples(folder / heard.audio), list[Piece](), 0.0
+    samples, pieces, at = Samples(inside(folder, heard.audio)), list[Piece](), 0.0
     language, model = settings.language, None
     while at < samples.seconds:
         path = kept / f"{len(pieces):04d}.json"

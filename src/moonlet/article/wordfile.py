@@ -12,6 +12,7 @@ from typing import Any
 from moonlet.article.labels import labels
 from moonlet.article.lead_back import Links, Terms, ToRender
 from moonlet.article.piece import Claim, Count, Quote, Section
+from moonlet.article.stages import inside
 from moonlet.article.verbatim import clock
 
 # Word chooses a font by script: Latin letters, signs of East Asia, and "complex" scripts, of which Thai is one.
@@ -85,7 +86,7 @@ class _Document:
         for paragraph in section.paragraphs:
             self._claims(paragraph, terms)
         for picture in section.pictures:
-            path = self._folder / picture.path
+            path = inside(self._folder, picture.path)
             if path.is_file():
                 from docx.shared import Inches
 

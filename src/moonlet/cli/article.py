@@ -86,7 +86,7 @@ class _Writer:
 
 
 def _all(asked: argparse.Namespace, sources: list[str], settings: Preparing, writer: _Writer) -> int:
-    from moonlet.article.prepare import folder_for
+    from moonlet.article.prepare import folder_for, folders_for
     from moonlet.article.stages import StageError
 
     redo = asked.again or []
@@ -95,9 +95,9 @@ def _all(asked: argparse.Namespace, sources: list[str], settings: Preparing, wri
         _tell(*_one(sources[0], folder, settings, redo, writer), folder, asked.json)
         return 0
     failed = 0
-    for number, source in enumerate(sources, 1):
+    folders = folders_for(sources, Path(asked.to or ".").expanduser())
+    for number, (source, folder) in enumerate(zip(sources, folders), 1):
         print(f"{number} of {len(sources)}: {clean(source)}", file=sys.stderr)
-        folder = folder_for(source, Path(asked.to or ".").expanduser())
         try:
             _tell(*_one(source, folder, settings, redo, writer), folder, asked.json)
         except (StageError, OSError) as error:

@@ -1,8 +1,9 @@
-"""Requests that people typed for the tools of `moonlet run`: is the whole call right?
+"""Requests that were typed for the tools of `moonlet run`: is the whole call right?
 
-The requests (`requests.jsonl`, beside this file) were typed by hand as different people would, and are kept out of
-training. A line: `request`, the `calls` that are right (none: no tool fits or something must be asked first), perhaps
-`or` (other lists of calls that are as right), `missing` (it must be asked back), `language` (zh, th; else English).
+The requests (`requests.jsonl`, beside this file) were typed by hand as different people would. Training does not read
+them, but some short ones occur word for word in training. A line: `request`, the `calls` that are right (none: no tool
+fits or something must be asked first), perhaps `or` (other lists of calls that are as right), `missing` (it must be
+asked back), `language` (zh, th; else English).
 """
 
 from __future__ import annotations

@@ -18,7 +18,6 @@ HEAD = "| | constrained | free |"
 GROUPS = {
     "hand-written requests, demonstration tools": "hand-written requests, the 18 tools of `moonlet run`",
     "simulated talk, demonstration tools": "simulated talk, the same tools, unseen seeds",
-    "simulated talk, tools never seen": "simulated talk, tools made up anew",
 }
 
 

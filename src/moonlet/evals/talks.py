@@ -1,7 +1,8 @@
 """Does a model go on as a simulated conversation does? Each of the assistant's turns is asked for, with what truly came
 before it, and judged by what the user would notice: the calls, the facts told, or that nothing was called.
 
-The conversations are drawn from seeds that training does not use; tools of the made-up kind exist nowhere else.
+The conversations are drawn from seeds that training does not use. Tools of the made-up kind are composed by the
+generator that training uses: their names and words are those of training, the combinations are not.
 """
 
 import json
@@ -79,10 +80,10 @@ def first_calls(conversations: Iterable[Conversation], count: int) -> list[Turn]
 
 
 def questions(seed: int, n: int) -> list[Question]:
-    """n turns of each kind, with the tools of the demonstration and with tools made up anew."""
+    """n turns of each kind, with the tools of the demonstration and with tools composed anew."""
     return [
         *drawn("simulated talk, demonstration tools", demonstration(SEED + seed), n),
-        *drawn("simulated talk, tools never seen", made_up(SEED + seed), n),
+        *drawn("simulated talk, tools composed anew, unseen seeds", made_up(SEED + seed), n),
     ]
 
 
