@@ -50,15 +50,18 @@ class Setting:
     decay: float = 0.1
     threshold: float = THRESHOLD  # of QK-Clip
     steps: int = 400
+    warmup: int = 20
+    decay_from: float = 0.6
 
 
-FAST = Setting(lr=4e-2, decay=0.0, steps=200)  # a rate at which scores run away
+FAST = Setting(lr=0.2, decay=0.0, steps=60, warmup=5, decay_from=1.0)  # forty times too fast: scores run away
+NEVER = 1e9  # a threshold that no score reaches
 # AdamW at the rate that MuonClip's AdamW part has, and on either side of it: it shall not be held back by its rate.
 RUNS: Mapping[str, Setting] = {
     "muonclip-1": Setting(),
     "adamw-1": Setting(adamw=True, lr=3e-3),
     "clipped": FAST,
-    "unclipped": replace(FAST, threshold=float("inf")),
+    "unclipped": replace(FAST, threshold=NEVER),
     "experts-2": Setting(experts=2),
     "experts-32": Setting(experts=32),
     "muonclip-2": Setting(seed=2),
@@ -98,7 +101,8 @@ class Ablation(Run):
             length=384,
             long_from=1.0,
             lr=setting.lr,
-            warmup=20,
+            warmup=setting.warmup,
+            decay_from=setting.decay_from,
             weight_decay=setting.decay,
             save_s=60.0,
             seed=setting.seed,
