@@ -77,7 +77,8 @@ def matrices_in_pieces(network: Network) -> None:
     """What is done to a matrix in pieces is to the bit what is done to it whole."""
     everyone = processes()
     whole = everyone.whole(network.state_dict())
-    pieces = [weight.detach() for weight in network.parameters() if weight.ndim > 1]
+    pieces: list[Any] = [weight.detach() for weight in network.parameters() if weight.ndim > 1]
+    found: Any
     for piece, found in zip(pieces, everyone.each(orthogonalise, pieces), strict=True):
         expected = orthogonalise(piece.full_tensor())
         # Stacks of another size may be multiplied in another order.
