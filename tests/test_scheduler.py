@@ -391,7 +391,7 @@ def test_a_step_takes_little_of_python(monkeypatch: pytest.MonkeyPatch) -> None:
     prompt = engines.ids(50, 1)
     logits = np.random.default_rng(0).normal(size=(200, 320)).astype(np.float32)
     monkeypatch.setattr(
-        engine._network, "step", lambda batch: (logits[engine.steps % 100 :][: batch.rows], batch.chosen())
+        engine._network, "step", lambda batch, watched: (logits[engine.steps % 100 :][: batch.rows], batch.chosen())
     )
     sampling = Sampling(max_tokens=4000, temperature=0)
     engine._scheduler.add(Sequence(prompt, sampling, None, 320, Guesser([PromptLookup(prompt)])))

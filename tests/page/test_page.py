@@ -75,7 +75,7 @@ def test_the_first_visit_offers_three_things(window: Window, served: str) -> Non
 
 def test_what_is_denied_does_not_run(window: Window, served: str) -> None:
     page = window(served)
-    _say(page, "Add a note: buy milk")
+    _say(page, "Make a note: buy milk")
     page.locator(".card.asking").get_by_role("button", name="Deny").click()
     card = _answered(page).locator(".card")
     assert "refused" in card.inner_text() and "not allowed" in card.inner_text()
