@@ -16,13 +16,13 @@ from moonlet.ledger.database import Database, open_database
 from moonlet.local import Local
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def nano() -> Iterator[Local]:
     with moonlet.load("nano") as model:
         yield model
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(nano: Local) -> Iterator[str]:
     """The address of a server with the small model, open to this machine."""
     server = Served(nano)
@@ -37,8 +37,9 @@ def database(tmp_path: Path) -> Iterator[Database]:
     database.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    # Playwright leaves a loop running in this thread while it is open: no other file's tests could run one of their own.
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = chromium()
     with api.sync_playwright() as playwright:
