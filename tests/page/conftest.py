@@ -39,7 +39,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    # Playwright leaves a loop running in this thread while it is open: no other file's tests could run one of their own.
+    # Playwright keeps a loop running in this thread while it is open: other files could not run one of their own.
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = chromium()
     with api.sync_playwright() as playwright:
