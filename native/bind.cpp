@@ -406,8 +406,8 @@ nb::tuple buffer_bytes(const Shape& shape, int tokens, int pages, bool exact) {
 }
 
 // logits (rows, round_up(V, 32)), chosen (sparse layers, T, K) and failed (T), written in place; see Batch. Returns why
-// tokens have failed, or nothing; raises it where `failed` was not asked for. Who looks on gives weights (sparse layers,
-// T, K), tiers (sparse layers, E) and ns (PARTS), which is added to; see Watch.
+// tokens have failed, or nothing; raises it where `failed` was not asked for. Who looks on gives weights (sparse
+// layers, T, K), tiers (sparse layers, E) and ns (PARTS), which is added to; see Watch.
 std::string step(Loaded& self, const Array<const int32_t, 1>& ids, const Array<const int32_t, 1>& positions,
                  const Array<const int32_t, 1>& sequences, const Array<const int32_t, 2>& pages,
                  const Array<const int32_t, 1>& want, const Array<float, 2>& logits,
@@ -479,7 +479,7 @@ NB_MODULE(_native, m) {
 
   m.attr("PAGE") = PAGE;
   m.attr("PARTS") = nb::make_tuple("attention", "router", "experts", "disk", "dense", "head");  // as in enum Part
-  m.attr("TIERS") = nb::make_tuple("memory", "pinned", "cached", "disk");                      // as in enum Tier
+  m.attr("TIERS") = nb::make_tuple("memory", "pinned", "cached", "disk");                       // as in enum Tier
   m.def("isa", [] { return best_ops().name; });
   m.def("isas", [] {
     nb::list all;
