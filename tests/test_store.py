@@ -174,8 +174,8 @@ def _distinct(model: Tiny, prompt: list[int]) -> int:
         noted: list[int] = []
         step = engine._network.step
 
-        def spy(batch: list) -> tuple:  # type: ignore[type-arg]
-            rows, chosen = step(batch)
+        def spy(batch: list, watched: bool) -> tuple:  # type: ignore[type-arg]
+            rows, chosen = step(batch, watched)
             noted.append(sum(len(set(layer.ravel().tolist())) for layer in chosen))
             return rows, chosen
 
