@@ -107,10 +107,10 @@ def test_a_request_that_is_left_while_its_prompt_is_read_is_charged_for_what_was
         steps, network = [0], model.engine._network
         step = network.step
 
-        def slow(batch: Any) -> Any:
+        def slow(batch: Any, watched: bool) -> Any:
             steps[0] += 1
             time.sleep(0.02)  # so that somebody can leave in the middle
-            return step(batch)
+            return step(batch, watched)
 
         monkeypatch.setattr(network, "step", slow)
         body = {"model": model.name, "messages": talk(20_000), "stream": stream}
