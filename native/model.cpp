@@ -144,7 +144,8 @@ Model::Span Model::share(int thread, int64_t count) const {
 }
 
 bool Model::wants_twins(Format format) const {
-  return !limits_.exact && format != Format::f32;
+  const bool integer = format == Format::int8 || format == Format::int4;
+  return !limits_.exact && (integer || (format == Format::bf16 && ops_.bf16));
 }
 bool Model::wants_twins(const Matrix& w) const {
   return wants_twins(w.format);

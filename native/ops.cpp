@@ -44,7 +44,7 @@ inline I16 nibble(I16 x) {  // nibble N of each int32, stored as code + 8
 
 struct TileInt8 {
   static constexpr int bytes = GROUP * BLOCK + BLOCK * 2;
-  static constexpr bool small = false;
+  static constexpr bool ahead = false;
   const uint8_t* p;
   F16 scale[2];
   explicit TileInt8(const uint8_t* data) : p(data) {
@@ -67,7 +67,7 @@ struct TileInt8 {
 
 struct TileInt4 {
   static constexpr int bytes = GROUP * BLOCK / 2 + BLOCK * 2;
-  static constexpr bool small = true;
+  static constexpr bool ahead = true;
   const uint8_t* p;
   F16 scale[2];
   explicit TileInt4(const uint8_t* data) : p(data) {
@@ -113,8 +113,8 @@ struct TileInt4 {
 
 constexpr int FEW = 4;    // tokens whose sums stay in registers
 constexpr int MANY = 64;  // tokens whose sums stay in the first-level cache
-// Bytes that int4 tiles are fetched ahead. Larger ones are read in time by the processor's own prefetching, and asking
-// for each of their lines costs them up to a third of their rate.
+// Bytes ahead: covers the latency of memory at one core's share of its bandwidth. int8 tiles and pairs of bf16 are read
+// in time by the processor's own prefetching; asking for each of their lines cost them up to a third of their rate.
 constexpr int PREFETCH = 2304;
 
 inline void prefetch(const uint8_t* p, int bytes) {
@@ -128,6 +128,7 @@ void float_block(const uint8_t* block, int G, const float* const* x, float* cons
   for (int m = 0; m < M; m++)
     for (int k = 0; k < 4; k++) acc[m][k] = f_zero();
   for (int g = 0; g < G; g++, block += Tile::bytes) {
+    prefetch(block + PREFETCH, Tile::bytes);
     const Tile tile(block);
     for (int i = 0; i < GROUP / 2; i++) {
       F16 w[4];
@@ -171,7 +172,7 @@ void int_block(const uint8_t* block, int G, const IntRow* x, float* const* y) {
   F16 acc[M][2];
   for (int m = 0; m < M; m++) acc[m][0] = acc[m][1] = f_zero();
   for (int g = 0; g < G; g++, block += Tile::bytes) {
-    if constexpr (Tile::small) prefetch(block + PREFETCH, Tile::bytes);
+    if constexpr (Tile::ahead) prefetch(block + PREFETCH, Tile::bytes);
     const Tile tile(block);
     I16 w[2][8];
     tile.codes(w);
@@ -186,7 +187,7 @@ void int_block_many(const uint8_t* block, int G, const IntRow* x, int M, float* 
   alignas(64) float acc[MANY][BLOCK];
   memset(acc, 0, sizeof(float) * BLOCK * M);
   for (int g = 0; g < G; g++, block += Tile::bytes) {
-    if constexpr (Tile::small) prefetch(block + PREFETCH, Tile::bytes);
+    if constexpr (Tile::ahead) prefetch(block + PREFETCH, Tile::bytes);
     const Tile tile(block);
     I16 w[2][8];
     tile.codes(w);
@@ -470,12 +471,18 @@ void combine(float* x, const float* const* parts, const float* weights, int K, c
 
 }  // namespace
 
+#if defined(__AVX512BF16__)
+constexpr bool MULTIPLIES_BF16 = true;
+#else
+constexpr bool MULTIPLIES_BF16 = false;
+#endif
+
 #define NAME_(isa) ops_##isa
 #define NAME(isa) NAME_(isa)
 #define TEXT_(isa) #isa
 #define TEXT(isa) TEXT_(isa)
 extern const Ops NAME(MOONLET_ISA) = {
-    TEXT(MOONLET_ISA), quantise, matmul, swiglu, rmsnorm, dots, route, attend, rotate, combine,
+    TEXT(MOONLET_ISA), MULTIPLIES_BF16, quantise, matmul, swiglu, rmsnorm, dots, route, attend, rotate, combine,
 };
 
 }  // namespace moonlet

@@ -79,6 +79,7 @@ struct CacheView {
 
 struct Ops {
   const char* name;
+  bool bf16;  // the processor multiplies pairs of bf16: bf16 weights take bf16 twins
 
   // The twins of groups [group0, group1) of rows [row0, row1) from f; bf16 only where the processor multiplies it.
   void (*quantise)(const Activations& x, int row0, int row1, int group0, int group1);
