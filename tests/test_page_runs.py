@@ -22,7 +22,7 @@ from moonlet.tools.tool import Checked, Tool, parameters
 
 
 def _run(owner: str = "") -> Run:
-    return Run(owner, "", "", None)
+    return Run(owner, "", None)
 
 
 def _heard(run: Run, after: int = 0, may: Callable[[], bool] = lambda: True) -> str:
@@ -94,6 +94,14 @@ def test_one_key_takes_only_so_many_runs_and_the_end_stops_all() -> None:
     runs.close()
     for run in began:
         assert "cancelled" in _heard(run)
+
+
+def test_a_run_that_breaks_tells_the_page_nothing_and_the_log_all(caplog: pytest.LogCaptureFixture) -> None:
+    run = _run()
+    run._hear(RuntimeError("row 17 of the secret table"))
+    heard = _heard(run)
+    assert "its log says why" in heard and '"status":500' in heard and "secret" not in heard
+    assert "a run of the page broke" in caplog.text and "row 17" in caplog.text
 
 
 def test_looks_are_kept_up_to_a_sum_of_bytes() -> None:

@@ -258,6 +258,7 @@ def test_the_command_tells_it_all(ledger: Path, capsys: pytest.CaptureFixture[st
         (("--machine", "epyc-768gb", "--by", "day"), "by key or owner"),
         (("--machine", "epyc-768gb", "--csv"), "as a table or with --json"),
         (("--machine", "epyc-768gb", "--on-hours", "9000"), "hours must be within"),
+        (("--machine", "epyc-768gb", "--on-hours", "0", "--since", "1h"), "the machine was never on"),
         (("--machine", "epyc-768gb", "--since", "2030-01-01"), "--since must lie before"),
         (("--machine", "epyc-768gb", "--until", "2020-01-01"), "no requests"),
         (("--price", "1000", "--watts", "100", "--idle-watts", "200"), "more idle than"),

@@ -141,6 +141,7 @@ def test_the_report_is_one_file_that_asks_for_nothing(tmp_path: Path) -> None:
         ((K2, "--machine", BOX, "--cached", "0.99"), "must leave something"),
         ((K2, "--machine", BOX, "--interest", "7"), "interest must be within"),
         ((K2, "--machine", BOX, "--on-hours", "9000"), "at most 8760"),
+        ((K2, "--machine", BOX, "--on-hours", "0"), "must be above 0"),
         ((K2, "--machine", BOX, "--skew", "9"), "skew must be within"),
         ((K2, "--machine", BOX, "--trace", "none.npy"), "no trace can be read"),
         ((K2, "--machine", BOX, "--against", "gpt-99"), "no price of"),

@@ -157,6 +157,7 @@ class Local:
         self.engine = Engine(folder, options)
 
     def close(self) -> None:
+        """Ends what is under way and gives the memory back."""
         self.engine.close()
 
     def in_line(self) -> tuple[str, ...]:
@@ -265,8 +266,9 @@ class Local:
         """The engine's reply as events. Raises BusyError, RefusedError."""
         seen: deque[Seen] = deque()  # what the engine's steps did, if that is asked for
         trace = seen.append if options.look else None
+        terms = Terms(options.owner, options.weight, options.priority)
         try:
-            running = self.engine.submit(it.prompt, it.sampling, it.constraint, _terms(options), trace)
+            running = self.engine.submit(it.prompt, it.sampling, it.constraint, terms, trace)
         except QueueFullError as error:
             raise BusyError(str(error), error.retry_after_s) from None
         except (EngineError, ValueError) as error:
@@ -385,10 +387,6 @@ class Local:
             bytes_read=round(reads.read_bytes) if reads else None,
             read_wait_s=stats.reads.wait_s,
         )
-
-
-def _terms(options: ReplyOptions) -> Terms:
-    return Terms(options.owner, options.weight, options.priority)
 
 
 class _Running(Iterator[Event]):

@@ -217,7 +217,9 @@ def test_act_finds_its_place_again_when_the_server_was_restarted(window: Window,
         page.wait_for_selector("text=No runs yet", timeout=20_000)
         server.begin()
         page.locator(".ask").get_by_role("button", name="Deny").click()
-        page.wait_for_selector(".act-run .tag.good")
+        page.wait_for_selector(".act-run .tag.good >> text=done")
+        assert page.locator(".act-list li").count() == 1  # the server that was before took its run with it
+        assert "denied" in page.locator(".timeline").inner_text()
 
 
 # ---- books ----
@@ -256,9 +258,12 @@ def test_who_waits_now_is_told(window: Window, filled: Office) -> None:
     asking = threading.Thread(target=listen)
     asking.start()
     page.wait_for_selector("text=chat.completions")
+    assert "Nobody is asking" not in page.locator("main").inner_text()
     over.set()
     asking.join(10)
+    assert not asking.is_alive()
     page.wait_for_selector("text=Nobody is asking")
+    assert "chat.completions" not in page.locator("main").inner_text()
 
 
 def test_a_key_sees_its_own_lines_until_it_is_revoked(window: Window, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 from moonlet.cli import UsageError
 from moonlet.cli.article_extra import missing
+from moonlet.cli.progress import LINE_S
 from moonlet.cli.view import clean
 
 if TYPE_CHECKING:
@@ -24,15 +25,13 @@ if TYPE_CHECKING:
     from moonlet.article.prepare import Prepared, Preparing, Watch
     from moonlet.llm import LLM
 
-LINE_S = 10.0  # between plain lines
-POLITE = 10  # niceness: whoever sits at the machine comes first
-
 
 def main(asked: argparse.Namespace) -> int:
     if told := missing():
         raise UsageError(told)
     from moonlet.article import compose
     from moonlet.article.prepare import STAGES, recordings
+    from moonlet.cli.article_jobs import POLITE
 
     redo, stages = asked.again or [], (*STAGES, *compose.STAGES)
     for stage in redo:

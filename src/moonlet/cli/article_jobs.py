@@ -33,7 +33,7 @@ from moonlet.model.anatomy import Formats, anatomy
 from moonlet.server.article_jobs import Order, Outcome
 from moonlet.tools.tool import Tool
 
-POLITE = 10  # niceness
+POLITE = 10  # niceness: whoever sits at the machine, or asks the server, comes first
 ABLE_PARAMETERS = 10**9  # a model below this does not write prose worth reading
 _POLL_S = 0.2
 
@@ -85,9 +85,9 @@ def maker(able: Callable[[], bool], whisper: str = "small") -> Callable[[Order],
     return make
 
 
-def tool(root: Path, model: LLM, whisper: str = "small") -> Tool:
+def tool(root: Path, model: LLM) -> Tool:
     """`make_article` for the agent and for MCP clients, written by this model if it can write. Raises ToolError."""
-    make = maker(lambda: can_write(model), whisper)
+    make = maker(lambda: can_write(model))
 
     def run(wanted: Wanted) -> Mapping[str, Any]:
         def tell(stage: str, done: float, of: float) -> None:

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from moonlet.chat.template import calls_tools, thinks
-from moonlet.cli import UsageError
+from moonlet.cli import UsageError, whole
 from moonlet.cli.open import open_local
 from moonlet.cli.progress import count_progress
 from moonlet.evals import chart, suites
@@ -74,7 +74,7 @@ def main(asked: argparse.Namespace) -> int:
     told = report(asked.suite, settings, questions, found)
     for target, text in ((asked.html, chart.html), (asked.svg, chart.svg)):
         if target:
-            _write(target, text(told))
+            whole.write(target, text(told))
     if asked.json:
         print(json.dumps(told.as_json(), indent=2))
     else:
@@ -178,12 +178,6 @@ def _asked(candidate: Candidate, questions: Sequence[Question], record: Record, 
             tell()
 
         return ask(candidate, questions, known, workers, heard)
-
-
-def _write(path: Path, text: str) -> None:
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
 
 
 def _show(told: Report) -> None:

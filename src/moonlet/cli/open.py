@@ -58,4 +58,5 @@ def open_any(asked: argparse.Namespace) -> Iterator[tuple[LLM, bool]]:
 
 
 def is_url(name: str) -> bool:
+    """Whether a model is an endpoint elsewhere."""
     return name.startswith(("http://", "https://"))

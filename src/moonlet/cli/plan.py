@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from moonlet.cli import UsageError
+from moonlet.cli import UsageError, whole
 from moonlet.model.anatomy import size
 from moonlet.planner import answer, measure, money, report, routing
 from moonlet.planner.fit import Fit, Wish, fit
 from moonlet.planner.machine import Machine, catalogue, find_machine
-from moonlet.planner.plan import BATCHES, TEAMS, USAGE_TEAMS, USUAL_API, USUAL_SEAT, Plan, Terms
+from moonlet.planner.plan import BATCHES, PROMPTS, TEAMS, USAGE_TEAMS, USUAL_API, USUAL_SEAT, Plan, Terms
 from moonlet.planner.prices import ModelPrice, SeatPrice, find_price
 from moonlet.planner.routing import Popularity
 from moonlet.planner.simulate import Result, Simulation
@@ -54,7 +54,7 @@ def main(asked: argparse.Namespace) -> int:
     others = [make(asked, fit(model, find_machine(n), wish), popularity, NONE, False) for n in asked.compare]
     day = _simulated(asked, plan) if asked.simulate else None
     if asked.html:
-        _write(Path(asked.html), report.html(plan, others, day))
+        whole.write(Path(asked.html), report.html(plan, others, day))
     if asked.json:
         print(json.dumps(answer.as_json(plan, others, day), indent=2))
     else:
@@ -71,11 +71,11 @@ def make(
         machine = replace(machine, watts_load=asked.watts, watts_idle=min(asked.idle_watts or 0.0, asked.watts))
         placed = replace(placed, machine=machine)
     api, seat = _against(asked.against)
-    terms = Terms(**{name: value for name in _TERMS if (value := getattr(asked, name)) is not None})
-    if own and asked.price is not None:
-        terms = replace(terms, price=asked.price)
-    if terms.hours > 8760:
-        raise UsageError(f"--on-hours must be at most 8760, the hours of a year, got {terms.hours}")
+    names = (field.name for field in fields(Terms) if own or field.name != "price")
+    terms = Terms(**{name: value for name in names if (value := getattr(asked, name)) is not None})
+    if not 0 < terms.hours <= money.HOURS:
+        told = f"--on-hours must be above 0 and at most {money.HOURS}, the hours of a year, got {terms.hours}"
+        raise UsageError(told)
     team = Team(**{name: value for name in _TEAM if (value := getattr(asked, name)) is not None})
     working = speed(placed, popularity, correction) if placed.fits else None
     plan = Plan(placed, working, team, terms, api, seat, date.today())
@@ -83,7 +83,6 @@ def make(
     return plan
 
 
-_TERMS = ("tariff", "pue", "hours", "years", "residual", "interest", "admin_hours", "admin_wage", "network", "rent")
 _TEAM = ("developers", "tokens_per_day", "cached_share", "output_share", "days")
 
 
@@ -149,12 +148,6 @@ def _simulated(asked: argparse.Namespace, plan: Plan) -> Result:
     if not plan.speed:
         raise UsageError(f"nothing to simulate: {plan.verdict}")
     return Simulation(plan.speed, plan.team, boxes=asked.boxes or plan.boxes).run()
-
-
-def _write(path: Path, text: str) -> None:
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
 
 
 # ---- shown ----------------------------------------------------------------------------------------------------------
@@ -235,7 +228,7 @@ def _show_speed(console: Console, plan: Plan) -> None:
             f"{count}", f"{rate.value:,.1f}", f"{rate.low:,.1f} to {rate.high:,.1f}", f"{rate.value / count:.1f}", told
         )
     console.print(table)
-    lengths = [n for n in (1024, 8192, 32768) if n <= max(plan.fit.largest_context, 1024)]
+    lengths = [n for n in PROMPTS if n <= max(plan.fit.largest_context, 1024)]
     for tokens in lengths:
         rate, first = plan.speed.prefill(tokens), plan.speed.first_token(tokens)
         console.print(f"a prompt of {tokens:>6,}: {rate.value:,.0f} tokens/s, first token after {first.value:.1f} s "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import socket
 import ssl
 import threading
@@ -37,6 +38,8 @@ from moonlet.server import mcp
 from moonlet.server.app import create_app
 from moonlet.server.keys import LOOPBACK, Access
 from moonlet.server.watched import Watched
+
+_log = logging.getLogger("moonlet.server")
 
 _DAY_S = 86400.0
 SETTLE_S = 5.0  # for replies that were just ended to write what they took
@@ -197,13 +200,15 @@ def _pruning(database: Database, days: int | None, a2a: bool) -> Iterator[None]:
 
     def prune() -> None:
         while True:
-            with suppress(DatabaseError):  # a full disk: tomorrow again
+            try:
                 before = time.time() - (days or 0) * _DAY_S
                 report.prune(database, before)
                 if a2a:
                     from moonlet.server import a2a_store  # an extra of the package
 
                     a2a_store.prune(database, before)
+            except DatabaseError as error:  # such as a full disk
+                _log.warning("older requests could not be deleted, tomorrow again: %s", error)
             if over.wait(_DAY_S):
                 return
 

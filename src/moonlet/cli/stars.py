@@ -29,11 +29,12 @@ class Stars:
             return
         layers, tokens, self._chosen = look.chosen.shape
         self._grow(layers, int(look.chosen.max()) + 1)
+        every = np.arange(layers)[:, None]
         for t in range(tokens):
             self._light *= FADE
-            for layer in range(layers):
-                self._counts[layer, look.chosen[layer, t]] += 1
-                self._light[layer, look.chosen[layer, t]] = 1.0
+            chosen = every, look.chosen[:, t]  # of a layer each one once, so that none is counted less
+            self._counts[chosen] += 1
+            self._light[chosen] = 1.0
         self.tokens += tokens
         self._asked += look.tiers.size
         self._there += int((look.tiers != TIERS.index("disk")).sum())

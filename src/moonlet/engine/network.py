@@ -42,9 +42,8 @@ class Network:
         self._all_reads = self.experts.reads()
         self._failed = np.zeros(tokens, np.uint8)
         self._weights = np.zeros(config.sparse_layers * tokens * config.experts_per_token, np.float32)
-        self.tiers = np.zeros(
-            (config.sparse_layers, config.experts), np.uint8
-        )  # of the chosen, in the last watched step
+        # Of the chosen, in the last watched step.
+        self.tiers = np.zeros((config.sparse_layers, config.experts), np.uint8)
         self.parts_ns = np.zeros(len(_native.PARTS), np.int64)  # of the last watched step
         self._native = _native.load(
             shape_of(config),

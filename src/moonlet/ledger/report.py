@@ -85,7 +85,7 @@ def daily(
     until: float | None = None,
     key_id: str | None = None,
 ) -> list[tuple[str, Line]]:
-    """The same for every UTC day that has requests, the first day first."""
+    """The same for every UTC day (like 2026-11-28) that has requests, the first day first. Raises DatabaseError."""
     group = _GROUPS[by] if by else "'all'"
     where, values = _where(since, until, key_id)
     with database.reading() as connection:

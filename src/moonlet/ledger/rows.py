@@ -118,6 +118,7 @@ def lose(connection: Connection, id: str) -> int:
 
 
 def used_by(connection: Connection, key_id: str, now: float) -> Used:
+    """What a key has used by `now`, in the terms of its limits. Raises DatabaseError."""
     minute = connection.run(
         "SELECT started, charged_tokens FROM requests WHERE key_id = ? AND started > ?", (key_id, now - MINUTE_S)
     )

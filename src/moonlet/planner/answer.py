@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .plan import BATCHES, TEAMS, Plan
+from .plan import BATCHES, PROMPTS, TEAMS, Plan
 from .simulate import Result
 from .speed import Load
 
@@ -47,7 +47,7 @@ def _speed_json(plan: Plan) -> dict[str, Any]:
         rate = plan.speed.decode(Load(count, plan.fit.context))
         decode.append({"sequences": count, "tokens_s": rate.value, "low": rate.low, "high": rate.high})
     prefill = []
-    for tokens in (1024, 8192, 32768):
+    for tokens in PROMPTS:
         if tokens <= max(plan.fit.largest_context, 1024):
             rate, first = plan.speed.prefill(tokens), plan.speed.first_token(tokens)
             prefill.append({"tokens": tokens, "tokens_s": rate.value, "low": rate.low, "high": rate.high,

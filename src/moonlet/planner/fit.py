@@ -77,10 +77,12 @@ class Fit:
 
     @property
     def dense_place(self) -> Place:
+        """Where attention lies, and with it all that every token reads."""
         return next((h.place for h in self.homes if h.part == "attention"), "memory")
 
     @property
     def streams(self) -> bool:
+        """Whether experts are read from disk while it computes."""
         return self.share("disk") > 0
 
     @property
@@ -97,7 +99,7 @@ class Fit:
 
     @property
     def tensor_parallel(self) -> bool:
-        """All in several cards: they share each layer. Otherwise layers lie in one card each."""
+        """All in several cards, the cache in each: they share each layer. Otherwise layers lie in one card each."""
         cards = self.machine.cards
         if cards is None or cards.count < 2 or self.dense_place != "cards" or self.share("cards") != 1.0:
             return False

@@ -64,6 +64,7 @@ class Money:
 
 
 def nothing(currency: str = "USD") -> Money:
+    """No money, in that currency."""
     return Money(Decimal(0), currency)
 
 
@@ -157,6 +158,7 @@ class Ownership:
 
     @property
     def cash_lines(self) -> dict[str, Money]:
+        """What is paid in a year, by what it is for."""
         return {"electricity": self.tariff * self.kwh, "network": self.network, "rent": self.rent}
 
     @property
@@ -179,6 +181,7 @@ class Ownership:
 
 
 def total(amounts: Iterable[Money], currency: str) -> Money:
+    """Their sum. MoneyError if one is in another currency."""
     result = nothing(currency)
     for money in amounts:
         result += money
@@ -225,6 +228,7 @@ class TokenPrice:
     output: Money
 
     def of(self, use: Use) -> Money:
+        """What these tokens cost."""
         return (self.prompt * use.prompt + self.cached * use.cached + self.output * use.output) / MILLION
 
 

@@ -19,7 +19,7 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from .machine import Machine
-from .money import MOST_WATTS, Money, Ownership, Use, nothing, payback, total
+from .money import HOURS, MOST_WATTS, Money, Ownership, Use, nothing, payback, total
 from .plan import Terms
 from .prices import ModelPrice, SeatPrice, stale
 
@@ -49,6 +49,7 @@ class Part:
 
     @property
     def use(self) -> Use:
+        """Its tokens, as prices take them."""
         return Use(Decimal(self.prompt), Decimal(self.cached), Decimal(self.output))
 
 
@@ -64,6 +65,7 @@ class Rows:
 
     @property
     def busy_s(self) -> float:
+        """Seconds in which at least one request was under way."""
         return sum(part.busy_s for part in self.parts)
 
 
@@ -150,12 +152,13 @@ class SoFar:
 
     @property
     def years(self) -> Decimal:
+        """The time between the two moments, in years of 365 days."""
         return _decimal((self.until - self.since) / _YEAR_S)
 
     @property
     def on_s(self) -> float:
         """Seconds that the machine was on."""
-        return max((self.until - self.since) * float(self.owned.hours / 8760), self.rows.busy_s)
+        return _on_s(self.since, self.until, self.owned.hours, self.rows)
 
     @property
     def utilisation(self) -> Decimal:
@@ -164,6 +167,7 @@ class SoFar:
 
     @property
     def currency(self) -> str:
+        """Of every amount."""
         return self.owned.price.currency
 
     def _energy(self, joules: Decimal) -> Money:
@@ -176,6 +180,7 @@ class SoFar:
 
     @cached_property
     def cash_lines(self) -> dict[str, Money]:
+        """What was paid, by what it was for."""
         idle_s = self.on_s - self.rows.busy_s
         return {
             "electricity at work": total(self.work, self.currency),
@@ -186,6 +191,7 @@ class SoFar:
 
     @property
     def cash(self) -> Money:
+        """All that was paid, but the machine's price."""
         return total(self.cash_lines.values(), self.currency)
 
     @cached_property
@@ -197,6 +203,7 @@ class SoFar:
 
     @property
     def full(self) -> Money:
+        """Cash, and what the machine lost and bound meanwhile."""
         return total(self.full_lines.values(), self.currency)
 
     @cached_property
@@ -322,7 +329,9 @@ def so_far(
     if price is None:
         what = f"{machine.name} has no price" if machine else "what the machine cost is not known"
         raise PaybackError(f"{what}: state --price, or a --machine of the catalogue")
-    on_s = max((until - since) * float(terms.hours / 8760), rows.busy_s)
+    on_s = _on_s(since, until, terms.hours, rows)
+    if not on_s:
+        raise PaybackError("the machine was never on: --on-hours must be above 0")
     utilisation = min(_decimal(rows.busy_s / on_s), Decimal(1))
     if max(watts) > MOST_WATTS:
         raise PaybackError(f"watts_load of a machine must be within 0 and {MOST_WATTS}, got {max(watts):g}")
@@ -332,6 +341,11 @@ def so_far(
     found = SoFar(rows, since, until, owned, machine, against, people, today)
     found.saved  # noqa: B018 - two currencies are told before anything is printed
     return found
+
+
+def _on_s(since: float, until: float, hours: Decimal, rows: Rows) -> float:
+    """Seconds, by the hours of a year; it was on at least as long as it computed."""
+    return max((until - since) * float(hours / HOURS), rows.busy_s)
 
 
 def _rounded(amount: Money) -> Money:

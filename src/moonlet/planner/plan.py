@@ -12,6 +12,7 @@ from functools import cached_property
 from .fit import Fit, fit
 from .machine import catalogue
 from .money import (
+    HOURS,
     MOST_WATTS,
     Band,
     Money,
@@ -33,6 +34,7 @@ BATCHES = (1, 2, 4, 8, 16, 32, 64)
 USAGE_TEAMS = (1, 5, 20, 100)
 TEAMS = (1, 2, 3, 5, 10, 20, 50, 100)
 USUAL_API, USUAL_SEAT = "moonshotai/kimi-k2.6", "claude-max-20x"  # compared with when nothing is named
+PROMPTS = (1024, 8192, 32768)  # tokens of the prompts whose reading is told
 PROMPT, PATIENCE_S = 8192, 30.0  # what a coding agent begins with, and how long one likes to wait for it
 PEAK = 2.0  # the busiest hour over the mean
 LEAST_PACE = 8.0  # tokens a second for one person: slower than a reader, agents then wait more than they work
@@ -44,7 +46,7 @@ class Terms:
 
     tariff: Decimal = Decimal("0.1786")  # of a kWh
     pue: Decimal = Decimal(1)
-    hours: Decimal = Decimal(8760)  # a year that the machine is on
+    hours: Decimal = HOURS  # a year that the machine is on
     years: int = 4
     residual: Decimal = Decimal("0.15")
     interest: Decimal = Decimal("0.06")
@@ -130,6 +132,7 @@ class Plan:
         return self.owning(price, self.team)
 
     def owning(self, price: Decimal, team: Team) -> Ownership:
+        """As many machines at this price each as the team needs. MoneyError if a number makes no sense."""
         machine, terms, money = self.fit.machine, self.terms, self.fit.machine.currency
         if machine.watts_load > MOST_WATTS:
             raise MoneyError(f"watts_load of a machine must be within 0 and {MOST_WATTS}, got {machine.watts_load:g}")
@@ -140,7 +143,7 @@ class Plan:
         watts = [Decimal(str(watts)) * boxes for watts in (machine.watts_load, machine.watts_idle)]
         return terms.owning(Money(price * boxes, money), watts[0], watts[1], min(utilisation, Decimal(1)))
 
-    @property
+    @cached_property
     def rented(self) -> dict[str, Money]:
         """What a year costs elsewhere, by name: the same tokens, or subscriptions for everybody.
 
@@ -272,6 +275,7 @@ class Plan:
 
     @cached_property
     def base(self) -> dict[str, Decimal]:
+        """Where they stand: the plan itself; "rented price" and "tokens" are factors. Only where `owned` is known."""
         owned = self.owned
         assert owned
         return {
@@ -288,16 +292,18 @@ class Plan:
         changed = with_changes(owned, plain)
         more = min(changed.utilisation * values["tokens"], Decimal(1))
         changed = replace(changed, utilisation=more)
-        ways = [self.api.price.of(self.team.year) * values["tokens"]] if self.api else []
-        ways += [self.seat.month * 12 * self.team.developers] if self.seat else []
+        ways = [self.rented[self.api.name] * values["tokens"]] if self.api else []
+        ways += [self.rented[self.seat.title]] if self.seat else []
         return (min(ways) * values["rented price"]).amount - changed.full.amount
 
     @cached_property
     def swings(self) -> list[Swing]:
+        """What each assumption alone does to what is saved a year, the widest first; none where nothing is owned."""
         return tornado(self.saved, self.base, self.ranges) if self.owned else []
 
     @cached_property
     def band(self) -> Band | None:
+        """What is saved a year when all assumptions vary at once: a thousand draws. None where nothing is owned."""
         return monte_carlo(self.saved, self.base, self.ranges) if self.owned else None
 
     # ---- the answer ----
@@ -310,6 +316,7 @@ class Plan:
 
     @property
     def usable(self) -> bool:
+        """Whether it runs, and fast enough to be worked with."""
         return self.speed is not None and self.pace.value >= LEAST_PACE
 
     @property

@@ -9,7 +9,7 @@ from moonlet.model.anatomy import size
 
 from .chart import Line, Stack, lines, short, spans, stacks
 from .money import ENVELOPE_FLAW, envelope_payback
-from .plan import BATCHES, TEAMS, USAGE_TEAMS, Plan
+from .plan import BATCHES, PROMPTS, TEAMS, USAGE_TEAMS, Plan
 from .simulate import Result
 from .speed import Load
 
@@ -109,7 +109,7 @@ def _speed(plan: Plan) -> str:
     each = Line("each", [(n, bars.value / n) for n, bars in rates])
     chart = lines([all_line, each], "replies at the same time", "tokens written per second", log_y=True)
     rows = []
-    for tokens in (1024, 8192, 32768):
+    for tokens in PROMPTS:
         if tokens <= max(fit_context(plan), 1024):
             rate, first = speed.prefill(tokens), speed.first_token(tokens)
             rows.append(
@@ -125,6 +125,7 @@ def _speed(plan: Plan) -> str:
 
 
 def fit_context(plan: Plan) -> int:
+    """Tokens of the longest conversation that is spoken of."""
     return max(plan.fit.largest_context, plan.fit.context)
 
 

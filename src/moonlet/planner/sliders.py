@@ -6,6 +6,7 @@ a machine and how fast it is depends on neither the team nor the prices: it is w
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -15,10 +16,13 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from moonlet.local import ModelNotFoundError
+from moonlet.model.config import ConfigError
+from moonlet.model.folder import FolderError
 
 from . import measure
 from .answer import as_json
 from .fit import Fit, Wish, fit
+from .gguf import GgufError
 from .given import given
 from .machine import catalogue, find_machine
 from .money import Money, MoneyError
@@ -27,6 +31,8 @@ from .prices import ModelPrice, PriceError, SeatPrice, find_price, model_prices,
 from .speed import NONE, Correction, Speed, speed
 from .subject import Subject, UnknownModelError, known_models, subject
 from .team import Team
+
+_log = logging.getLogger("moonlet.planner")
 
 HERE = "this"  # the machine that was measured
 USUAL_MODEL, USUAL_MACHINE = "kimi-k2-thinking", "epyc-768gb-1x-rtx-pro-6000"
@@ -152,7 +158,8 @@ class Sliders:
         """The served model, if the planner understands it."""
         try:
             return subject(self._served[1]) if self._served else None
-        except Exception:  # an endpoint elsewhere, or a folder that only its engine understands: it is not offered
+        except (UnknownModelError, ModelNotFoundError, ConfigError, FolderError, GgufError, OSError) as error:
+            _log.warning("the served model is not offered on the page's Plan: %s", error)
             return None
 
     def _placed(self, model: str, machine: str) -> tuple[Fit, Speed | None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -33,6 +34,8 @@ from moonlet.server.errors import ApiError
 from moonlet.server.keys import Access, key_of
 from moonlet.tools.running import Running, entered, here
 from moonlet.tools.tool import Checked, Outcome, Tool, ToolError, checked_call, failure, parameters, run
+
+_log = logging.getLogger("moonlet.server")
 
 OWN = Access()  # this machine alone
 MAX_TOKENS = 4096  # of an answer that asks for no limit of its own
@@ -124,6 +127,7 @@ async def _run(context: Any, checked: Checked) -> Outcome:
         loop.run_in_executor(None, running.stop)  # it may wait for the books
         raise
     except Exception as broken:
+        _log.exception("the tool %s broke", checked.tool.spec.name)
         return failure(f"{checked.tool.spec.name} broke: {type(broken).__name__}")
 
 

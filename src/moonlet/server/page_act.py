@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
@@ -25,7 +25,7 @@ from moonlet.server.page_who import Viewer, may_look, same_origin, viewer
 from moonlet.server.stream import KEEP_ALIVE_S, NO_BUFFER
 from moonlet.server.watched import Change, Line, Watched, WatchedRun
 
-_ANSWERS: Mapping[str, Answer] = {"yes": "yes", "always": "always", "no": "no"}
+_ANSWERS: Mapping[str, Answer] = {answer: answer for answer in get_args(Answer)}
 _WORDS = ("content", "reasoning_content", "arguments", "text")  # of a line: what was said
 
 

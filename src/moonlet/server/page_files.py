@@ -51,6 +51,8 @@ _PACKED = {".woff2", ".png"}  # compressed by themselves
 
 @dataclass(frozen=True, slots=True)
 class File:
+    """What is sent of a file, and its tag."""
+
     kind: str  # of its content, for Content-Type
     plain: bytes
     packed: bytes | None  # gzip, where that is smaller

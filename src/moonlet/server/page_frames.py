@@ -11,6 +11,7 @@ import numpy as np
 
 from moonlet.agent import CallResult, CallStarted, Ended, Event, Notice, Progress, Ruling
 from moonlet.chat.messages import CallArguments, CallEnd, CallStart, Text, Thinking
+from moonlet.ledger.keys import NANO
 from moonlet.ledger.money import Price
 from moonlet.llm import Done, Look, Usage
 
@@ -64,7 +65,7 @@ class Frames:
         told["experts"] = {"share": use.share, "chosen": use.chosen, "of": use.of} if use else None
         price = self._price
         nano = price.nano_usd(usage.prompt_tokens, usage.cached_tokens, usage.output_tokens) if price else None
-        return {**told, "usd": None if nano is None else nano / 1e9}
+        return {**told, "usd": None if nano is None else nano / NANO}
 
     def _look(self, look: Look) -> Frame:
         """Of the reply's tokens everything; of the prompt's, which are many, how often each expert was chosen.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import secrets
 import threading
 import time
@@ -12,7 +13,6 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal
 
 from moonlet.agent import Event
 from moonlet.agent.approval import Answer, Question
@@ -25,6 +25,8 @@ from moonlet.server.stream import KEEP_ALIVE_S
 from moonlet.server.watched import WatchedRun
 from moonlet.tools.running import Running
 
+_log = logging.getLogger("moonlet.server")
+
 MOST = 64  # runs at work at the same time
 KEPT = 200  # runs whose frames are kept
 KEPT_S = 3600.0  # after their end
@@ -32,16 +34,12 @@ MOST_OF_ONE = 8  # of them, of one key
 LOOKS, LOOK_BYTES = 1024, 8 << 20  # frames of one run about experts that are kept: many, and nobody needs the old ones
 ANSWER_S = 1800.0  # that a person has for a question; after that it is a no
 
-State = Literal["running", "asking", "ended", "failed"]
-
 
 @dataclass
 class Asked:
     """A question that waits for a person."""
 
     number: int
-    question: Question
-    since: float
     answered: threading.Event = field(default_factory=threading.Event)
     answer: Answer = "no"
 
@@ -49,11 +47,10 @@ class Asked:
 class Run:
     """One run. Frames are numbered from 1."""
 
-    def __init__(self, owner: str, conversation: str, title: str, price: Price | None) -> None:
+    def __init__(self, owner: str, title: str, price: Price | None) -> None:
         self.id = secrets.token_urlsafe(9)
-        self.owner, self.conversation, self.title = owner, conversation, title
-        self.began, self.ended = time.time(), 0.0
-        self.state: State = "running"
+        self.owner, self.title = owner, title
+        self.ended = 0.0  # seconds since 1970; 0: it is at work
         self.running = Running()
         self.shown: WatchedRun | None = None  # to whoever looks at the agents' work
         self._frames: list[str | None] = []  # None: no longer kept
@@ -67,6 +64,7 @@ class Run:
         self._listeners: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
     def begin(self, events: Generator[Event, None, None]) -> None:
+        """Sets the agent to work, in a thread of its own."""
         work(events, self.running, self._hear, lambda event: False)
 
     def stop(self) -> None:
@@ -77,8 +75,7 @@ class Run:
         """Waits for a person. Called by the agent's thread."""
         with self._lock:
             self._questions += 1
-            asked = self._asked[self._questions] = Asked(self._questions, question, time.time())
-            self.state = "asking"
+            asked = self._asked[self._questions] = Asked(self._questions)
         told = {"id": question.call.id, "name": question.call.name, "arguments": question.call.arguments}
         hints = question.checked.tool.hints
         self.tell(
@@ -91,7 +88,6 @@ class Run:
         asked.answered.wait(ANSWER_S)
         with self._lock:
             del self._asked[asked.number]
-            self.state = "asking" if self._asked else "running"
         answer: Answer = "no" if self.running.stopped else asked.answer
         if self.shown:
             self.shown.answered(str(asked.number), answer)
@@ -105,10 +101,6 @@ class Run:
         asked.answer = answer
         asked.answered.set()
         return True
-
-    def waiting(self) -> list[Asked]:
-        """Questions that wait for a person."""
-        return list(self._asked.values())
 
     def tell(self, frame: Frame) -> None:
         """Keeps a frame and wakes who listens. From any thread."""
@@ -166,26 +158,28 @@ class Run:
 
     @property
     def over(self) -> bool:
+        """Whether it has ended."""
         return self.ended > 0
 
     def _hear(self, event: Event | Exception | None) -> None:
         if event is None:
-            return self._end("ended")
+            return self._end()
         if isinstance(event, Exception):
-            told = event if isinstance(event, LLMError | ApiError) else None
-            problem = api_error(told or event)
+            if not isinstance(event, LLMError | ApiError):
+                _log.error("a run of the page broke", exc_info=event)
+            problem = api_error(event)
             self.tell({"type": "error", "message": str(problem), "status": problem.status})
-            return self._end("failed")
+            return self._end(failed=True)
         frame = self._translate.of(event)
         if frame is not None:
             self.tell(frame)
 
-    def _end(self, state: State) -> None:
-        if self.running.stopped and state == "ended":
+    def _end(self, failed: bool = False) -> None:
+        if self.running.stopped and not failed:
             self.tell({"type": "ended", "reason": "cancelled", "spent": None})
-        self.state, self.ended = state, time.time()
+        self.ended = time.time()
         if self.shown:
-            self.shown.end("error" if state == "failed" else "cancelled")  # unless its record says how it ended
+            self.shown.end("error" if failed else "cancelled")  # unless its record says how it ended
         self.tell({"type": "over"})
         self._told_over = True
         self._wake()
@@ -224,14 +218,11 @@ class Runs:
             raise ApiError("there is no such run: the server was restarted since, or it ended long ago", status=404)
         return run
 
-    def of(self, owner: str | None) -> list[Run]:
-        """Those of an owner, or all; the newest first."""
-        with self._lock:
-            return [run for run in reversed(self._runs.values()) if owner in (None, run.owner)]
-
     def close(self) -> None:
         """Stops all: the server ends."""
-        for run in self.of(None):
+        with self._lock:
+            runs = list(self._runs.values())
+        for run in runs:
             if not run.over:
                 run.stop()
 

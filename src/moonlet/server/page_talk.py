@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Generator
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -28,14 +28,14 @@ from moonlet.server.openai import read_options
 from moonlet.server.page_about import loaded
 from moonlet.server.page_runs import Run, Runs
 from moonlet.server.page_tools import Workbench
-from moonlet.server.page_who import may_look, same_origin
+from moonlet.server.page_who import may_look, same_origin, viewer
 from moonlet.server.stream import NO_BUFFER
 from moonlet.server.watched import Watched
 
 API = "page"  # in the books
 STEPS = 32  # replies of one run
-_MODES: tuple[Mode, ...] = ("ask", "yes", "read-only")
-_ANSWERS: tuple[Answer, ...] = ("yes", "always", "no")
+_MODES: tuple[Mode, ...] = ("ask", "yes", "read-only")  # in the order in which a mistake is told of them
+_ANSWERS: tuple[Answer, ...] = get_args(Answer)
 
 
 def mount(app: FastAPI, model: LLM, books: Books | None, bench: Workbench, runs: Runs) -> None:
@@ -45,7 +45,7 @@ def mount(app: FastAPI, model: LLM, books: Books | None, bench: Workbench, runs:
 
     @app.get("/api/tools", include_in_schema=False)
     async def tools(request: Request) -> list[dict[str, Any]]:
-        groups = await apart(lambda: bench.groups(key_of(request), owner_of(request), "", model.name))
+        groups = await apart(lambda: bench.groups(key_of(request), viewer(request).owner, "", model.name))
         return [
             {
                 "id": group.id,
@@ -68,7 +68,7 @@ def mount(app: FastAPI, model: LLM, books: Books | None, bench: Workbench, runs:
     @app.get("/api/runs/{id}/events", include_in_schema=False)
     async def events(request: Request, id: str) -> Response:
         same_origin(request)
-        owner = owner_of(request)
+        owner = viewer(request).owner
         run = runs.find(owner, id)
         last = request.headers.get("last-event-id", "0")
         after = int(last) if last.isdecimal() and len(last) < 10 else 0
@@ -82,12 +82,12 @@ def mount(app: FastAPI, model: LLM, books: Books | None, bench: Workbench, runs:
         said, number = body.get("answer"), typed(body, "number", int)
         if said not in _ANSWERS or number is None:
             raise ApiError(f"answer must be one of {', '.join(_ANSWERS)}, with the number of its question", "answer")
-        return {"taken": runs.find(owner_of(request), id).answer(number, said)}
+        return {"taken": runs.find(viewer(request).owner, id).answer(number, said)}
 
     @app.post("/api/runs/{id}/stop", include_in_schema=False)
     async def stop(request: Request, id: str) -> dict[str, bool]:
         same_origin(request)
-        run = runs.find(owner_of(request), id)
+        run = runs.find(viewer(request).owner, id)
         await apart(run.stop)
         return {"stopped": True}
 
@@ -101,12 +101,6 @@ def mount(app: FastAPI, model: LLM, books: Books | None, bench: Workbench, runs:
         return {"names": TIERS, "tiers": base64.b64encode(found.tobytes()).decode("ascii")}
 
 
-def owner_of(request: Request) -> str:
-    """Whose runs and conversations a request sees: those of its key, or of all who come without one."""
-    key = key_of(request)
-    return key.id if key else ""
-
-
 def _begin(
     request: Request,
     body: dict[str, Any],
@@ -118,13 +112,13 @@ def _begin(
     watched: Watched,
 ) -> Run:
     """Raises ApiError."""
-    key, owner = key_of(request), owner_of(request)
+    key, who = key_of(request), viewer(request)
     messages, options, mode = _messages(body), _options(body), body.get("approve", "ask")
     if mode not in _MODES:
         raise ApiError(f"approve must be one of {', '.join(_MODES)}, got {short(mode)}", "approve")
     conversation = (typed(body, "conversation", str) or "")[:64]
     names = None if body.get("tools") is None else strings(body, "tools", 1000)
-    tools, system = bench.chosen(key, owner, conversation, model.name, names)
+    tools, system = bench.chosen(key, who.owner, conversation, model.name, names)
     if more := typed(body, "system", str):
         system = f"{system}\n\n{more}"
     if messages[0].role != "system":
@@ -133,8 +127,7 @@ def _begin(
     price = Price(float(stated.prompt), float(stated.output), float(stated.cached)) if stated else None
 
     def begin(run: Run) -> Generator[Event, None, None]:
-        who = key.name if key else ""
-        run.shown = watched.begin(owner, who, run.title, model.name, "page", run.id, run.stop)
+        run.shown = watched.begin(who.owner, who.name, run.title, model.name, "page", run.id, run.stop)
         agent = Agent(
             StoppableModel(Charged(model, accounts, key, API), run.running),
             StoppableTools(tools, (), run.running),
@@ -147,7 +140,7 @@ def _begin(
         )
         return agent.run()
 
-    return runs.add(Run(owner, conversation, messages[-1].content[:120], stated), begin)
+    return runs.add(Run(who.owner, messages[-1].content[:120], stated), begin)
 
 
 def _messages(body: dict[str, Any]) -> list[Message]:

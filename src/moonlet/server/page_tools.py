@@ -72,9 +72,8 @@ class Workbench:
         if demo or not tools:
             return list(tools.values()), system_text(self._world(owner, conversation)[1])
         now = datetime.now().astimezone()
-        return list(
-            tools.values()
-        ), f"Today is {now:%A, %d %B %Y}. You have tools; call them when they help. {TRUST_NOTE}"
+        told = f"Today is {now:%A, %d %B %Y}. You have tools; call them when they help. {TRUST_NOTE}"
+        return list(tools.values()), told
 
     def _world(self, owner: str, conversation: str) -> tuple[tuple[Tool, ...], date]:
         """The world of a conversation: what was changed in it stays changed, as long as the server lives."""

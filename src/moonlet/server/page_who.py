@@ -29,6 +29,7 @@ class Viewer:
 
 
 def viewer(request: Request) -> Viewer:
+    """Who sent this request: its key, or whoever comes without one where none is needed."""
     key = key_of(request)
     return Viewer("", "", True) if key is None else Viewer(key.id, key.name, "admin" in key.scopes)
 
@@ -38,11 +39,7 @@ def same_origin(request: Request) -> None:
     Raises ApiError."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     foreign = origin is not None and _place(origin) != request.headers.get("host")
-    if foreign or site not in (
-        None,
-        "same-origin",
-        "none",
-    ):
+    if foreign or site not in (None, "same-origin", "none"):
         raise ApiError("this is taken from the server's own page only", status=403)
 
 

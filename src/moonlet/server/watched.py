@@ -10,7 +10,6 @@ many. Whoever runs an agent tells of it, and answers questions itself:
 
 from __future__ import annotations
 
-import itertools
 import secrets
 import threading
 import time
@@ -52,7 +51,6 @@ class Watched:
         self._lock = threading.Lock()
         self._runs: dict[str, WatchedRun] = {}  # oldest first
         self._changes: deque[Change] = deque(maxlen=CHANGES)
-        self._numbers = itertools.count(1)
         self._last = 0
         self._wakers: set[Callable[[], None]] = set()
         self.closing = False  # nobody is to listen any longer
@@ -82,6 +80,7 @@ class Watched:
             return [run for run in reversed(self._runs.values()) if owner is None or run.owner == owner]
 
     def find(self, id: str) -> WatchedRun | None:
+        """The run of this id; None if there is none, or it is forgotten."""
         with self._lock:
             return self._runs.get(id)
 
@@ -117,7 +116,7 @@ class Watched:
     def changed(self, run: WatchedRun, line: int | None = None) -> None:
         """A run tells that it changed."""
         with self._lock:
-            self._last = next(self._numbers)
+            self._last += 1
             self._changes.append(Change(self._last, run, line))
             wakers = list(self._wakers)
         for wake in wakers:
@@ -127,9 +126,7 @@ class Watched:
 class WatchedRun:
     """One run. Made by `Watched.begin`."""
 
-    def __init__(
-        self, runs: Watched, id: str, owner: str, who: str, title: str, model: str, origin: Origin
-    ) -> None:  # fmt: skip
+    def __init__(self, runs: Watched, id: str, owner: str, who: str, title: str, model: str, origin: Origin) -> None:
         self.id, self.owner, self.who, self.title, self.model, self.origin = id, owner, who, title, model, origin
         self.began = time.time()
         self.ended: float | None = None
@@ -143,6 +140,7 @@ class WatchedRun:
 
     @property
     def state(self) -> State:
+        """What it does: a question to a person goes before all else."""
         if self.ended is not None:
             return "over"
         if self._questions:
@@ -151,6 +149,7 @@ class WatchedRun:
 
     @property
     def stoppable(self) -> bool:
+        """Whether `stop` would do something."""
         return self.ended is None and self._stop is not None
 
     @property

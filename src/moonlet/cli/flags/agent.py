@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from moonlet.cli.flags.kinds import positive
-from moonlet.cli.flags.shared import add_engine
+from moonlet.cli.flags.shared import add_engine, add_sampling
 
 
 def add_flags(agent: argparse.ArgumentParser) -> None:
@@ -38,7 +37,5 @@ def add_flags(agent: argparse.ArgumentParser) -> None:
     agent.add_argument("--resume", metavar="FILE", help="go on with a recorded run")
     agent.add_argument("--list", action="store_true", help="only list tools, prompts and resources")
     agent.add_argument("--json", action="store_true", help="one JSON object a line, as things happen")
-    agent.add_argument("--temperature", type=float, metavar="T", help="0 always takes the likeliest token")
-    agent.add_argument("--max-tokens", type=positive, metavar="N", help="of each reply")
-    agent.add_argument("--seed", type=int, metavar="N", help="makes the sampling repeatable")
+    add_sampling(agent)
     add_engine(agent)

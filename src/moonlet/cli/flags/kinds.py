@@ -10,6 +10,7 @@ from decimal import Decimal, InvalidOperation
 
 
 def positive(text: str) -> int:
+    """A whole number from 1 on."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
@@ -30,6 +31,7 @@ def size(text: str) -> int:
 
 
 def port(text: str) -> int:
+    """A port of TCP; 0: a free one."""
     value = int(text)
     if not 0 <= value <= 65535:
         raise argparse.ArgumentTypeError("must be from 0 to 65535")
@@ -37,6 +39,7 @@ def port(text: str) -> int:
 
 
 def amount(text: str) -> float:
+    """A number from 0 on, as measured things have it: watts, a skew."""
     value = float(text)
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError("must be a number that is not negative")
@@ -44,6 +47,7 @@ def amount(text: str) -> float:
 
 
 def decimal(text: str) -> Decimal:
+    """A number from 0 on, exactly as it is written: money, shares."""
     try:
         value = Decimal(text)
     except InvalidOperation:
@@ -54,7 +58,7 @@ def decimal(text: str) -> Decimal:
 
 
 def moment(direction: str) -> Callable[[str], float]:
-    """Reads a time; what reads it is imported when there is one."""
+    """Reads a time, `past` or `future`, as seconds since 1970; what reads it is imported when there is one."""
 
     def read(text: str) -> float:
         return float(getattr(importlib.import_module("moonlet.cli.when"), direction)(text))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from moonlet.cli.flags.kinds import positive
-from moonlet.cli.flags.shared import add_engine
+from moonlet.cli.flags.shared import add_engine, add_sampling
 
 
 def add_flags(run: argparse.ArgumentParser) -> None:
@@ -14,7 +13,5 @@ def add_flags(run: argparse.ArgumentParser) -> None:
     run.add_argument("--json", action="store_true", help="print one JSON object: message, calls, results, usage")
     run.add_argument("--show-experts", action="store_true", help="show which experts work, as they do")
     run.add_argument("--no-tools", action="store_true", help="only talk")
-    run.add_argument("--temperature", type=float, metavar="T", help="0 always takes the likeliest token")
-    run.add_argument("--max-tokens", type=positive, metavar="N", help="of each reply")
-    run.add_argument("--seed", type=int, metavar="N", help="makes the sampling repeatable")
+    add_sampling(run)
     add_engine(run)

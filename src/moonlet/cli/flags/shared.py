@@ -9,16 +9,24 @@ from moonlet.cli.flags.kinds import amount, decimal, positive, size
 NUMBER_FORMATS = ("bf16", "int8", "int4")
 
 
+def add_reply(parser: argparse.ArgumentParser) -> None:
+    """How a reply is drawn, and where it ends."""
+    parser.add_argument("--temperature", type=float, metavar="T", help="0 always takes the likeliest token")
+    parser.add_argument("--max-tokens", type=positive, metavar="N", help="of each reply")
+
+
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    """The same with a seed, where it is not the seed of something else."""
+    add_reply(parser)
+    parser.add_argument("--seed", type=int, metavar="N", help="makes the sampling repeatable")
+
+
 def add_engine(parser: argparse.ArgumentParser) -> None:
+    """How a model of this machine is opened."""
     parser.add_argument("--exact", action="store_true", help="compute with float32 activations: slower, for comparing")
     parser.add_argument("--threads", type=positive, metavar="N", help="default: one for each core")
     parser.add_argument("--cache-tokens", type=positive, metavar="N", help="kept of all replies together")
-    parser.add_argument(
-        "--memory",
-        type=size,
-        metavar="SIZE",
-        help="like 12G; experts that do not fit are streamed",
-    )
+    parser.add_argument("--memory", type=size, metavar="SIZE", help="like 12G; experts that do not fit are streamed")
     parser.add_argument(
         "--prefixes",
         type=size,
@@ -46,4 +54,5 @@ def add_owning(parser: argparse.ArgumentParser) -> None:
 
 
 def add_ledger_place(parser: argparse.ArgumentParser) -> None:
+    """Where the books are."""
     parser.add_argument("--ledger", metavar="PLACE", help="a file or a postgresql:// URL (default: $MOONLET_LEDGER)")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from moonlet.cli.flags.kinds import positive
-from moonlet.cli.flags.shared import add_engine
+from moonlet.cli.flags.shared import add_engine, add_reply
 
 
 def add_flags(simulate: argparse.ArgumentParser) -> None:
@@ -28,7 +28,6 @@ def add_flags(simulate: argparse.ArgumentParser) -> None:
     simulate.add_argument("--ray", action="store_true", help="run them on Ray")
     simulate.add_argument("--out", type=Path, metavar="FILE", help="write every trajectory as a line of JSON")
     simulate.add_argument("--replay", type=Path, metavar="FILE", help="play recorded trajectories again and compare")
-    simulate.add_argument("--temperature", type=float, metavar="T", help="0 always takes the likeliest token")
-    simulate.add_argument("--max-tokens", type=positive, metavar="N", help="of each reply")
+    add_reply(simulate)
     simulate.add_argument("--json", action="store_true", help="print one JSON object")
     add_engine(simulate)

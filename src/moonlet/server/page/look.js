@@ -1,11 +1,10 @@
 // What was seen of a reply's way through the experts, token by token.
 //
 // One Look for each run: tokens with their experts, and for each expert how often and how lately it was chosen. It is kept
-// in this tab alone, for the last few runs.
+// in this tab alone: the latest one is shown.
 
 import { store } from "./store.js";
 
-const KEPT = 6;
 const TOKENS = 4000; // of one look that keep their experts
 
 function decode(text, Kind) {
@@ -102,15 +101,11 @@ export class Look {
   }
 }
 
-const looks = new Map(); // by run
 export const latest = store(null); // {run, look}
 
 // A new one for a run that is heard from its beginning.
 export function lookOf(run, anatomy) {
   const look = new Look(anatomy);
-  looks.set(run, look);
-  if (looks.size > KEPT) looks.delete(looks.keys().next().value);
   latest.set({ run, look });
   return look;
 }
-export const lookAt = (run) => looks.get(run);
