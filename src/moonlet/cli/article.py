@@ -29,6 +29,7 @@ POLITE = 10  # niceness: whoever sits at the machine comes first
 
 
 def main(asked: argparse.Namespace) -> int:
+    """`moonlet article`. Exit 2 if a recording of several failed; what fails alone is raised."""
     if told := missing():
         raise UsageError(told)
     from moonlet.article import compose
