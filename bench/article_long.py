@@ -4,7 +4,7 @@
 
 Speech is repeated with pauses until the time is full; a slide stands for 75 seconds. The first run is killed while it
 recognises; the second one must find the media stage done and the finished pieces of the transcript. Needs the packages
-of the tests.
+of the tests. It has not been run to its end yet: what it measures is not known.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -46,6 +46,7 @@ class Watched:
 
 
 def main() -> None:
+    """Makes the recording if it is not there, runs the command twice, and tells."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("speech", type=Path, nargs="*")
@@ -61,6 +62,7 @@ def main() -> None:
     command += ["--language", "en", "--json"]
     first = watch(command, lambda: len(list(out.glob("transcript/*/*.json"))) >= 3)
     print(f"killed after {first.seconds:.0f} s, exit {first.code}, peak {first.peak_mb:.0f} MB")
+    assert first.code == -signal.SIGKILL, "it ended before it was killed"
     media_before = (out / "media.json").stat().st_mtime_ns
     pieces_before = {path.name: path.stat().st_mtime_ns for path in out.glob("transcript/*/*.json")}
     seen: dict[str, int] = {}
@@ -73,10 +75,11 @@ def main() -> None:
     assert (out / "media.json").stat().st_mtime_ns == media_before, "the media stage was repeated"
     assert all(seen.get(name) == when for name, when in pieces_before.items()), "a finished piece was repeated"
     print(f"gone on: {second.seconds:.0f} s, exit {second.code}, peak {second.peak_mb:.0f} MB")
+    assert second.code == 0, "it did not go on to the end"
     report(out, [*first.resident, *((first.seconds + at, mb) for at, mb in second.resident)])
 
 
-def watch(command: list[str], enough: object) -> Watched:
+def watch(command: list[str], enough: Callable[[], bool]) -> Watched:
     """Runs it; `enough()` is asked every half second whether it is to be killed."""
     begun, run = time.monotonic(), Watched()
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -87,7 +90,7 @@ def watch(command: list[str], enough: object) -> Watched:
             run.resident.append((time.monotonic() - begun, pages * page / 1e6))
         except (OSError, IndexError):
             break
-        if enough():  # type: ignore[operator]
+        if enough():
             child.send_signal(signal.SIGKILL)
             break
         time.sleep(0.5)
@@ -98,6 +101,7 @@ def watch(command: list[str], enough: object) -> Watched:
 
 
 def report(out: Path, resident: list[tuple[float, float]]) -> None:
+    """Seconds per stage, the peak of resident memory in each tenth of the time, and what was found."""
     for stage in ("media", "transcript", "glossary"):
         kept = json.loads((out / f"{stage}.json").read_text())
         print(f"{stage:>11}: {kept['seconds']:.0f} s")

@@ -148,12 +148,12 @@ CASES: dict[str, tuple[Maker, str]] = {
     "dash manifest": (_file("a.mp4", DASH), "no recording that can be read"),
     "a folder without recordings": (_empty_folder, "holds no recordings"),
     "a pipe": (_pipe, "is not a file"),
-    "a link to itself": (_loop, ""),
+    "a link to itself": (_loop, "there is no file"),
     "a picture of 10 GB": (_huge_picture, "holds neither sound nor pictures that can be decoded"),
     "no sound": (lambda folder: [str(_video(folder, sound=False))], "nothing is said"),
     "silence": (_silent, "nothing is said"),
     "a tone, no speech": (lambda folder: [str(_video(folder))], "nothing is said"),
-    "scrambled inside": (_scrambled, ""),
+    "scrambled inside": (_scrambled, "nothing is said"),
     "broken subtitles": (_with("--subtitles", "@s.txt", s=b"no subtitles"), "subtitles"),
     "subtitles in another encoding": (_with("--subtitles", "@s.txt", s=SPOKEN.encode("utf-8") + b"\xff\xe4"), "UTF-8"),
     "no such subtitles": (_with("--subtitles", "@none.srt"), "there is no file"),
@@ -180,6 +180,14 @@ def test_one_clear_line(name: str, tmp_path: Path, capsys: pytest.CaptureFixture
     assert why in told.err and "secret" not in told.err and len(told.err) < 500 + 2 * len(str(tmp_path))
     if "out" in {path.name for path in set(tmp_path.rglob("*")) - set(before)}:
         assert list((tmp_path / "out").glob("*.json")), "a folder was left in which nothing is"
+
+
+def test_a_file_where_the_folder_would_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "taken").write_bytes(b"mine")
+    for to in ("taken", "taken/below"):
+        assert main(["article", str(_video(tmp_path)), "--to", str(tmp_path / to)]) == 2
+        assert "cannot be a folder" in capsys.readouterr().err
+    assert (tmp_path / "taken").read_bytes() == b"mine"
 
 
 def test_there_are_25_of_them() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from article_talks import made_up
 from moonlet.article.cues import srt
-from moonlet.article.tool import Wanted, article_tool
+from moonlet.article.tool import article_tool
 from moonlet.chat.messages import ToolCall
 from moonlet.local import load
 from moonlet.tools.running import Running, entered
@@ -24,6 +24,7 @@ from moonlet.article.prepare import Preparing
 from moonlet.article.stages import StageError
 from moonlet.cli import article_jobs
 from moonlet.llm.scripted import Scripted
+from moonlet.server.article_jobs import Order
 from recordings import noise, shots, write
 
 
@@ -33,6 +34,13 @@ def folder(tmp_path: Path) -> Path:
     write(tmp_path / "boats.mp4", shots([(noise(1), 2.0)], fps=5))
     (tmp_path / "boats.srt").write_text(srt(made_up()["en"]), encoding="utf-8")
     return tmp_path
+
+
+def _never(*_: Any) -> Any:
+    raise AssertionError
+
+
+def _nothing(stage: str, done: float, of: float) -> None: ...
 
 
 def _call(tool: Tool, **arguments: Any) -> dict[str, Any]:
@@ -50,6 +58,7 @@ def test_the_small_model_is_not_asked_to_write() -> None:
 
 def test_an_agent_makes_an_article(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(article_jobs, "can_write", lambda model: False)
+    monkeypatch.setattr("moonlet.article.source.digest", _never)  # the other process reads it through
     heard: list[str] = []
     with entered(Running(tell=heard.append)):
         made = _call(article_jobs.tool(folder, Scripted(())), source="boats.mp4", length="short")
@@ -57,11 +66,20 @@ def test_an_agent_makes_an_article(folder: Path, monkeypatch: pytest.MonkeyPatch
     assert (folder / "boats.article" / "render/article.html").is_file() and any("media" in line for line in heard)
 
 
-def test_the_tool_stays_in_its_folder(folder: Path) -> None:
-    def never(wanted: Wanted) -> dict[str, Any]:
-        raise AssertionError
+@pytest.mark.parametrize(("wish", "told"), [({"spoken": "english!"}, "a code"), ({"audience": " "}, "1 to 200")])
+def test_a_wish_that_cannot_be_is_told_before_the_work(
+    wish: dict[str, str], told: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(article_jobs, "prepare_apart", _never)
+    make = article_jobs.maker(lambda: False)
+    order = Order(folder / "a", "boats.mp4", wish, Scripted(()), _nothing, lambda: False)
+    with pytest.raises(StageError, match=told):
+        make(order)
+    assert not (folder / "a").exists()
 
-    tool = article_tool(folder, never)
+
+def test_the_tool_stays_in_its_folder(folder: Path) -> None:
+    tool = article_tool(folder, _never)
     (folder / "out.mp4").symlink_to("/etc/hostname")
     (folder / "away.mp4").write_bytes(b"x")
     (folder / "away.article").symlink_to("/tmp")
@@ -69,7 +87,7 @@ def test_the_tool_stays_in_its_folder(folder: Path) -> None:
         assert "error" in _call(tool, source=source), source
     assert "error" in _call(tool, source="boats.mp4", language="tlh")
     with pytest.raises(ToolError):
-        article_tool(folder / "boats.mp4", never)
+        article_tool(folder / "boats.mp4", _never)
 
 
 def _crash(*_: Any) -> None:

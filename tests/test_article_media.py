@@ -8,9 +8,10 @@ import pytest
 
 pytest.importorskip("av", reason="moonlet[article] is not installed")
 
+import av
 from tests.recordings import claim, noise, rotate, shots, slide, tone, write
 
-from moonlet.article import media
+from moonlet.article import media, subtitles
 from moonlet.article.media import MediaSettings
 from moonlet.article.picture import another, sharpness
 from moonlet.article.sound import RATE, Samples
@@ -115,6 +116,31 @@ def test_frames_at_uneven_times_keep_their_seconds(tmp_path: Path) -> None:
     path = write(tmp_path / "uneven.mkv", [(float(t), one if t < change else two) for t in times])
     found = look(path, tmp_path / "out")
     assert len(found.cuts) == 1 and found.cuts[0] + float(times[0]) == pytest.approx(change, abs=0.45)
+
+
+def test_subtitles_inside_a_recording_are_taken_out(tmp_path: Path) -> None:
+    """A file of subtitles, put into a Matroska file beside the pictures."""
+    path = write(tmp_path / "plain.mkv", shots([(slide("Words"), 3.0)]))
+    cues = "1\n00:00:00,500 --> 00:00:01,250\nBees dance.\n\n2\n00:00:01,500 --> 00:00:02,750\nThey do not\nsleep.\n"
+    (tmp_path / "words.txt").write_text(cues)
+    with (
+        av.open(str(path)) as seen,
+        av.open(str(tmp_path / "words.txt"), format="srt") as said,
+        av.open(str(tmp_path / "talk.mkv"), "w") as out,
+    ):
+        copies = [out.add_stream_from_template(one) for one in (seen.streams.video[0], said.streams.subtitles[0])]
+        copies[1].metadata["language"] = "eng"
+        for source, copy in zip((seen, said), copies):
+            for packet in source.demux():
+                if packet.dts is not None:
+                    packet.stream = copy
+                    out.mux(packet)
+    found = look(tmp_path / "talk.mkv", tmp_path / "out")
+    assert [(one.codec, one.language) for one in found.streams if one.kind == "subtitle"] == [("srt", "eng")]
+    (name,) = found.subtitles
+    assert subtitles.language_of(name) == "en"
+    read_again = [(one.start, one.end, one.text) for one in subtitles.read(tmp_path / "out" / name)]
+    assert read_again == [(0.5, 1.25, "Bees dance."), (1.5, 2.75, "They do not\nsleep.")]
 
 
 def test_sound_alone(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("pysubs2", reason="moonlet[article] is not installed")
 
-from moonlet.article import glossary, subtitles
+from moonlet.article import glossary, subtitles, transcript
 from moonlet.article.container import MediaError
 from moonlet.article.glossary import GlossaryError, GlossarySettings, Spoken, Term, read_glossary
 from moonlet.article.language import comparable, guess, script_of, split_words, to_script
@@ -15,6 +15,7 @@ from moonlet.article.plain import PlainError, from_plain, to_plain
 from moonlet.article.sentences import sentences, tokens
 from moonlet.article.speech import coverage, trim, uncovered
 from moonlet.article.talk import Change, Figure, Recording, Sentence, Stream, Transcript, Word
+from moonlet.article.transcript import Heard, TranscriptSettings
 
 
 def heard(text: str, probability: float = 0.95, pace: float = 0.4, **pauses: float) -> list[Word]:
@@ -297,3 +298,19 @@ def test_json_of_another_shape_is_refused(bad: object) -> None:
     whole = to_plain(said("One."))
     with pytest.raises(PlainError):
         from_plain(Transcript, {**whole, **bad} if isinstance(bad, dict) else bad)
+
+
+def test_speech_is_looked_for_once_for_all_subtitles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listened: list[Heard] = []
+
+    def speech(heard: Heard, folder: Path) -> list[tuple[float, float]]:
+        listened.append(heard)
+        return [(0.0, 2.0)]
+
+    monkeypatch.setattr(transcript, "_speech", speech)
+    for name, minute in (("a.srt", "10"), ("b.srt", "11"), ("c.srt", "00")):  # the first two cover nothing of it
+        (tmp_path / name).write_text(f"1\n00:{minute}:00,000 --> 00:{minute}:02,000\nWords.\n")
+    heard = Heard("talk.mp4", "", 700.0, "media/audio.wav", ("a.srt", "b.srt", "c.srt"))
+    made = transcript.transcript(heard, tmp_path, TranscriptSettings())
+    assert (made.source, made.coverage, len(listened)) == ("subtitles", 1.0, 1)
+    assert made.sentences[0].start == 0.0

@@ -12,20 +12,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from moonlet.article.numerals import LONGEST, Numeral, chinese, english, thai
+from moonlet.article.numerals import LONGEST, SCALES, Numeral, chinese, english, thai
 
 _DIGITS = str.maketrans("๐๑๒๓๔๕๖๗๘๙０１２３４５６７８９", "01234567890123456789")
 # Thousands in groups, a point; not what is part of a name, a version or an address.
 _WRITTEN = re.compile(r"(?<![a-z\d])(?<!\d[.,])(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?!\.?\d)")
 _AFTER_WRITTEN = re.compile(r"(?:st|nd|rd|th|s|x)\b|\s?(k|m|bn)\b(?!\s(?:long|high|tall|deep))")
 _SHORT_SCALES = {"k": 1000, "m": 10**6, "bn": 10**9}
-_SCALE_AFTER = re.compile(
-    r"[\s-]*(hundred|thousand|million|billion|trillion|ร้อย|พัน|หมื่น|แสน|ล้าน|[百千万萬亿億]+)(?!ละ|分之)"
-)
-_SCALES = {
-    "hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "ร้อย": 100, "พัน": 1000,
-    "หมื่น": 10**4, "แสน": 10**5, "ล้าน": 10**6, "百": 100, "千": 1000, "万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8,
-}  # fmt: skip
+_SCALE_WORDS = "|".join(scale for scale in SCALES if len(scale) > 1)
+_SCALE_SIGNS = "".join(scale for scale in SCALES if len(scale) == 1)  # of which several may follow: 百万
+_SCALE_AFTER = re.compile(rf"[\s-]*({_SCALE_WORDS}|[{_SCALE_SIGNS}]+)(?!ละ|分之)")
 
 # (unit, how many of it, what follows the number). Months and years have no fixed length in days: they stay apart.
 _UNITS = tuple(
@@ -123,7 +119,7 @@ def _written(text: str) -> Iterator[Numeral]:
         else:
             while value < 10**LONGEST and (scale := _SCALE_AFTER.match(text, end)) and len(scale[1]) <= LONGEST:
                 for sign in _pieces(scale[1]):
-                    value *= _SCALES[sign]
+                    value *= SCALES[sign]
                 end = scale.end()
         if _BUDDHIST.search(text, 0, match.start()) and value > _BUDDHIST_YEARS:
             value -= _BUDDHIST_YEARS
@@ -131,7 +127,7 @@ def _written(text: str) -> Iterator[Numeral]:
 
 
 def _pieces(scale: str) -> list[str]:
-    return [scale] if scale in _SCALES else list(scale)
+    return [scale] if scale in SCALES else list(scale)
 
 
 def _with_unit(text: str, one: Numeral) -> Amount:

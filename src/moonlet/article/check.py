@@ -59,6 +59,7 @@ class _Check:
         return tuple(claim for claim in kept if claim)
 
     def claim(self, claim: Claim, where: str) -> Claim | None:
+        """The sentence, marked where something is wrong with it; None if it does not stay."""
         looked = self.ground.look(claim)
         faults = [*looked.faults, *self._inner_quotes(claim)]
         _count(self.sentences, not faults)

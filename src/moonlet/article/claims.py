@@ -25,8 +25,6 @@ _ABOUT = re.compile(
     r"\b(?:about|around|roughly|nearly|almost|approximately|some|over|more than|less than|close to)\s+\W?$|"
     "(?:ประมาณ|ราว|เกือบ|กว่า|มากกว่า)\\s*$|(?:大约|大約|约|約|近|将近|將近|超过|超過|接近)\\s*$"
 )
-
-
 # What a model may compute with: 1e999999999 is a number too, and would take hours.
 _PLAIN = re.compile(r"-?[\d,]{1,18}(\.\d{1,9})?", re.ASCII)
 
@@ -121,7 +119,7 @@ class Ground:
     def _polarity(self, claim: Claim, near: Sequence[Sentence]) -> Iterator[Fault]:
         """A clause that affirms what the clause that it stems from denies, or denies what that one affirms. "Salt
         water attacks copper" does neither to "salt water is not kind to copper": what is denied there is not in it."""
-        said = [one for sentence in near for one in clauses(tidy(sentence.text)) if not SUPPOSED.search(one.lower())]
+        said = [one for sentence in near for one in _stated(sentence.text)]
         for clause in clauses(tidy(claim.text)):
             scores = [(_alike(clause, other), other) for other in said]
             most = max((score for score, _ in scores), default=0.0)
@@ -161,6 +159,12 @@ def _alike(one: str, other: str) -> float:
         return 0.0
     numbers = any(a.same(b) for a in amounts(one) for b in amounts(other))
     return shared / min(len(own), len(its)) + (0.5 if numbers else 0.0)
+
+
+@lru_cache(4096)
+def _stated(text: str) -> tuple[str, ...]:
+    """The clauses of what was said that are not only asked or supposed."""
+    return tuple(one for one in clauses(tidy(text)) if not SUPPOSED.search(one.lower()))
 
 
 @lru_cache(4096)

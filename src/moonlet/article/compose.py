@@ -62,6 +62,5 @@ def compose(
 
 def _there(folder: Path) -> bool:
     """Whether the files that were made are still there."""
-
     kept = read(RENDER, folder)
     return kept is None or all((folder / name).is_file() for name in kept.output.files)

@@ -26,13 +26,23 @@ class MediaError(StageError):
     """A file that cannot be used as a recording."""
 
 
+def must_be_file(path: Path) -> None:
+    """Raises MediaError if it is none."""
+    if not path.is_file():
+        raise MediaError(f"{path} is not a file" if path.exists() else f"there is no file {path}")
+
+
+def must_hold_bytes(path: Path) -> None:
+    """Raises MediaError if it is no file, or an empty one."""
+    must_be_file(path)
+    if path.stat().st_size == 0:
+        raise MediaError(f"{path} is empty (0 bytes)")
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
     """The open container. Raises MediaError if it is none."""
-    if not path.is_file():
-        raise MediaError(f"{path} is not a file" if path.exists() else f"there is no file {path}")
-    if path.stat().st_size == 0:
-        raise MediaError(f"{path} is empty (0 bytes)")
+    must_hold_bytes(path)
     try:
         # As file:NAME: a name with a colon in it must not be taken for a protocol.
         container = av.open(f"file:{path}", options=OPTIONS, metadata_errors="replace")
@@ -60,19 +70,20 @@ def frames(container: Any, stream: Any, broken: list[str]) -> Iterator[Any]:
         except StopIteration:
             return
         except (av.error.FFmpegError, OSError) as error:
-            _note(broken, error)
+            note(broken, error)
             return
         try:
             decoded = packet.decode()
         except av.error.FFmpegError as error:
             if isinstance(error, EOFError):
                 return
-            _note(broken, error)
+            note(broken, error)
             continue
         yield from decoded
 
 
-def _note(broken: list[str], error: BaseException) -> None:
+def note(broken: list[str], error: BaseException) -> None:
+    """Adds a decoder's complaint to those that were heard, each kind once."""
     if reason(error) not in broken:
         broken.append(reason(error))
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from moonlet.article.language import UNSPACED
 from moonlet.article.talk import Sentence, Transcript, Word
 
 _WIDTH = 84  # columns of a cue: two lines of 42, of which a Chinese sign takes two
 _LONGEST_S = 7.0
 _SHORTEST_S = 0.8
-_SPACELESS = re.compile("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]")
+_SPACELESS = re.compile(f"[{UNSPACED}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def srt(transcript: Transcript) -> str:
     blocks = []
     for number, cue in enumerate(cues(transcript), 1):
         text = cue.text.replace("-->", "—>").replace("<", "‹").replace(">", "›").replace("{", "(").replace("}", ")")
-        blocks.append(f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{text}\n")
+        blocks.append(f"{number}\n{stamp(cue.start, ',')} --> {stamp(cue.end, ',')}\n{text}\n")
     return "\n".join(blocks)
 
 
@@ -49,7 +50,7 @@ def vtt(transcript: Transcript) -> str:
     """As WebVTT."""
     blocks = [f"WEBVTT\nLanguage: {transcript.language}\n"]
     for cue in cues(transcript):
-        blocks.append(f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{escape(cue.text, quote=False)}\n")
+        blocks.append(f"{stamp(cue.start, '.')} --> {stamp(cue.end, '.')}\n{escape(cue.text, quote=False)}\n")
     return "\n".join(blocks)
 
 
@@ -90,8 +91,9 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _clock(second: float, point: str) -> str:
-    milliseconds = round(second * 1000)
+def stamp(second: float, point: str) -> str:
+    """A time as subtitles have it: 01:02:03,456, where `point` is the comma."""
+    milliseconds = max(0, round(second * 1000))
     hours, rest = divmod(milliseconds, 3_600_000)
     minutes, rest = divmod(rest, 60_000)
     seconds, thousandths = divmod(rest, 1000)

@@ -199,6 +199,7 @@ class _Stall:
         self._bytes, self._since = 0, time.monotonic()
 
     def start(self) -> None:
+        """From now on, in a thread of its own."""
         threading.Thread(target=self._watch, daemon=True).start()
 
     def heard(self, told: Mapping[str, Any]) -> None:

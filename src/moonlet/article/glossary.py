@@ -107,6 +107,7 @@ class _Book:
 
     @classmethod
     def of(cls, terms: Sequence[Term]) -> _Book:
+        """Of the user's terms."""
         book = cls()
         for term in terms:
             for spelling in (*term.heard_as, term.name):

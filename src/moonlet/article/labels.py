@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from moonlet.article.piece import Kind
+from moonlet.article.piece import Article, Count, Finding, Kind, Report
+from moonlet.article.talk import Transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,31 @@ class Labels:
     unsure: str
     kinds: dict[Kind, str]
     languages: dict[str, str]
+
+    def made_how(self, transcript: Transcript) -> str:
+        """Where the transcript comes from, and how much of the speech it has."""
+        how = self.heard if transcript.source == "recognised" else self.subtitles
+        return f"{how} · {self.coverage.format(share=f'{transcript.coverage:.0%}')}"
+
+    def rows(self, report: Report) -> tuple[tuple[str, str], ...]:
+        """What was looked at, and how much of it holds."""
+        return (
+            (self.quotes, self._held_of(report.quotes)),
+            (self.sentences, self._held_of(report.sentences)),
+            (self.numbers, self._held_of(report.numbers)),
+            (self.names, self._held_of(report.names)),
+        )
+
+    def _held_of(self, count: Count) -> str:
+        return self.held.format(held=count.held, of=count.of) if count.of else "–"
+
+    def found(self, finding: Finding) -> str:
+        """What kind of finding it is, and what became of it."""
+        return f"{self.kinds[finding.kind]}, {self.dropped if finding.dropped else self.marked}"
+
+    def disclosed(self, article: Article, model: str) -> str:
+        """Who wrote the article. `model` is its name as the file may show it."""
+        return self.disclosure_extractive if article.mode == "extractive" else self.disclosure.format(model=model)
 
 
 _EN = Labels(

@@ -9,6 +9,8 @@ from functools import cache
 from typing import Any, Literal
 
 SPACELESS = frozenset(("zh", "yue", "ja", "th", "lo", "km", "my"))  # written without spaces between words
+# Signs of scripts without spaces between words, as ranges of a class of a pattern.
+UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 SCRIPTS = (
     ("th", re.compile(r"[\u0e01-\u0e5b]")),
     ("ja", re.compile(r"[\u3041-\u30ff]")),
@@ -87,13 +89,6 @@ def guess(text: str) -> str:
     if name == "zh" and japanese * 10 > most:
         name = "ja"
     return name if most * 4 > len(re.findall(r"[A-Za-z]", text)) else "en"
-
-
-def name_words(terms: tuple[str, ...], language: str) -> None:
-    """Makes the segmenter keep these terms whole. Chinese only: elsewhere spaces or the dictionary do."""
-    if language in ("zh", "yue"):
-        for term in terms:
-            _jieba().add_word(term)
 
 
 @cache

@@ -23,6 +23,7 @@ class ToRender:
 
     @property
     def article(self) -> Article:
+        """The article as it was checked."""
         return self.checked.article
 
     @property
@@ -32,6 +33,7 @@ class ToRender:
 
     @property
     def spoken(self) -> str:
+        """The talk's language as BCP 47 writes it."""
         return _tongue(self.transcript.language, self.transcript.script)
 
     def second(self, claim: Claim) -> float | None:

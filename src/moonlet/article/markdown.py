@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from moonlet.article.labels import labels
 from moonlet.article.lead_back import Links, Terms, ToRender
-from moonlet.article.piece import Claim, Count, Quote, Section
+from moonlet.article.piece import Claim, Quote, Section
 from moonlet.article.verbatim import clock
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~!&$^=@])")
@@ -37,6 +37,7 @@ class _Markdown:
         self._between = "" if given.article.language == "zh" else " "
 
     def text(self) -> str:
+        """The file's content."""
         article = self._given.article
         blocks = [f"# {escaped(article.title)}"]
         if article.lead:
@@ -78,10 +79,8 @@ class _Markdown:
     def _end(self) -> list[str]:
         words, given = self._words, self._given
         recording, transcript, report = given.recording, given.transcript, given.checked.report
-        how = words.heard if transcript.source == "recognised" else words.subtitles
-        share = words.coverage.format(share=f"{transcript.coverage:.0%}")
         blocks = ["---", f"## {words.sources}"]
-        blocks.append(f"{escaped(recording.title)}, {clock(recording.duration)}. {how} · {share}.")
+        blocks.append(f"{escaped(recording.title)}, {clock(recording.duration)}. {words.made_how(transcript)}.")
         if transcript.changes:
             changes = ", ".join(
                 f"{escaped(one.before)} → {escaped(one.after)} ({one.count})" for one in transcript.changes
@@ -89,28 +88,18 @@ class _Markdown:
             blocks.append(f"{words.spellings}: {changes}")
         blocks += [escaped(note) for note in (*recording.notes, *given.article.notes)]
         blocks += [f"## {words.check}", words.score.format(score=f"{report.score:g}") + "."]
-        rows = [
-            (words.quotes, report.quotes), (words.sentences, report.sentences), (words.numbers, report.numbers),
-            (words.names, report.names),
-        ]  # fmt: skip
-        blocks.append("\n".join(f"- {name}: {self._count(count)}" for name, count in rows))
+        blocks.append("\n".join(f"- {name}: {held}" for name, held in words.rows(report)))
         if not report.by_words:
             blocks.append(words.only_by_numbers)
         blocks.append("\n".join(self._findings()) or words.nothing_found)
-        written = words.disclosure.format(model=escaped(given.article.model or "?"))
-        blocks.append(words.disclosure_extractive if given.article.mode == "extractive" else written)
+        blocks.append(words.disclosed(given.article, escaped(given.article.model or "?")))
         return blocks
 
     def _findings(self) -> list[str]:
-        words = self._words
         return [
-            f"- {words.kinds[one.kind]}, {words.dropped if one.dropped else words.marked}: {escaped(one.text)} "
-            f"({escaped(one.told)})"
+            f"- {self._words.found(one)}: {escaped(one.text)} ({escaped(one.told)})"
             for one in self._given.checked.report.findings
         ]
-
-    def _count(self, count: Count) -> str:
-        return self._words.held.format(held=count.held, of=count.of) if count.of else "–"
 
 
 def _kept_spaces(text: str) -> str:

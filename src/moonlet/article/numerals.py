@@ -60,6 +60,7 @@ class _English:
         self.words = [match[0] for match in words]
 
     def at(self, place: int) -> str:
+        """A word; empty where there is none."""
         return self.words[place] if 0 <= place < len(self.words) else ""
 
     def number(self, at: int) -> tuple[Fraction, int] | None:
@@ -137,11 +138,7 @@ class _English:
             return Fraction(1, of[0]), of[1]
         if word == "dozen":
             return Fraction(12), at + 1
-        if (
-            word in _BELOW_20
-            and following in _PARTS
-            and (following.endswith("s") or (word, following) == ("one", following))
-        ):
+        if word in _BELOW_20 and following in _PARTS and (following.endswith("s") or word == "one"):
             return Fraction(_BELOW_20[word], _PARTS[following]), at + 2
         if word == "half" or (word in _PARTS and self.at(at - 1) == "a" and word != "tenth"):
             value, after = Fraction(1, _PARTS[word]), at + 1
@@ -193,7 +190,7 @@ _THAI = re.compile(
     r"(?:หนึ่ง|เอ็ด|สอง|ยี่(?=\s?สิบ)|สาม(?!ารถ|ี|ัญ|ัค|เณร)|สี่|ห้า(?!ม|ง)|(?<!น้ำ)(?<!ต)หก(?!ล้ม|เลอะ|ใส่|รด)|เจ็ด|แปด(?!เปื้อน)|เก้า(?!อี้)|ศูนย์|"
     r"สิบ|(?<!เรียบ)ร้อย(?!ละ|เรียง|กรอง)|(?<!สัม)(?<!ผูก)(?<!เกี่ยว)พัน(?!ธ)|หมื่น|แสน|ล้าน|จุด|ครึ่ง)+"
 )
-_THAI_PIECE = re.compile("หนึ่ง|เอ็ด|สอง|ยี่|สาม|สี่|ห้า|หก|เจ็ด|แปด|เก้า|ศูนย์|สิบ|ร้อย|พัน|หมื่น|แสน|ล้าน|จุด|ครึ่ง")
+_THAI_PIECE = re.compile("|".join([*_THAI_DIGITS, *_THAI_SCALES, "จุด", "ครึ่ง"]))
 # Alone these are mostly none: one, centre, hundreds of.
 _THAI_ALONE = {"หนึ่ง", "เอ็ด", "ศูนย์", "ร้อย", "พัน", "แสน", "หมื่น", "ล้าน"}
 
@@ -244,6 +241,7 @@ _HAN_SIGNS = "".join([*_HAN_DIGITS, *_HAN_SMALL, *_HAN_LARGE])
 _HAN = re.compile(
     f"(?:(?<![个個年])半(?=个|個|年|天|小时|小時|数|數)|[{_HAN_SIGNS}]+(?:[点點][零〇一二三四五六七八九]+[万萬亿億]?)?)"
 )
+_HAN_HALF = re.compile("[个個]?半(?!数|數)")  # behind a sign: 两个半小时
 _HAN_PART = re.compile(f"([{_HAN_SIGNS}]+)分之([{_HAN_SIGNS}]+)")
 # Words of such signs that count nothing: in case, very, Baidu, people, Sichuan, Sanya, by all means...
 _HAN_WORDS = re.compile(
@@ -278,7 +276,7 @@ def chinese(text: str) -> Iterator[Numeral]:
         if match[0] == "半":
             yield Numeral(Fraction(1, 2), start, end)
         else:
-            half = re.compile("[个個]?半(?!数|數)").match(text, end) if alone else None  # 两个半小时
+            half = _HAN_HALF.match(text, end) if alone else None
             value = _han_value(match[0]) + (Fraction(1, 2) if half else 0)
             yield Numeral(value, start, half.end() if half else end, alone and (pronoun or scale) and not half)
 
@@ -309,3 +307,11 @@ def _han_value(signs: str) -> Fraction:
                 scale,
             )
     return Fraction(whole + section + digit * (last // 10 if last >= 100 else 1))
+
+
+# What multiplies a number in digits that stands before it: 3 million, 3 ล้าน, 3万.
+SCALES = {
+    word: value
+    for word, value in ({"hundred": 100} | _SCALES | _THAI_SCALES | _HAN_SMALL | _HAN_LARGE).items()
+    if value >= 100
+}

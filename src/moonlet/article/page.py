@@ -10,7 +10,7 @@ from pathlib import Path
 
 from moonlet.article.labels import Labels, labels
 from moonlet.article.lead_back import Links, Terms, ToRender
-from moonlet.article.piece import Claim, Count, Finding, Picture, Quote, Section
+from moonlet.article.piece import Claim, Finding, Picture, Quote, Section
 from moonlet.article.stages import inside
 from moonlet.article.style import STYLE
 from moonlet.article.verbatim import clock
@@ -143,32 +143,23 @@ class Page:
         )
 
     def _disclosure(self) -> str:
-        words, article = self._words, self._article
-        written = words.disclosure.format(model=article.model or "?")
-        return (
-            f'<p class="small">{escape(words.disclosure_extractive if article.mode == "extractive" else written)}</p>'
-        )
+        told = self._words.disclosed(self._article, self._article.model or "?")
+        return f'<p class="small">{escape(told)}</p>'
 
     def _sources(self) -> str:
         words, recording, transcript = self._words, self._given.recording, self._given.transcript
-        how = words.heard if transcript.source == "recognised" else words.subtitles
-        share = words.coverage.format(share=f"{transcript.coverage:.0%}")
         spoken = words.languages.get(transcript.language, transcript.language)
         rows = [(words.recording, recording.title), (words.length, clock(recording.duration)), (words.spoken, spoken)]
         listed = "".join(f"<tr><th scope=row>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows)
         changes = ", ".join(f"{one.before} → {one.after} ({one.count})" for one in transcript.changes)
-        notes = [f"{how} · {share}", *([f"{words.spellings}: {changes}"] if changes else [])]
+        notes = [words.made_how(transcript), *([f"{words.spellings}: {changes}"] if changes else [])]
         notes += [*recording.notes, *self._article.notes]
         return f"<h2>{escape(words.sources)}</h2><table>{listed}</table>{_paragraphs(notes)}"
 
     def _report(self) -> str:
         words, report = self._words, self._given.checked.report
-        rows = [
-            (words.quotes, report.quotes), (words.sentences, report.sentences), (words.numbers, report.numbers),
-            (words.names, report.names),
-        ]  # fmt: skip
         listed = "".join(
-            f"<tr><th scope=row>{escape(name)}</th><td>{escape(_count(count, words))}</td></tr>" for name, count in rows
+            f"<tr><th scope=row>{escape(name)}</th><td>{escape(held)}</td></tr>" for name, held in words.rows(report)
         )
         found = "".join(self._finding(one) for one in report.findings)
         shown = f'<ul class="found">{found}</ul>' if found else f"<p>{escape(words.nothing_found)}</p>"
@@ -177,10 +168,8 @@ class Page:
         return f'<h2 id="check">{escape(words.check)}</h2><p>{score}</p><table>{listed}</table>{only}{shown}'
 
     def _finding(self, finding: Finding) -> str:
-        words = self._words
-        what = f"{words.kinds[finding.kind]}, {words.dropped if finding.dropped else words.marked}"
         told = f'<br><span class="small" lang="en">{escape(finding.told)}</span>'
-        return f"<li><b>{escape(what)}</b>: {escape(finding.text)}{told}</li>"
+        return f"<li><b>{escape(self._words.found(finding))}</b>: {escape(finding.text)}{told}</li>"
 
     def _transcript(self) -> str:
         lines = []
@@ -195,7 +184,3 @@ class Page:
 
 def _paragraphs(texts: Iterable[str]) -> str:
     return "".join(f'<p class="small">{escape(text)}</p>' for text in texts)
-
-
-def _count(count: Count, words: Labels) -> str:
-    return words.held.format(held=count.held, of=count.of) if count.of else "–"

@@ -19,7 +19,7 @@ from moonlet.article.container import MediaError
 from moonlet.article.download import DownloadSettings
 from moonlet.article.glossary import GlossarySettings, Spoken
 from moonlet.article.media import MediaSettings
-from moonlet.article.source import Source, batch, from_file, is_address
+from moonlet.article.source import Source, batch, from_file, is_address, must_be_there
 from moonlet.article.stages import StageError, Tell, do, kept_input, read, silent
 from moonlet.article.talk import Recording, Transcript
 from moonlet.article.transcript import Heard, TranscriptSettings
@@ -68,6 +68,12 @@ def prepare(
     return Prepared(recording, unified)
 
 
+def prepared(folder: Path) -> Prepared | None:
+    """What `prepare` left in a folder, as it is there: nothing is read through, compared or done again."""
+    recording, said = read(media.STAGE, folder), read(glossary.STAGE, folder)
+    return Prepared(recording.output, said.output) if recording and said else None
+
+
 def recordings(asked: str, settings: Preparing) -> list[str]:
     """The single recordings that a source is: a folder's files, a playlist's entries, or itself. Raises StageError."""
     if is_address(asked):
@@ -79,7 +85,7 @@ def recordings(asked: str, settings: Preparing) -> list[str]:
     if path.is_dir() and not is_article(path):
         return [str(one) for one in batch(path)]
     if not is_article(path):
-        from_file(path, settings.subtitles)
+        must_be_there(path, settings.subtitles)
         if settings.subtitles:
             subtitles.read(settings.subtitles)
     return [str(path)]
@@ -118,9 +124,13 @@ def _mark(address: str) -> str:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """The folder, made if need be, for this process alone. If no stage was finished in it, it is taken away again."""
+    """The folder, made if need be, for this process alone. If no stage was finished in it, it is taken away again.
+    Raises StageError."""
     is_new = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise StageError(f"{folder} cannot be a folder: there is a file of this name, or above it") from None
     descriptor = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
     try:
         try:

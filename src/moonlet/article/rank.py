@@ -14,13 +14,14 @@ from itertools import pairwise
 
 import numpy as np
 
+from moonlet.article.language import UNSPACED
 from moonlet.article.talk import Sentence
 from moonlet.article.words import STOP, content, tidy
 
 _EDGES = ".,;:!?()[]\"'“”‘’。，、；：！？「」《》…-"
 _DAMPING = 0.85
 _ROUNDS = 40
-_SPACELESS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
+_SPACELESS = re.compile(f"[{UNSPACED}]")
 # Words that no heading is made of.
 _FUNCTION_WORDS = (
     "last year years day days week weeks month months today yesterday tomorrow ago time times people thing things new old "

@@ -18,7 +18,6 @@ from moonlet.article.stages import Stage, StageError, Tell, inside, silent, writ
 
 Format = Literal["html", "md", "json", "docx", "srt", "vtt"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-DRAWN: tuple[Format, ...] = ("html", "md", "json", "docx")  # made of the article; the others are the transcript's
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from moonlet.article.container import beginning, frames, opened, reason
+from moonlet.article.container import beginning, frames, note, opened
 from moonlet.article.stages import Tell, silent
 
 RATE = 16_000  # samples a second: what speech recognisers take
@@ -82,8 +82,7 @@ def _write(
             frame.pts = None  # the resampler would judge timestamps too; ours is the one clock
             written, peak = _take(out, resampler, frame, written, peak)
         except (av.error.FFmpegError, ValueError) as error:
-            if reason(error) not in broken:
-                broken.append(reason(error))
+            note(broken, error)
         if written > MAX_HOURS * 3600 * RATE:
             broken.append(f"only the first {MAX_HOURS} hours are read")
             break
@@ -122,6 +121,7 @@ class Samples:
 
     @property
     def seconds(self) -> float:
+        """How long it lasts."""
         return self.count / RATE
 
     def piece(self, start: float, end: float) -> NDArray[np.float32]:

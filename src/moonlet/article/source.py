@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from moonlet.article.container import MediaError
+from moonlet.article.container import MediaError, must_be_file, must_hold_bytes
 
 _SUFFIX = re.compile(
     r"\.(mp4|m4v|mov|mkv|webm|avi|flv|m?ts|m2ts|mpe?g|wmv|ogv|3gp|mxf|mp3|m4a|aac|wav|flac|og[ga]|opus|wma|aiff|amr|caf)",
@@ -33,13 +33,17 @@ def is_address(text: str) -> bool:
     return urlsplit(text).scheme.lower() in ("http", "https") if "://" in text else False
 
 
+def must_be_there(path: Path, subtitles: Path | None = None) -> None:
+    """Raises MediaError if the recording or its subtitles cannot be; nothing is read."""
+    must_hold_bytes(path)
+    if subtitles:
+        must_be_file(subtitles)
+
+
 def from_file(path: Path, subtitles: Path | None = None) -> Source:
-    """The source that a file is, with these subtitles or those beside it under its name. Raises MediaError."""
-    for one in (path, subtitles):
-        if one is not None and not one.is_file():
-            raise MediaError(f"{one} is not a file" if one.exists() else f"there is no file {one}")
-    if path.stat().st_size == 0:
-        raise MediaError(f"{path} is empty (0 bytes)")
+    """The source that a file is, with these subtitles or those beside it under its name. It is read through, for its
+    digest. Raises MediaError."""
+    must_be_there(path, subtitles)
     with_it = [subtitles] if subtitles else beside(path)
     title = path.stem.replace("_", " ").strip() or path.name
     return Source(str(path), str(path.resolve()), digest(path, *with_it), title, None, tuple(map(str, with_it)))

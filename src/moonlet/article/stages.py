@@ -76,10 +76,10 @@ def do(
     fresh: bool = False,
 ) -> Made:
     """The stage's output: the kept one if nothing that it depends on has changed, else, or if `fresh`, made now."""
-    kept = None if fresh else read(stage, folder)
-    if kept is not None and kept.key == stage.key(given, set_to):
+    kept, key = None if fresh else read(stage, folder), stage.key(given, set_to)
+    if kept is not None and kept.key == key:
         return kept.output
-    return _make(stage, given, folder, set_to, tell)
+    return _make(stage, given, folder, set_to, tell, key)
 
 
 def kept_input(stage: Stage[Given, Any, Any], folder: Path) -> Given | None:
@@ -91,14 +91,16 @@ def kept_input(stage: Stage[Given, Any, Any], folder: Path) -> Given | None:
         return None
 
 
-def _make(stage: Stage[Given, Settings, Made], given: Given, folder: Path, set_to: Settings, tell: Tell) -> Made:
+def _make(
+    stage: Stage[Given, Settings, Made], given: Given, folder: Path, set_to: Settings, tell: Tell, key: str
+) -> Made:
     begun = time.monotonic()
     output = to_plain(stage.run(given, folder, set_to, calm(tell)))
     told = {
         "format": FORMAT,
         "stage": stage.name,
         "version": stage.version,
-        "key": stage.key(given, set_to),
+        "key": key,
         "seconds": round(time.monotonic() - begun, 3),
         "settings": to_plain(set_to),
         "input": to_plain(given),

@@ -14,6 +14,7 @@ import av
 import pysubs2
 
 from moonlet.article.container import MediaError, beginning, opened
+from moonlet.article.cues import stamp
 from moonlet.article.language import SPACELESS, split_words
 from moonlet.article.sentences import Token
 from moonlet.article.talk import Word
@@ -47,7 +48,7 @@ def gather(recording: Path, with_it: Sequence[Path], folder: Path) -> Iterator[s
     for index, language, cues in _embedded(recording):
         target = own / f"embedded-{index}{f'.{language}' if language else ''}.srt"
         own.mkdir(parents=True, exist_ok=True)
-        lines = (f"{i}\n{_stamp(c.start)} --> {_stamp(c.end)}\n{c.text}\n" for i, c in enumerate(cues, 1))
+        lines = (f"{i}\n{stamp(c.start, ',')} --> {stamp(c.end, ',')}\n{c.text}\n" for i, c in enumerate(cues, 1))
         target.write_text("\n".join(lines), encoding="utf-8")
         yield str(target.relative_to(folder))
 
@@ -174,8 +175,3 @@ def _dialogue(subtitle: object) -> str:
     raw = getattr(subtitle, "dialogue", None) or getattr(subtitle, "text", b"")
     text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw)
     return re.sub(r"\{[^}]*\}", "", text).replace("\\N", "\n").replace("\\n", "\n").replace("\\h", " ")
-
-
-def _stamp(seconds: float) -> str:
-    ms = max(0, round(seconds * 1000))
-    return f"{ms // 3_600_000:02d}:{ms // 60_000 % 60:02d}:{ms // 1000 % 60:02d},{ms % 1000:03d}"

@@ -25,6 +25,7 @@ class Word:
 
     @property
     def doubtful(self) -> bool:
+        """Whether its recogniser held it for less likely than not."""
         return self.probability < DOUBT
 
 

@@ -73,6 +73,7 @@ STAGE = Stage("transcript", 1, Heard, TranscriptSettings, Transcript, transcript
 def _from_subtitles(heard: Heard, folder: Path, settings: TranscriptSettings) -> Transcript | None:
     """Of the first usable file, of the wanted language if one is wanted."""
     given = settings.subtitles == "given"
+    speech: list[Interval] | None = None
     for name in heard.subtitles[:1] if given else heard.subtitles:
         try:
             cues = subtitles.read(inside(folder, name))
@@ -86,7 +87,8 @@ def _from_subtitles(heard: Heard, folder: Path, settings: TranscriptSettings) ->
         elif not cues or settings.language not in (None, language):
             continue
         found = subtitles.tokens(cues, language)
-        covered = _checked(heard, folder, [token.word for token in found])
+        speech = _speech(heard, folder) if speech is None else speech  # of the whole recording: once for all files
+        covered = coverage(speech, [token.word for token in found])
         if covered >= ENOUGH or given:
             made = sentences(found, language)
             script = script_of("".join(one.text for one in made)) if language in ("zh", "yue") else None
@@ -94,15 +96,15 @@ def _from_subtitles(heard: Heard, folder: Path, settings: TranscriptSettings) ->
     return None
 
 
-def _checked(heard: Heard, folder: Path, words: Sequence[Word]) -> float:
-    """How much of the speech subtitles cover."""
+def _speech(heard: Heard, folder: Path) -> list[Interval]:
+    """Where somebody speaks; nowhere if there is no sound."""
     if heard.audio is None:
-        return 1.0
+        return []
     samples, speech, at = Samples(inside(folder, heard.audio)), list[Interval](), 0.0
     while at < samples.seconds:
         at, more = next_piece(samples, at)
         speech += more
-    return coverage(speech, words)
+    return speech
 
 
 def _recognised(heard: Heard, folder: Path, settings: TranscriptSettings, tell: Tell) -> Transcript | None:

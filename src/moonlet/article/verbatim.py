@@ -26,6 +26,7 @@ class _Spoken:
     """Some sentences, one after the other, as one run of tokens."""
 
     text: str
+    low: str  # the same in lower case, place for place
     tokens: tuple[Token, ...]
     begins: tuple[int, ...]  # where each sentence's text begins
     sentences: tuple[Sentence, ...]
@@ -99,7 +100,7 @@ def _join(sentences: Sequence[Sentence]) -> _Spoken:
         own = tidy(sentence.text)
         listed += [Token(one.text, one.start + len(text), one.end + len(text)) for one in tokens(own)]
         text += own + "\n"
-    return _Spoken(text, tuple(listed), tuple(begins), tuple(sentences))
+    return _Spoken(text, lower(text), tuple(listed), tuple(begins), tuple(sentences))
 
 
 def _found(spoken: _Spoken, text: str) -> Iterator[tuple[Place, int, int]]:
@@ -111,25 +112,22 @@ def _found(spoken: _Spoken, text: str) -> Iterator[tuple[Place, int, int]]:
     for first in range(len(said) - len(wanted) + 1):
         if said[first].text == wanted[0] and all(said[first + i].text == word for i, word in enumerate(wanted)):
             last = first + len(wanted)
-            begin, start = _word_at(spoken, said[first].start)
-            end_id, _ = _word_at(spoken, said[last - 1].start)
-            _, end = _times_at(spoken, said[last - 1].end - 1)
-            yield Place(tuple(range(begin, end_id + 1)), start, end), first, last
+            begin, end = said[first].start, said[last - 1].end - 1
+            ids = range(_sentence_at(spoken, begin).id, _sentence_at(spoken, said[last - 1].start).id + 1)
+            yield Place(tuple(ids), _times_at(spoken, begin)[0], _times_at(spoken, end)[1]), first, last
 
 
-def _word_at(spoken: _Spoken, place: int) -> tuple[int, float]:
-    index = bisect_right(spoken.begins, place) - 1
-    return spoken.sentences[index].id, _times_at(spoken, place)[0]
+def _sentence_at(spoken: _Spoken, place: int) -> Sentence:
+    return spoken.sentences[bisect_right(spoken.begins, place) - 1]
 
 
 def _times_at(spoken: _Spoken, place: int) -> tuple[float, float]:
     """When the word was said that a place of the text lies in."""
     index = bisect_right(spoken.begins, place) - 1
     sentence, at = spoken.sentences[index], spoken.begins[index]
-    low = lower(spoken.text)
     for word in sentence.words:
         own = lower(tidy(word.text).strip())
-        begin = low.find(own, at) if own else -1
+        begin = spoken.low.find(own, at) if own else -1
         if begin < 0:
             continue
         at = begin + len(own)
@@ -146,7 +144,7 @@ def _cut(spoken: _Spoken, first: int, last: int) -> str | None:
     line_end = spoken.text.find("\n", end)
     before, after = spoken.text[line_start:begin], spoken.text[end:line_end]
     turn = max((match.end() for match in TURN.finditer(lower(before))), default=0)
-    own = lower(spoken.text[begin:])
+    own = spoken.low[begin:]
     comma = before.rstrip()[-1:]  # a turn may begin with the comma before the quote
     turns_itself = TURN.match(own) or (comma and TURN.match(f"{comma} {own}" if comma == "," else comma + own))
     if denials(before[turn:]) and not turns_itself:

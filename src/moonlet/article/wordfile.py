@@ -11,7 +11,7 @@ from typing import Any
 
 from moonlet.article.labels import labels
 from moonlet.article.lead_back import Links, Terms, ToRender
-from moonlet.article.piece import Claim, Count, Quote, Section
+from moonlet.article.piece import Claim, Quote, Section
 from moonlet.article.stages import inside
 from moonlet.article.verbatim import clock
 
@@ -143,32 +143,22 @@ class _Document:
     def _end(self) -> None:
         words, given = self._words, self._given
         transcript, report, article = given.transcript, given.checked.report, given.article
-        how = words.heard if transcript.source == "recognised" else words.subtitles
         self._file.add_heading(words.sources, 1)
         self._paragraph(f"{given.recording.title}, {clock(given.recording.duration)}")
-        self._paragraph(f"{how} · {words.coverage.format(share=f'{transcript.coverage:.0%}')}")
+        self._paragraph(words.made_how(transcript))
         for note in (*given.recording.notes, *article.notes):
             self._paragraph(note)
         self._file.add_heading(words.check, 1)
         self._paragraph(words.score.format(score=f"{report.score:g}"))
-        rows = [
-            (words.quotes, report.quotes), (words.sentences, report.sentences), (words.numbers, report.numbers),
-            (words.names, report.names),
-        ]  # fmt: skip
-        for name, count in rows:
-            self._paragraph(f"{name}: {self._count(count)}", "List Bullet")
+        for name, held in words.rows(report):
+            self._paragraph(f"{name}: {held}", "List Bullet")
         if not report.by_words:
             self._paragraph(words.only_by_numbers)
         for one in report.findings:
-            what = f"{words.kinds[one.kind]}, {words.dropped if one.dropped else words.marked}"
-            self._paragraph(f"{what}: {one.text} ({one.told})", "List Bullet")
+            self._paragraph(f"{words.found(one)}: {one.text} ({one.told})", "List Bullet")
         if not report.findings:
             self._paragraph(words.nothing_found)
-        written = words.disclosure.format(model=article.model or "?")
-        self._paragraph(words.disclosure_extractive if article.mode == "extractive" else written)
-
-    def _count(self, count: Count) -> str:
-        return self._words.held.format(held=count.held, of=count.of) if count.of else "–"
+        self._paragraph(words.disclosed(article, article.model or "?"))
 
 
 def _as_jfif(jpeg: bytes) -> bytes:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from moonlet.article.amounts import lower, numbers
+from moonlet.article.language import UNSPACED
 
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # written without spaces
+_SIGN = re.compile(f"[{UNSPACED}]")
 _TOKEN = re.compile(
-    rf"เปอร์เซ็นต์|เปอร์เซนต์|per cent\b|[{_UNSPACED}]|(?:(?![{_UNSPACED}])\w)(?:(?![{_UNSPACED}])(?:[\w\u0300-\u036f\u0900-\u0dff]|'(?=\w)))*|[%$€£¥฿°=+]"
+    rf"เปอร์เซ็นต์|เปอร์เซนต์|per cent\b|[{UNSPACED}]|(?:(?![{UNSPACED}])\w)(?:(?![{UNSPACED}])(?:[\w\u0300-\u036f\u0900-\u0dff]|'(?=\w)))*|[%$€£¥฿°=+]"
 )
 _PERCENT = ("percent", "per cent", "เปอร์เซ็นต์", "เปอร์เซนต์")
 _HIDDEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u00ad]")
@@ -75,7 +76,7 @@ _NOT_TH = re.compile("ไม่|มิได้|มิใช่|มิอาจ|
 _FREE_TH = re.compile("ไม่เพียง|ไม่ใช่แค่|ไม่ใช่เพียง|ไม่ว่า|หรือไม่|ไม่กี่|ไม่นาน|ไม่แพ้|ไม่เกิน|ไม่น้อย|อย่างไม่")
 _NOT_ZH = re.compile("不|没|沒|無|无|未|非|别|別|勿|莫|否")
 _FREE_ZH = re.compile(
-    "不仅|不僅|不但|不只|不光|不同|不过|不過|不断|不斷|不少|不错|不錯|差不多|不得不|不管|不论|不論|不久|不如|不足|不久|没错|沒錯|非常|无论|無論|"
+    "不仅|不僅|不但|不只|不光|不同|不过|不過|不断|不斷|不少|不错|不錯|差不多|不得不|不管|不论|不論|不久|不如|不足|没错|沒錯|非常|无论|無論|"
     "无人机|無人機|无线|無線|除非|非洲|特别|特別|分别|分別|区别|區別|个别|個別|级别|級別|类别|類別|性别|性別|别人|別人|别的|別的|未来|未來|"
     "是否|能否|(.)不\\1|并非易事|是非|无数|無數|不一样|不一樣|不可思议|不可思議|告别|告別|识别|識別"
 )
@@ -101,7 +102,7 @@ def denied(text: str) -> frozenset[str]:
     found: set[str] = set()
     for place in denials(text):
         following = [token for token in tokens(text) if token.start >= place]
-        if following and re.fullmatch(f"[{_UNSPACED}]", following[0].text):
+        if following and _SIGN.fullmatch(following[0].text):
             found |= content(text[place : following[min(6, len(following)) - 1].end])
         else:
             told = (content(text[token.start : token.end]) for token in following if token.text not in _LIGHT)
@@ -129,7 +130,7 @@ def content(text: str) -> frozenset[str]:
     found: set[str] = set()
     run = ""
     for token in (*tokens(tidy(text)), Token("", 0, 0)):
-        if re.fullmatch(f"[{_UNSPACED}]", token.text):
+        if _SIGN.fullmatch(token.text):
             run += token.text
             continue
         found |= _grams(run)
@@ -171,7 +172,7 @@ _NO_NAMES = (
 )
 _OPEN = (
     "yesterday today tomorrow meanwhile later now soon then once instead still perhaps maybe unlike like despite besides "
-    "nowadays today's afterwards earlier next last since until every like"
+    "nowadays today's afterwards earlier next last since until every"
 )
 _OPENERS = frozenset(_OPEN.split())
 _NOT_NAMES = frozenset(_NO_NAMES.split())
@@ -181,7 +182,7 @@ def names(text: str) -> list[str]:
     """Words that are written like names: in Latin letters with capitals, not only because a sentence begins; in a text
     of another script, every word in Latin letters."""
     text = tidy(text)
-    foreign = re.search(f"[{_UNSPACED}]", text) is not None
+    foreign = _SIGN.search(text) is not None
     listed, begins = list[str](), True
     at = 0
     for match in _NAME.finditer(text):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 def main(asked: argparse.Namespace) -> int:
+    """`moonlet article`. Exit 2 if a recording of several failed; what fails alone is raised."""
     if told := missing():
         raise UsageError(told)
     from moonlet.article import compose

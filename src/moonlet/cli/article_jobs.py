@@ -21,7 +21,7 @@ from moonlet.article.check import CheckSettings, Unsupported
 from moonlet.article.compose import Composing, compose
 from moonlet.article.outline import Length, OutlineSettings
 from moonlet.article.piece import LANGUAGES
-from moonlet.article.prepare import Prepared, Preparing, locked, prepare
+from moonlet.article.prepare import Prepared, Preparing, locked, prepare, prepared
 from moonlet.article.stages import StageError, Tell
 from moonlet.article.tool import Wanted, article_tool
 from moonlet.article.transcript import TranscriptSettings
@@ -69,16 +69,20 @@ def maker(able: Callable[[], bool], whisper: str = "small") -> Callable[[Order],
     def make(order: Order) -> Outcome:
         if told := missing():
             raise StageError(told)
-        preparing = Preparing(transcript=TranscriptSettings(model=whisper, language=order.wish.get("spoken")))
+        try:  # before hours of work
+            preparing = Preparing(transcript=TranscriptSettings(model=whisper, language=order.wish.get("spoken")))
+            settings = composing(order.wish)
+        except ValueError as error:
+            raise StageError(str(error)) from None
         with locked(order.folder):
-            prepared = prepare_apart(order.source, order.folder, preparing, order.tell, order.stopped)
+            said = prepare_apart(order.source, order.folder, preparing, order.tell, order.stopped)
 
             def watch(stage: str) -> Tell:
                 order.tell(stage, 0.0, 1.0)
                 return lambda done, of: order.tell(stage, done, of)
 
             llm = order.llm if able() else None
-            made = compose(prepared, order.folder, composing(order.wish), llm, watch, (), order.stopped)
+            made = compose(said, order.folder, settings, llm, watch, (), order.stopped)
         article = made.checked.article
         return Outcome(article.title, made.checked.report.score, article.mode, article.language, made.rendered.files)
 
@@ -141,7 +145,10 @@ def prepare_apart(
         raise StageError(failure)
     if not done:  # nothing is decoded in this process, whatever ended the other
         raise StageError(f"the recording ended the process that read it (code {process.exitcode})")
-    return prepare(source, folder, settings)  # all of it is kept by now
+    made = prepared(folder)
+    if made is None:
+        raise StageError(f"what was heard cannot be read in {folder}")
+    return made
 
 
 @contextmanager
