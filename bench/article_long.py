@@ -4,7 +4,7 @@
 
 Speech is repeated with pauses until the time is full; a slide stands for 75 seconds. The first run is killed while it
 recognises; the second one must find the media stage done and the finished pieces of the transcript. Needs the packages
-of the tests.
+of the tests. Not yet measured.
 """
 
 from __future__ import annotations
