@@ -73,9 +73,6 @@ RUNS: Mapping[str, Setting] = {
 }
 
 
-PICTURES = {"optimisers": ("muonclip", "adamw"), "qk-clip": ("clipped", "unclipped"), "experts": ("experts", "muon")}
-
-
 class AdamWClip(MuonClip):
     """AdamW for every weight, and QK-Clip after it: what is compared is the optimiser alone."""
 

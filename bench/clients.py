@@ -217,6 +217,8 @@ _STRUCTURE = {"type", "role", "name", "model", "enum", "const", "required", "for
               "id", "call_id", "tool_use_id", "tool_call_id", "namespace", "tool_choice", "arguments", "summary",
               "effort", "$ref", "include"}  # fmt: skip
 
+_WORK = re.compile(re.escape(tempfile.gettempdir()) + r"/\w+/work/")  # of the client that ran
+
 
 def reduced(value: Any, key: str = "") -> Any:
     """A body without its words: `<N characters>` in the place of each text of any length."""
@@ -227,7 +229,7 @@ def reduced(value: Any, key: str = "") -> Any:
     if not isinstance(value, str):
         return value
     if key in _STRUCTURE and len(value) < 200:
-        return re.sub(r"/tmp/\w+/work/", "/home/me/", value)
+        return _WORK.sub("/home/me/", value)
     if QUESTION in value or NOTES.strip() in value:  # ours
         return QUESTION if QUESTION in value else NOTES
     if key in ("text", "content", "description", "instructions", "title") or len(value) > 20:

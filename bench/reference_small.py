@@ -17,7 +17,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.reference_servers import install, servers
@@ -41,99 +41,106 @@ class Task:
     answer: tuple[str, ...]
 
 
+# What can be asked of the servers. A {folder} in a wording is the one of `prepare`.
+TASKS = {
+    "time": Task(
+        "time",
+        "get_current_time",
+        (
+            "What time is it in Asia/Tokyo?",
+            "Tell me the current time in Europe/Paris",
+            "time in America/New_York please",
+            "What is the time in Asia/Bangkok now?",
+        ),
+        '"timezone"',
+        (":",),
+    ),
+    "convert": Task(
+        "time",
+        "convert_time",
+        (
+            "Convert 16:30 from Europe/Berlin to Asia/Tokyo",
+            "Convert the time 16:30 from Europe/Berlin time to Asia/Tokyo time",
+            "If it is 16:30 in Europe/Berlin, what time is it in Asia/Tokyo?",
+        ),
+        '"target"',
+        ("23:30", "00:30", "11:30"),
+    ),
+    "status": Task(
+        "git",
+        "git_status",
+        (
+            "Show the git status of {folder}",
+            "What is the status of the repository {folder}?",
+            "git status {folder}",
+        ),
+        "note.txt",
+        ("note.txt", "untracked"),
+    ),
+    "branches": Task(
+        "git",
+        "git_log",
+        ("Show the log of the repository {folder}", "git log of {folder}", "Show the commit logs of {folder}"),
+        "first commit",
+        ("first commit",),
+    ),
+    "sum": Task(
+        "everything",
+        "get-sum",
+        ("What is the sum of 19 and 23?", "Get the sum of 19 and 23", "Add 19 and 23"),
+        "42",
+        ("42",),
+    ),
+    "echo": Task(
+        "everything",
+        "echo",
+        ("Echo the message hello world", "Echo back hello world", 'Echo "hello world"'),
+        "hello world",
+        ("hello world",),
+    ),
+    "search": Task(
+        "memory",
+        "search_nodes",
+        ("Search for nodes about trains", "Search the knowledge graph for trains", "Search nodes for trains"),
+        "Ada",
+        ("Ada",),
+    ),
+    "graph": Task(
+        "memory",
+        "read_graph",
+        ("Read the graph", "Read the entire knowledge graph", "Show me the knowledge graph"),
+        "Ada",
+        ("Ada",),
+    ),
+    "open": Task(
+        "memory",
+        "open_nodes",
+        ("Open the node Ada", "Open node Ada", "Show me the node Ada"),
+        "Ada",
+        ("Ada", "trains"),
+    ),
+    "read": Task(
+        "filesystem",
+        "read_text_file",
+        ("Read the file {folder}/note.txt", "Show me what is in {folder}/note.txt"),
+        "buy stamps",
+        ("stamps",),
+    ),
+    "list": Task(
+        "filesystem",
+        "list_directory",
+        ("List the directory {folder}", "List the files in {folder}"),
+        "note.txt",
+        ("note.txt",),
+    ),
+}
+
+
 def tasks(folder: Path) -> dict[str, Task]:
-    """What can be asked of the servers, in a folder with a repository, a note and a remembered person."""
+    """TASKS, asked of a folder with a repository, a note and a remembered person."""
     return {
-        "time": Task(
-            "time",
-            "get_current_time",
-            (
-                "What time is it in Asia/Tokyo?",
-                "Tell me the current time in Europe/Paris",
-                "time in America/New_York please",
-                "What is the time in Asia/Bangkok now?",
-            ),
-            '"timezone"',
-            (":",),
-        ),
-        "convert": Task(
-            "time",
-            "convert_time",
-            (
-                "Convert 16:30 from Europe/Berlin to Asia/Tokyo",
-                "Convert the time 16:30 from Europe/Berlin time to Asia/Tokyo time",
-                "If it is 16:30 in Europe/Berlin, what time is it in Asia/Tokyo?",
-            ),
-            '"target"',
-            ("23:30", "00:30", "11:30"),
-        ),
-        "status": Task(
-            "git",
-            "git_status",
-            (
-                f"Show the git status of {folder}",
-                f"What is the status of the repository {folder}?",
-                f"git status {folder}",
-            ),
-            "note.txt",
-            ("note.txt", "untracked"),
-        ),
-        "branches": Task(
-            "git",
-            "git_log",
-            (f"Show the log of the repository {folder}", f"git log of {folder}", f"Show the commit logs of {folder}"),
-            "first commit",
-            ("first commit",),
-        ),
-        "sum": Task(
-            "everything",
-            "get-sum",
-            ("What is the sum of 19 and 23?", "Get the sum of 19 and 23", "Add 19 and 23"),
-            "42",
-            ("42",),
-        ),
-        "echo": Task(
-            "everything",
-            "echo",
-            ("Echo the message hello world", "Echo back hello world", 'Echo "hello world"'),
-            "hello world",
-            ("hello world",),
-        ),
-        "search": Task(
-            "memory",
-            "search_nodes",
-            ("Search for nodes about trains", "Search the knowledge graph for trains", "Search nodes for trains"),
-            "Ada",
-            ("Ada",),
-        ),
-        "graph": Task(
-            "memory",
-            "read_graph",
-            ("Read the graph", "Read the entire knowledge graph", "Show me the knowledge graph"),
-            "Ada",
-            ("Ada",),
-        ),
-        "open": Task(
-            "memory",
-            "open_nodes",
-            ("Open the node Ada", "Open node Ada", "Show me the node Ada"),
-            "Ada",
-            ("Ada", "trains"),
-        ),
-        "read": Task(
-            "filesystem",
-            "read_text_file",
-            (f"Read the file {folder}/note.txt", f"Show me what is in {folder}/note.txt"),
-            "buy stamps",
-            ("stamps",),
-        ),
-        "list": Task(
-            "filesystem",
-            "list_directory",
-            (f"List the directory {folder}", f"List the files in {folder}"),
-            "note.txt",
-            ("note.txt",),
-        ),
+        title: replace(task, wordings=tuple(one.replace("{folder}", str(folder)) for one in task.wordings))
+        for title, task in TASKS.items()
     }
 
 

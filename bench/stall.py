@@ -5,11 +5,11 @@
 So many clients stream from a real `moonlet serve`; then a prompt of so many tokens comes. Told are the gaps between
 pieces at the clients until its first token, beside those from before it came: the longest should not be above the
 engine's 250 ms. Exit code 1 if it is. Without FOLDER it is the small model with a longer context (see bench.turns).
+Not yet measured.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
@@ -21,19 +21,14 @@ from typing import Any
 
 import httpx
 
-from bench.turns import ask, longer, serving, speaks, text_of, words
+from bench.turns import ask, flags, longer, serving, speaks, text_of, words
 
 STALL_S = 0.25
 ALONE_S = 3.0  # of writing before the prompt comes
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="bench.stall")
-    parser.add_argument("folder", nargs="?", type=Path)
-    parser.add_argument("--replies", type=int, default=8)
-    parser.add_argument("--tokens", type=int, default=20_000)
-    parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
+    asked = flags("bench.stall", replies=8)
     with tempfile.TemporaryDirectory() as home:
         folder = asked.folder or longer(Path(home) / "long", asked.tokens * 2)
         room = ["--cache-tokens", str(asked.tokens * 2 + asked.replies * 8192)]

@@ -5,7 +5,7 @@
 A real `moonlet serve` with `--prefixes` is asked for the first turn of so many tokens, for a second one, and, after it
 was stopped and started again, for a third. Tokens that were computed are told beside the times. Without FOLDER it is
 the small model with a longer context than it was trained for: its answers are worth nothing then, its times are those
-of a model of its size. Each figure is the median over the talks.
+of a model of its size. Each figure is the median over the talks. Not yet measured.
 """
 
 from __future__ import annotations
@@ -36,12 +36,7 @@ TURNS = ("first", "second", "after a restart")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="bench.turns")
-    parser.add_argument("folder", nargs="?", type=Path)
-    parser.add_argument("--tokens", type=int, default=20_000)
-    parser.add_argument("--talks", type=int, default=3)
-    parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
+    asked = flags("bench.turns", talks=3)
     with tempfile.TemporaryDirectory() as home:
         folder = asked.folder or longer(Path(home) / "long", asked.tokens * 2)
         found = measure(folder, Path(home), asked.tokens, asked.talks)
@@ -49,6 +44,16 @@ def main() -> int:
     if asked.out:
         asked.out.write_text(json.dumps(found, indent=1) + "\n")
     return 0 if holds else 1
+
+
+def flags(prog: str, **counted: int) -> argparse.Namespace:
+    """What was asked for: a folder, tokens, a file, and a number by each of these names."""
+    parser = argparse.ArgumentParser(prog=prog)
+    parser.add_argument("folder", nargs="?", type=Path)
+    for name, usual in {**counted, "tokens": 20_000}.items():
+        parser.add_argument(f"--{name}", type=int, default=usual)
+    parser.add_argument("--out", type=Path)
+    return parser.parse_args()
 
 
 def longer(folder: Path, positions: int) -> Path:
@@ -68,15 +73,15 @@ def longer(folder: Path, positions: int) -> Path:
 def measure(folder: Path, home: Path, tokens: int, talks: int) -> list[dict[str, Any]]:
     """A row for each talk and turn."""
     found, talking = [], [[{"role": "user", "content": ""}] for _ in range(talks)]
-    flags = ["--cache-tokens", str(tokens * (talks + 1)), "--prefixes", "64G"]
-    with serving(folder, home, flags) as (url, name):
+    room = ["--cache-tokens", str(tokens * (talks + 1)), "--prefixes", "64G"]
+    with serving(folder, home, room) as (url, name):
         ask(url, name, [{"role": "user", "content": "hello"}])  # what is done once
         for number, talk in enumerate(talking):
             talk[0]["content"] = text_of(url, name, tokens, number)
             for turn in TURNS[:2]:
                 found.append({"talk": number, "turn": turn, **ask(url, name, talk)})
                 talk += [{"role": "assistant", "content": "I see."}, {"role": "user", "content": words(TAIL, number)}]
-    with serving(folder, home, flags) as (url, name):
+    with serving(folder, home, room) as (url, name):
         ask(url, name, [{"role": "user", "content": "hello"}])
         for number, talk in enumerate(talking):
             found.append({"talk": number, "turn": TURNS[2], **ask(url, name, talk)})

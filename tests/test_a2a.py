@@ -61,17 +61,6 @@ def answer_of(task: dict[str, Any]) -> str:
     return "".join(part["text"] for artifact in task.get("artifacts", []) for part in artifact["parts"])
 
 
-def state_of(url: str, task_id: str) -> str:
-    return str(httpx.get(f"{url}/a2a/tasks/{task_id}", headers=HEADERS).json()["status"]["state"])
-
-
-def wait_for_state(url: str, task_id: str, state: str) -> None:
-    end = time.monotonic() + 30
-    while (found := state_of(url, task_id)) != state:
-        assert time.monotonic() < end, f"{found}, not {state}"
-        time.sleep(0.05)
-
-
 def slow_tool(begun: threading.Event, stopped: threading.Event) -> Tool:
     def wait(_: Any) -> str:
         begun.set()

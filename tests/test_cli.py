@@ -384,7 +384,9 @@ def test_a_failing_model_does_not_end_the_conversation(home: Path) -> None:
         it.type("hi\r")
         here = it.wait_for("›", it.wait_for("the model is on fire"))
         it.type("hi again\r")
-        it.wait_for("better now", here)
+        it.wait_for("›", it.wait_for("better now", here))
+        it.type("\x04")
+        assert it.exit_code() == 0
 
 
 def test_a_conversation_with_a_model_folder(home: Path, folder: Path) -> None:

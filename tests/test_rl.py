@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,11 @@ import numpy as np
 import pytest
 import torch
 
-from moonlet.chat.messages import Message
+from moonlet.chat.messages import Message, ToolSpec
 from moonlet.cli import main
 from moonlet.engine.engine import EngineOptions
 from moonlet.engine.sampler import Sampler, Sampling, allows
-from moonlet.llm import LLM, Done, LLMError
+from moonlet.llm import LLM, PLAIN, Done, Event, LLMError, ReplyOptions, TooLongError
 from moonlet.local import Local
 from moonlet.model.config import ModelConfig, parse_config
 from moonlet.model.convert import ConvertOptions
@@ -24,11 +26,12 @@ from moonlet.simulate import judge
 from moonlet.simulate.rollout import Trajectory, rollout
 from moonlet.simulate.tasks import Key
 from moonlet.train import nano, rl
+from moonlet.train.checkpoint import CheckpointError
 from moonlet.train.data import conversations
 from moonlet.train.network import Network
-from moonlet.train.practice import Practice, Progress, Recipe
+from moonlet.train.practice import Practice, Progress, Recipe, try_out
 from moonlet.train.reinforce import chances, group_loss, objective, row, stretches
-from moonlet.train.rollouts import Attempt, Choice, Draws, Group, Utterance, advance, budget, served
+from moonlet.train.rollouts import Attempt, Choice, Draws, Group, RolloutError, Utterance, advance, budget, served
 from moonlet.train.vocabulary import texts, train_vocabulary
 from moonlet.train.waiting import from_state, to_state
 
@@ -244,6 +247,83 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path: Path, vocabulary: Path)
 
 def _timeless(told: Progress) -> str:
     return str([getattr(told, name) for name in told.__slots__ if not name.endswith("_s")])
+
+
+def test_a_run_has_one_trial_at_its_end_however_often_it_is_opened(tmp_path: Path, vocabulary: Path) -> None:
+    changes = {"steps": 2, "attempts": 2}
+    steps = practice(tmp_path, vocabulary, **changes).steps()
+    next(steps), next(steps)
+    steps.close()  # stopped at the last step
+    assert _trials(tmp_path) == [0]
+    for _ in range(2):
+        assert not list(practice(tmp_path, vocabulary, **changes).steps()) and _trials(tmp_path) == [0, 2]
+    list(practice(tmp_path, vocabulary, **changes | {"steps": 3, "try_every": 1000}).steps())
+    assert _trials(tmp_path) == [0, 2, 3]
+
+
+def _trials(folder: Path) -> list[int]:
+    return [int(line.split(",")[0]) for line in (folder / "trials.csv").read_text().splitlines()[1:]]
+
+
+def test_what_was_recorded_before_the_first_checkpoint_comes_again(tmp_path: Path, vocabulary: Path) -> None:
+    for name in ("progress.csv", "trials.csv"):
+        (tmp_path / name).write_text("step,tasks\n0,4\n1,4\n")
+    practice(tmp_path, vocabulary)
+    assert _trials(tmp_path) == []
+    assert (tmp_path / "progress.csv").read_text() == "step,tasks\n0,4\n"
+
+
+def test_a_run_is_taken_up_only_as_what_it_was(tmp_path: Path, vocabulary: Path) -> None:
+    practice(tmp_path, vocabulary, steps=4).save()
+    kept = (tmp_path / "checkpoint.pt").read_bytes()
+    with pytest.raises(CheckpointError, match=r"another recipe: kinds was \('talk',\), is \(\); tau was 0.1, is 0.2$"):
+        practice(tmp_path, vocabulary, tau=0.2, kinds=())
+    other = parse_config(nano.CONFIG | {"vocab_size": PIECES + 32, "bos_token_id": PIECES, "eos_token_id": PIECES + 2})
+    recipe = practice(tmp_path, vocabulary, steps=5, save_s=1.0).recipe  # what may be changed
+    with pytest.raises(CheckpointError, match=r"a model of other sizes: \S+ is not \(") as caught:
+        Practice(tmp_path, other, recipe, conversations(1), vocabulary, FORMATS)
+    assert "\n" not in str(caught.value) and (tmp_path / "checkpoint.pt").read_bytes() == kept
+
+
+class Failing:
+    """A model that fails in one way."""
+
+    def __init__(self, error: LLMError) -> None:
+        self.name, self._error = "failing", error
+
+    def reply(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN
+    ) -> Iterator[Event]:
+        raise self._error
+
+
+def test_a_trial_does_not_count_failures_of_the_engine_as_the_models() -> None:
+    for play in (letters, rollout):
+        with pytest.raises(RolloutError, match="the disk is gone"):
+            try_out(Failing(LLMError("the disk is gone")), [KEY], play)
+        (told,) = try_out(Failing(TooLongError(9, 8)), [KEY], play)
+        assert told.end.startswith("failed") and not told.verdict.passed
+
+
+@pytest.mark.parametrize(
+    ("calling", "said"), [(False, "moonlight models do not call tools"), (True, "has no <|tool_call_begin|>")]
+)
+def test_a_start_that_cannot_call_tools_is_said_before_anything_is_made(
+    calling: bool, said: str, tmp_path: Path, model: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = tmp_path / "start"
+    shutil.copytree(model.folder.path, start)
+    told, raw = (json.loads((start / name).read_text()) for name in ("tokenizer_config.json", "config.json"))
+    if calling:
+        (start / "tokenizer_config.json").write_text(json.dumps(told).replace("<|tool_call_begin|>", "<|other|>"))
+    else:
+        (start / "tokenizer_config.json").write_text(json.dumps(told | {"moonlet_template": ""}))
+        (start / "config.json").write_text(json.dumps(raw | {"model_type": "kimi_vl"}))
+    monkeypatch.setattr(rl, "open_folder", lambda path: replace(model.folder, path=path))
+    with pytest.raises(rl.StartError) as caught:
+        rl.main(rl.Settings(tmp_path / "run", str(start)), Recipe())
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_recipe_cools_and_slows_down() -> None:

@@ -22,11 +22,13 @@ from transformers import AutoModelForCausalLM
 import moonlet
 from moonlet.chat.template import render_segments
 from moonlet.chat.tokenizer import Tokenizer
+from moonlet.cli import main
 from moonlet.engine.engine import Engine, EngineOptions
 from moonlet.model.config import ModelConfig, parse_config
 from moonlet.model.convert import convert
 from moonlet.model.folder import open_folder
 from moonlet.train import nano
+from moonlet.train.checkpoint import CheckpointError
 from moonlet.train.data import conversations
 from moonlet.train.export import export
 from moonlet.train.fit import Progress, Recipe, Run
@@ -191,6 +193,24 @@ def test_what_interrupts_a_step_leaves_the_checkpoint_whole(tmp_path: Path, toke
     assert after["step"] == 1 and all(torch.equal(after["network"][k], v) for k, v in before["network"].items())
 
 
+def test_a_run_is_taken_up_only_as_what_it_was(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    run = open_run(tmp_path, tokenizer)
+    run.save()
+    assert open_run(tmp_path, tokenizer, steps=31, save_s=1.0).step == 0  # what may be changed
+    with pytest.raises(CheckpointError, match=r"another recipe: lr was 0.005, is 0.1; int4 was False, is True$"):
+        open_run(tmp_path, tokenizer, lr=0.1, int4=True)
+    other = parse_config(nano.CONFIG | {"vocab_size": PIECES + 32, "bos_token_id": PIECES, "eos_token_id": PIECES + 2})
+    with pytest.raises(CheckpointError, match=r"a model of other sizes: \S+ is not \(") as caught:
+        Run(tmp_path, other, run.recipe, conversations(1), tokenizer)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_was_recorded_before_the_first_checkpoint_comes_again(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    (tmp_path / "progress.csv").write_text("step,tokens\n1,1024\n")
+    open_run(tmp_path, tokenizer)
+    assert (tmp_path / "progress.csv").read_text() == "step,tokens\n"
+
+
 def test_a_gradient_that_is_no_number_changes_no_weight(tmp_path: Path, tokenizer: Tokenizer) -> None:
     run = open_run(tmp_path, tokenizer, steps=2, rows=1)
     weights = [weight.detach().clone() for weight in run.network.parameters()]
@@ -240,7 +260,9 @@ def test_what_200_steps_taught_is_what_everybody_computes(tmp_path: Path, tokeni
         assert np.abs(found - ours).max() < 1e-5 * np.ptp(ours)
 
 
-def test_from_nothing_to_a_model_that_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_nothing_to_a_model_that_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(nano, "RECIPE", Recipe(rows=1, length=512, long_rows=1, long_length=512))
     command = [str(tmp_path), "--samples", "400", "--threads", "1", "--steps"]
     assert nano.main([*command, "1"]) == 0
@@ -253,3 +275,8 @@ def test_from_nothing_to_a_model_that_answers(tmp_path: Path, monkeypatch: pytes
     with moonlet.load(tmp_path / "model", threads=1) as model:
         assert model.family == "moonlet"
         assert model.generate("Hello", max_tokens=3).role == "assistant"
+    monkeypatch.setattr(nano, "RECIPE", Recipe(rows=1, length=256, long_rows=1, long_length=512))
+    (tmp_path / "c.toml").write_text(f'folder = "{tmp_path}"\nsteps = 3\nthreads = 1\n')
+    assert main(["train", "pretrain", str(tmp_path / "c.toml")]) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told.startswith("moonlet: ") and told.endswith("another recipe: length was 512, is 256")

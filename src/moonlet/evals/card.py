@@ -26,6 +26,7 @@ class CardError(Exception):
 
 
 def main(arguments: list[str]) -> int:
+    """Rewrites the card. Returns the exit code: 2 where a file is not what it should be, told in one line."""
     if len(arguments) < 2:
         print(str(__doc__).splitlines()[0], file=sys.stderr)
         return 2

@@ -35,6 +35,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
+    """What a suite found: a column for each model, a row for each question, with a rate where they meet."""
+
     suite: str
     settings: Mapping[str, Any]
     columns: tuple[Column, ...]

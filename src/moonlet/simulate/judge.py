@@ -46,6 +46,7 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
+        """Whether no check failed."""
         return not self.faults()
 
     @property

@@ -7,5 +7,6 @@ from pathlib import Path
 
 
 def lines(path: Path) -> list[str]:
+    """The lines of such a file, without their ends; bytes that are no UTF-8 are replaced."""
     with lzma.open(path, "rt", encoding="utf-8", errors="replace") as file:
         return file.read().splitlines()

@@ -127,6 +127,7 @@ def _two_words(rng: Random) -> str:
 
 
 def place(rng: Random, world: World | None = None) -> Slot:
+    """A place: one of those listed, now and then one that is invented or that nobody knows."""
     dice = rng.random()
     if dice < 0.08:
         return same(_invented(rng))
@@ -141,6 +142,7 @@ def _invented(rng: Random) -> str:
 
 
 def clock_city(rng: Random, world: World | None = None) -> Slot:
+    """A place whose time is asked, mostly one whose clock is known."""
     return same(rng.choice(CLOCK_CITIES)) if rng.random() < 0.85 else place(rng)
 
 
@@ -197,11 +199,13 @@ def on_day(rng: Random, world: World | None = None) -> Slot:
 
 
 def for_day(rng: Random, world: World | None = None) -> Slot:
+    """A day, with its preposition: "for tomorrow", "in a week"."""
     surface, value = day(rng, world)
     return (surface if surface.startswith("in ") else f"for {surface}"), value
 
 
 def clock_time(rng: Random, world: World | None = None) -> Slot:
+    """A time of day: "6 pm", "18:30", "noon", "half past seven"."""
     hour, minute = rng.randrange(1, 13), rng.choice((0, 0, 0, 15, 30, 45, rng.randrange(60)))
     half = rng.choice(("am", "pm", "pm"))
     clock = f"{hour}:{minute:02}" if minute else str(hour)
@@ -222,6 +226,7 @@ def clock_time(rng: Random, world: World | None = None) -> Slot:
 
 
 def at_time(rng: Random, world: World | None = None) -> Slot:
+    """A time of day, with its preposition: "at 6 pm"."""
     surface, value = clock_time(rng)
     return f"at {surface}", value
 
@@ -325,12 +330,14 @@ def order(rng: Random, world: World) -> Slot:
 
 
 def order_number(rng: Random, world: World) -> Slot:
+    """The number of an order of this world, or one that it does not have."""
     if rng.random() < 0.2:
         return same(f"{rng.choice('ABCDKX')}{rng.randrange(1000, 9999)}")
     return same(rng.choice(world.orders).number)
 
 
 def order_item(rng: Random, world: World) -> Slot:
+    """What was ordered in this world, or might have been."""
     return same(rng.choice(world.orders).item if rng.random() < 0.55 else _other_item(rng))
 
 
@@ -379,6 +386,7 @@ def _role(rng: Random) -> Slot:
 
 
 def room(rng: Random, world: World | None = None) -> Slot:
+    """A room of a house."""
     return same(rng.choice(("kitchen", "bedroom", "living room", "bathroom", "office", "hallway", "garage", "lounge",
                             "study", "kitchen", "bedroom", "living room", rng.choice(("attic", "basement", "garden",
                             "nursery", "dining room", "guest room", "cellar", "balcony", "hall", "bath", "hall",
@@ -388,6 +396,7 @@ def room(rng: Random, world: World | None = None) -> Slot:
 
 
 def percent(rng: Random, world: World | None = None) -> Slot:
+    """A share in figures or words; its value is the number: "20%", "twenty percent"."""
     number = rng.choice((5, 10, 15, 20, 25, 30, 35, 40, 50, 60, 65, 70, 75, 80, 90, rng.randrange(1, 100)))
     if rng.random() < 0.16:
         return f"{sums.in_words(number)} {rng.choice(('percent', 'percent', 'per cent'))}", number
@@ -395,6 +404,7 @@ def percent(rng: Random, world: World | None = None) -> Slot:
 
 
 def degrees(rng: Random, world: World | None = None) -> Slot:
+    """A temperature of a room; its value is the number: "20.5", "21°C", "twenty degrees"."""
     number: float = rng.choice((16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 19.5, 20.5, 21.5, 18.5, rng.randrange(10, 36)))
     if isinstance(number, int) and rng.random() < 0.12:
         return f"{sums.in_words(number)}{rng.choice(('', ' degrees', ' degrees celsius'))}", number
@@ -404,6 +414,7 @@ def degrees(rng: Random, world: World | None = None) -> Slot:
 
 
 def amount(rng: Random, world: World | None = None) -> Slot:
+    """A sum or quantity; its value is the number."""
     dice = rng.random()
     if dice < 0.6:
         number: float = rng.choice(

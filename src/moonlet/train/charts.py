@@ -74,6 +74,7 @@ class Board:
             self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 
     def add(self, step: DataclassInstance) -> None:
+        """The values of a step."""
         if self._writer is None:
             return
         values = asdict(step)
@@ -82,6 +83,7 @@ class Board:
                 self._writer.add_scalar(name, value, values["step"])
 
     def close(self) -> None:
+        """Writes what is not written yet."""
         if self._writer is not None:
             self._writer.close()
 

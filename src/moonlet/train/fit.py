@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -18,7 +17,7 @@ from torch import Tensor
 from moonlet.chat.tokenizer import Tokenizer
 from moonlet.model.config import ModelConfig
 from moonlet.simulate.episode import Conversation
-from moonlet.train import charts, record
+from moonlet.train import charts, checkpoint, record
 from moonlet.train.muonclip import MuonClip
 from moonlet.train.network import Network, sequence_balance
 from moonlet.train.processes import Alone
@@ -111,6 +110,7 @@ class Run:
         tokenizer: Tokenizer,
         processes: Alone | None = None,
     ) -> None:
+        """Raises CheckpointError if the folder has a run of another recipe, or of a network of other sizes."""
         torch.manual_seed(recipe.seed)
         self.folder, self.config, self.recipe = folder, config, recipe
         self.processes = processes or Alone()
@@ -127,6 +127,9 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.exists():
             self._resume()
+        self.processes.wait()  # for those that still read
+        if self.processes.first:
+            record.cut(self.record, self.step)
 
     def _optimiser(self) -> MuonClip:
         recipe = self.recipe
@@ -145,25 +148,16 @@ class Run:
         self.network.train()
         if self.step < self.recipe.steps:
             with closing(charts.Board(self.folder, self.step, self.processes.first)) as board:
-                yield from self._steps(board)
+                steps = self._steps(board)
+                yield from checkpoint.saving(steps, self.save, self.recipe.save_s, self.processes.agree)
 
-    def _steps(self, board: charts.Board) -> Generator[Progress, None, None]:
-        saved = time.monotonic()
+    def _steps(self, board: charts.Board) -> Iterator[Progress]:
         while self.step < self.recipe.steps:
             progress = self._train_step()
             if self.processes.first:
                 record.append(self.record, progress)
                 board.add(progress)
-            if self.processes.agree(time.monotonic() - saved > self.recipe.save_s):
-                self.save()
-                saved = time.monotonic()
-            try:
-                yield progress
-            except GeneratorExit:
-                # Only here, between two steps: what interrupts a step would leave half of it in the checkpoint.
-                self.save()
-                raise
-        self.save()
+            yield progress
 
     def _train_step(self) -> Progress:
         start = time.monotonic()
@@ -194,7 +188,7 @@ class Run:
         return Progress(self.step, self.tokens, mean, hit, norm, max(scores), busiest, lr, speed)
 
     def save(self) -> None:
-        """Written beside and renamed: a kill leaves the old one or the new one."""
+        """The checkpoint and the chart of now, by the first process; all take part."""
         state: dict[str, Any] = {
             "network": self.processes.whole(self.network.state_dict()),
             "optimiser": self.optimiser.state_dict(),
@@ -204,20 +198,15 @@ class Run:
             "recipe": asdict(self.recipe),
         }
         if self.processes.first:
-            beside = self.checkpoint.with_suffix(".part")
-            torch.save(state, beside)
-            os.replace(beside, self.checkpoint)
+            checkpoint.write(self.checkpoint, state)
             charts.draw(self.record, self.loads)
 
     def _resume(self) -> None:
-        state = torch.load(self.checkpoint, weights_only=True, map_location="cpu")
+        state = checkpoint.read(self.checkpoint, self.recipe, self.network.state_dict())
         self.processes.load(self.network, state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.tokens = state["step"], state["tokens"]
         self.rows.skip(state["taken"])
-        self.processes.wait()  # for those that still read
-        if self.processes.first:
-            record.cut(self.record, self.step)
 
 
 def supervised_loss(network: Network, batch: Batch) -> tuple[Tensor, float]:

@@ -51,6 +51,7 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Moves every weight that has a gradient."""
         for group in self.param_groups:
             lr = group["lr"]
             moving = [weight for weight in group["params"] if weight.grad is not None]
@@ -138,6 +139,7 @@ class MuonClip:
         return qk_clip(self.network, self.threshold, self.processes)
 
     def zero_grad(self) -> None:
+        """Forgets the gradients."""
         self.muon.zero_grad(set_to_none=True)
         self.adam.zero_grad(set_to_none=True)
 
@@ -146,6 +148,7 @@ class MuonClip:
         return {name: self.processes.whole(one.state_dict()) for name, one in self._parts().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes up what `state_dict` gave; each process its share."""
         for name, one in self._parts().items():
             weights = [weight for group in one.param_groups for weight in group["params"]]
             one.load_state_dict(self.processes.share(state[name], weights))

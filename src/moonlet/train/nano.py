@@ -120,7 +120,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _vocabulary(asked: argparse.Namespace, begun: ModelFolder | None, out: Console) -> None:
-    """The vocabulary of the model that the run goes on from, or one that is learned, unless it is there."""
+    """The vocabulary of the model that the run goes on from, or one that is learned, unless the run has it."""
+    if (asked.folder / "run" / "checkpoint.pt").exists():
+        return
     if begun:
         asked.folder.mkdir(parents=True, exist_ok=True)
         for name in TOKENIZER_FILES:

@@ -186,6 +186,8 @@ class Sparse(nn.Module):
 
 
 class Block(nn.Module):
+    """A layer: attention, then a dense or a sparse network, each beside what came in."""
+
     def __init__(self, config: ModelConfig, index: int) -> None:
         super().__init__()
         self.input_layernorm = Norm(config.width, config.eps)
@@ -201,6 +203,8 @@ class Block(nn.Module):
 
 
 class Body(nn.Module):
+    """Embedding, layers and last norm, under the names of the public checkpoints."""
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.embed_tokens = nn.Embedding(config.vocab, config.width)
@@ -256,9 +260,11 @@ class Network(nn.Module):
         return logits
 
     def sparse_layers(self) -> list[Sparse]:
+        """The layers' expert networks, from the first layer that has one."""
         return [block.mlp for block in self.model.layers if isinstance(block.mlp, Sparse)]
 
     def attentions(self) -> list[Attention]:
+        """The attention of each layer."""
         return [block.self_attn for block in self.model.layers if isinstance(block, Block)]
 
 

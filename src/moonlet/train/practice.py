@@ -9,7 +9,6 @@ nothing: against their mean every reward is 0.
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,8 +21,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from moonlet.chat.messages import Message, ToolSpec
 from moonlet.chat.tokenizer import Tokenizer
 from moonlet.engine.engine import EngineOptions
+from moonlet.llm import LLM, PLAIN, Event, LLMError, ReplyOptions, TooLongError
 from moonlet.local import Local
 from moonlet.model.config import ModelConfig
 from moonlet.model.convert import ConvertOptions
@@ -33,12 +34,12 @@ from moonlet.simulate.episode import Conversation
 from moonlet.simulate.keys import stream, suite
 from moonlet.simulate.rollout import Trajectory, rollout
 from moonlet.simulate.tasks import KINDS, Key, TaskKind
-from moonlet.train import record
+from moonlet.train import checkpoint, record
 from moonlet.train.fit import supervised_loss
 from moonlet.train.muonclip import MuonClip
 from moonlet.train.network import Network
 from moonlet.train.reinforce import Drift, group_loss, row
-from moonlet.train.rollouts import Attempt, Draws, Group, Play, advance, budget, served
+from moonlet.train.rollouts import Attempt, Draws, Group, Play, RolloutError, advance, budget, served
 from moonlet.train.rows import Rows
 from moonlet.train.waiting import from_state, to_state
 
@@ -93,6 +94,7 @@ class Recipe:
         return self.lr * warm * _between(1.0, self.last_lr, step / self.steps)
 
     def temperature_at(self, step: int) -> float:
+        """From the first step's to the last step's, evenly."""
         return _between(self.temperature, self.last_temperature, step / max(self.steps - 1, 1))
 
 
@@ -153,7 +155,10 @@ class Practice:
         threads: int = 1,
         play: Play = rollout,
     ) -> None:
-        """`tokenizer`: the folder of its files; `formats`: those that the model is packed in, for rollouts too."""
+        """`tokenizer`: the folder of its files; `formats`: those that the model is packed in, for rollouts too.
+
+        Raises CheckpointError if the folder has a run of another recipe, or of a network of other sizes.
+        """
         torch.manual_seed(recipe.seed)
         self.folder, self.recipe, self.tokenizer, self.formats = folder, recipe, tokenizer, formats
         self.network = Network(config)
@@ -166,6 +171,9 @@ class Practice:
         folder.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.exists():
             self._resume()
+        record.cut(self.folder / "progress.csv", self.step)
+        # A trial is of the weights before its step. Before the first checkpoint they may have been others.
+        record.cut(self.trials, self.step or -1)
         r = recipe
         tasks = stream(r.seed, r.domains, r.kinds, r.languages, evolved=r.evolved)
         self._tasks = islice(tasks, self.step * r.tasks, None)
@@ -174,30 +182,31 @@ class Practice:
     def checkpoint(self) -> Path:
         return self.folder / "checkpoint.pt"
 
+    @property
+    def trials(self) -> Path:
+        return self.folder / "trials.csv"
+
     def steps(self) -> Generator[Progress, None, None]:
-        """Goes on to the end, a step each time. Saves now and then, at the end, and when the generator is closed."""
-        saved, first = time.monotonic(), self.step
+        """Goes on to the end, a step each time. Saves now and then, at the end, and when the generator is closed.
+
+        Raises RolloutError if the engine fails.
+        """
+        return checkpoint.saving(self._steps(), self.save, self.recipe.save_s)
+
+    def _steps(self) -> Iterator[Progress]:
         while self.step < self.recipe.steps:
             progress = self._step()
             record.append(self.folder / "progress.csv", progress)
-            if time.monotonic() - saved > self.recipe.save_s:
-                self.save()
-                saved = time.monotonic()
-            try:
-                yield progress
-            except GeneratorExit:
-                self.save()
-                raise
-        if self.step > first:
+            yield progress
+        if not record.has(self.trials, self.step):
             with self._served() as model:
                 self._try(model)
-        self.save()
 
     def _step(self) -> Progress:
         begun = time.monotonic()
         temperature = self.recipe.temperature_at(self.step)
         with self._served() as model:
-            if self.step % self.recipe.try_every == 0:
+            if self.step % self.recipe.try_every == 0 and not record.has(self.trials, self.step):
                 self._try(model)
             draws = Draws(temperature, self.recipe.slice, self.recipe.penalty, self.recipe.seed + self.step)
             groups = advance(model, [*self.waiting, *self._begin(model)], self._play, draws)
@@ -275,7 +284,7 @@ class Practice:
         done = try_out(model, keys, self._play)
         length = _mean([float(one.usage.output_tokens) for one in done])
         trial = Trial(self.step, len(done), sum(one.verdict.passed for one in done), length)
-        record.append(self.folder / "trials.csv", trial)
+        record.append(self.trials, trial)
 
     def _keep(self, groups: Sequence[Group]) -> None:
         """One passed rollout of each group, in a file of the step."""
@@ -288,7 +297,7 @@ class Practice:
         (folder / f"{self.step:04}.jsonl").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
 
     def save(self) -> None:
-        """Written beside and renamed: a kill leaves the old one or the new one."""
+        """The checkpoint of now."""
         state: dict[str, Any] = {
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -297,19 +306,15 @@ class Practice:
             "waiting": to_state(self.waiting),
             "recipe": asdict(self.recipe),
         }
-        beside = self.checkpoint.with_suffix(".part")
-        torch.save(state, beside)
-        os.replace(beside, self.checkpoint)
+        checkpoint.write(self.checkpoint, state)
 
     def _resume(self) -> None:
-        state = torch.load(self.checkpoint, weights_only=True)
+        state = checkpoint.read(self.checkpoint, self.recipe, self.network.state_dict())
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step = state["step"]
         self.waiting = from_state(state["waiting"])
         self.rows.skip(state["taken"])
-        record.cut(self.folder / "progress.csv", self.step)
-        record.cut(self.folder / "trials.csv", self.step - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,10 +328,39 @@ class Update:
     drifts: tuple[Drift, ...]
 
 
-def try_out(model: Local, keys: Sequence[Key], play: Play = rollout, workers: int = 16) -> list[Trajectory]:
-    """Each task once, as the product would do it: with the likeliest tokens."""
+def try_out(model: LLM, keys: Sequence[Key], play: Play = rollout, workers: int = 16) -> list[Trajectory]:
+    """Each task once, as the product would do it: with the likeliest tokens. Raises RolloutError: the engine failed."""
+
+    def once(key: Key) -> Trajectory:
+        heard = Heard(model)
+        trajectory = play(key, heard)
+        if heard.failure:
+            raise RolloutError(f"{key}: {trajectory.end}")
+        return trajectory
+
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(lambda key: play(key, model), keys))
+        return list(pool.map(once, keys))
+
+
+class Heard:
+    """A model, and whether it failed otherwise than by what was said getting longer than its context."""
+
+    def __init__(self, model: LLM) -> None:
+        self.name = model.name
+        self.failure: LLMError | None = None
+        self._model = model
+
+    def reply(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN
+    ) -> Iterator[Event]:
+        """As `moonlet.llm.LLM` says."""
+        try:
+            yield from self._model.reply(messages, tools, options)
+        except TooLongError:
+            raise  # the model talked too long: the task has failed, the engine has not
+        except LLMError as error:
+            self.failure = error
+            raise
 
 
 def _shared_out(groups: Sequence[Group], parts: int) -> list[Sequence[Group]]:

@@ -30,3 +30,8 @@ def cut(path: Path, step: int) -> None:
         beside = path.with_suffix(".part")
         beside.write_text("".join([*rows[:1], *kept]))
         os.replace(beside, path)
+
+
+def has(path: Path, step: int) -> bool:
+    """Whether there is a line of this step."""
+    return path.exists() and any(row.startswith(f"{step},") for row in path.read_text().splitlines())

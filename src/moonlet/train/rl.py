@@ -6,6 +6,7 @@ The folder of a run gets the vocabulary, `rl/` (checkpoint, records, rollouts th
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,9 +15,12 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from moonlet.chat.constrain import CallConstraint, ChoiceError
+from moonlet.chat.template import calls_tools, family_of
+from moonlet.chat.tokenizer import Tokenizer, read_tokenizer_config
 from moonlet.local import find
 from moonlet.model.convert import ConvertOptions
-from moonlet.model.folder import open_folder
+from moonlet.model.folder import ModelFolder, open_folder
 from moonlet.simulate.episode import Conversation
 from moonlet.train.data import conversations
 from moonlet.train.export import TOKENIZER_FILES
@@ -24,6 +28,10 @@ from moonlet.train.nano import finish
 from moonlet.train.practice import Practice, Recipe
 from moonlet.train.restore import restore
 from moonlet.train.telling import train
+
+
+class StartError(Exception):
+    """A model from which reinforcement learning cannot begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +45,19 @@ class Settings:
 
 
 def main(settings: Settings, recipe: Recipe) -> int:
-    """Trains, or goes on. Returns 130 where it was stopped before the end, which the next call takes up."""
+    """Trains, or goes on. Returns 130 where it was stopped before the end, which the next call takes up.
+
+    Raises StartError and CheckpointError before anything is written, RolloutError if the engine fails.
+    """
     torch.set_num_threads(settings.threads)
     out = Console(stderr=True, highlight=False, soft_wrap=True)
     begun = open_folder(find(settings.start))
+    check(begun)
     folder = settings.folder
     folder.mkdir(parents=True, exist_ok=True)
-    for name in TOKENIZER_FILES:
-        shutil.copyfile(begun.path / name, folder / name)
+    if not (folder / "rl" / "checkpoint.pt").exists():  # else the run has its vocabulary
+        for name in TOKENIZER_FILES:
+            shutil.copyfile(begun.path / name, folder / name)
     formats = ConvertOptions(begun.formats.dense, begun.formats.experts)
     kept: Iterator[Conversation] = conversations(recipe.seed, settings.data)
     run = Practice(folder / "rl", begun.config, recipe, kept, folder, formats, settings.threads)
@@ -56,3 +69,15 @@ def main(settings: Settings, recipe: Recipe) -> int:
     report = finish(run.network, folder)
     out.print(f"{report.folder.path}: {report.bytes / 1e6:.1f} MB; moonlet run {report.folder.path}")
     return 0
+
+
+def check(start: ModelFolder) -> None:
+    """Raises StartError unless the model can call tools; TemplateError, TokenizerError if it has no form of talk."""
+    config = json.loads((start.path / "config.json").read_text(encoding="utf-8"))
+    family = family_of(config, read_tokenizer_config(start.path))
+    if not calls_tools(family):
+        raise StartError(f"{start.path}: {family} models do not call tools, and rl is made of tasks with tools")
+    try:
+        CallConstraint(Tokenizer.load(start.path), (), family=family)
+    except ChoiceError as error:
+        raise StartError(f"{start.path}: {error}; rl is made of tasks with tools") from None

@@ -67,6 +67,7 @@ class Utterance:
 
     @property
     def spoken(self) -> list[int]:
+        """The ids of what was said."""
         ids = [one.id for one in self.drawn]
         return ids[:-1] if self.stopped else ids
 
@@ -97,6 +98,7 @@ class Group:
 
     @property
     def over(self) -> bool:
+        """Whether all attempts are."""
         return all(one.trajectory for one in self.attempts)
 
 

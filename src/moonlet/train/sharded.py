@@ -29,7 +29,7 @@ from moonlet.train.rows import Batch
 
 
 class Together(Alone):
-    """The processes that `torchrun` started: NVIDIA GPUs over NCCL where there are any, else processors over gloo."""
+    """The processes that `torchrun` started: over NCCL where there are NVIDIA GPUs (not yet tried), else over gloo."""
 
     def __init__(self) -> None:
         gpus = torch.cuda.is_available()
