@@ -28,7 +28,7 @@ run: setup
 	@$(BIN)/moonlet run
 
 test: $(VENV)/.tested
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(VENV)/.tested
 	$(BIN)/ruff check src tests bench

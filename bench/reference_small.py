@@ -18,13 +18,14 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 from bench.reference_servers import install, servers
 from moonlet.agent import Agent, CallResult, Limits
 from moonlet.agent.approval import Approvals
+from moonlet.agent.instructions import instructions
 from moonlet.chat.messages import Message
-from moonlet.cli.agent import system_text
 from moonlet.llm import LLM, LLMError, ReplyOptions
 from moonlet.local import load
 from moonlet.tools.mcp.host import Host
@@ -160,7 +161,7 @@ def judge(task: Task, model: LLM, host: Host, folder: Path, wording: str) -> tup
     """Whether the right call was made and gave what was wanted, whether the answer tells it, and what happened."""
     limits = Limits(steps=4, seconds=60)
     options = ReplyOptions(max_tokens=256)
-    system = Message("system", system_text(folder, with_servers=True))
+    system = Message("system", instructions(date.today(), folder.name, servers=True))
     agent = Agent(model, host, [system], limits, options, approve=Approvals("yes"))
     try:
         results = [event for event in agent.ask(wording) if isinstance(event, CallResult)]

@@ -398,12 +398,16 @@ void Model::choose(int thread, const LayerWeights& w, const float* x) {
   const int T = batch_.T, D = pad(s.D);
   const Routing routing{(Router)s.router, s.E, s.K, s.groups, s.groups_kept, s.normalise, s.routed_scale};
 
-  constexpr int TOGETHER = 16;  // experts whose logits one task computes
-  const int chunks = (s.E + TOGETHER - 1) / TOGETHER;
-  const Span logits = share(thread, (int64_t)T * chunks);
+  // A task computes the logits of some experts for some tokens. Tasks of the same experts follow one another, so that
+  // their rows of the router stay in the second-level cache while all tokens pass.
+  constexpr int EXPERTS_A_TASK = 16, TOKENS_A_TASK = 16;
+  const int chunks = (s.E + EXPERTS_A_TASK - 1) / EXPERTS_A_TASK, groups = (T + TOKENS_A_TASK - 1) / TOKENS_A_TASK;
+  const Span logits = share(thread, (int64_t)chunks * groups);
   for (int task = logits.begin; task < logits.end; task++) {
-    const int t = task / chunks, e0 = task % chunks * TOGETHER, e1 = e0 + TOGETHER < s.E ? e0 + TOGETHER : s.E;
-    ops_.dots(router_ + (int64_t)t * s.E, w.router.data, w.router.bf16, x + (int64_t)t * D, s.D, e0, e1);
+    const int e0 = task / groups * EXPERTS_A_TASK, e1 = std::min(e0 + EXPERTS_A_TASK, s.E);
+    const int t0 = task % groups * TOKENS_A_TASK, t1 = std::min(t0 + TOKENS_A_TASK, T);
+    ops_.dots(router_ + (int64_t)t0 * s.E, s.E, w.router.data, w.router.bf16, x + (int64_t)t0 * D, D, t1 - t0, s.D, e0,
+              e1);
   }
   pool_.barrier();
   const Span tokens = share(thread, T);

@@ -365,32 +365,64 @@ void rmsnorm(float* y, const float* x, const float* w, int D, int padded, float 
   for (; i < padded; i++) y[i] = 0;
 }
 
-template <class T>
-float dot(const T* w, const float* x, int D) {
-  F16 a = f_zero(), b = f_zero();
-  int i = 0;
-  auto load = [&](int at) {
+// out[t, e] = row e of w . x[t] for NT tokens and NE rows, each sum in an order of its own: whoever is computed beside
+// it changes nothing.
+template <class T, int NT, int NE>
+void dot_block(float* out, int64_t out_stride, const T* w, const float* x, int64_t x_stride, int D) {
+  auto load = [&](int e, int at) {
     if constexpr (sizeof(T) == 2)
-      return f_load_bf16((const uint16_t*)w + at);
+      return f_load_bf16((const uint16_t*)w + (int64_t)e * D + at);
     else
-      return f_load((const float*)w + at);
+      return f_load((const float*)w + (int64_t)e * D + at);
   };
-  for (; i + 32 <= D; i += 32) a = f_fma(load(i), f_load(x + i), a), b = f_fma(load(i + 16), f_load(x + i + 16), b);
-  float total = f_sum(f_add(a, b));
-  for (; i < D; i++) {
-    float value;
-    if constexpr (sizeof(T) == 2)
-      value = bf16_to_float(((const uint16_t*)w)[i]);
-    else
-      value = ((const float*)w)[i];
-    total += value * x[i];
+  F16 even[NT][NE], odd[NT][NE];
+  for (int t = 0; t < NT; t++)
+    for (int e = 0; e < NE; e++) even[t][e] = odd[t][e] = f_zero();
+  int i = 0;
+  for (; i + 32 <= D; i += 32) {
+    F16 w0[NE], w1[NE];
+    for (int e = 0; e < NE; e++) w0[e] = load(e, i), w1[e] = load(e, i + 16);
+    for (int t = 0; t < NT; t++) {
+      const F16 x0 = f_load(x + t * x_stride + i), x1 = f_load(x + t * x_stride + i + 16);
+      for (int e = 0; e < NE; e++) even[t][e] = f_fma(w0[e], x0, even[t][e]), odd[t][e] = f_fma(w1[e], x1, odd[t][e]);
+    }
   }
-  return total;
+  for (int t = 0; t < NT; t++)
+    for (int e = 0; e < NE; e++) {
+      float total = f_sum(f_add(even[t][e], odd[t][e]));
+      for (int j = i; j < D; j++) {
+        const T weight = w[(int64_t)e * D + j];
+        if constexpr (sizeof(T) == 2)
+          total += bf16_to_float(weight) * x[t * x_stride + j];
+        else
+          total += weight * x[t * x_stride + j];
+      }
+      out[t * out_stride + e] = total;
+    }
 }
 
-void dots(float* out, const void* w, bool bf16, const float* x, int D, int e0, int e1) {
-  for (int64_t e = e0; e < e1; e++)
-    out[e] = bf16 ? dot((const uint16_t*)w + e * D, x, D) : dot((const float*)w + e * D, x, D);
+template <class T, int NT>
+void dot_rows(float* out, int64_t out_stride, const T* w, const float* x, int64_t x_stride, int D, int e0, int e1) {
+  int e = e0;
+  for (; e + 2 <= e1; e += 2) dot_block<T, NT, 2>(out + e, out_stride, w + (int64_t)e * D, x, x_stride, D);
+  if (e < e1) dot_block<T, NT, 1>(out + e, out_stride, w + (int64_t)e * D, x, x_stride, D);
+}
+
+template <class T>
+void dots_of(float* out, int64_t out_stride, const T* w, const float* x, int64_t x_stride, int count, int D, int e0,
+             int e1) {
+  int t = 0;
+  for (; t + 4 <= count; t += 4)
+    dot_rows<T, 4>(out + t * out_stride, out_stride, w, x + t * x_stride, x_stride, D, e0, e1);
+  for (; t < count; t++) dot_rows<T, 1>(out + t * out_stride, out_stride, w, x + t * x_stride, x_stride, D, e0, e1);
+}
+
+void dots(float* out, int64_t out_stride, const void* w, bool bf16, const float* x, int64_t x_stride, int count, int D,
+          int e0, int e1) {
+  if (bf16)
+    dots_of(out, out_stride, (const uint16_t*)w, x, x_stride, count, D, e0, e1);
+  else
+    dots_of(out, out_stride, (const float*)w, x, x_stride, count, D, e0, e1);
 }
 
 // ---- the router -----------------------------------------------------------------------------------------------------

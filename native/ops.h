@@ -97,8 +97,9 @@ struct Ops {
   // y = x / rms(x) * w over D numbers; y's padding up to `padded` is zeroed.
   void (*rmsnorm)(float* y, const float* x, const float* w, int D, int padded, float eps);
 
-  // out[e0..e1) = W[e] . x over D numbers; W row-major, f32 or bf16.
-  void (*dots)(float* out, const void* w, bool bf16, const float* x, int D, int e0, int e1);
+  // out[t, e] = W[e] . x[t] over D numbers, for `count` rows of x and e in [e0, e1); W row-major, f32 or bf16.
+  void (*dots)(float* out, int64_t out_stride, const void* w, bool bf16, const float* x, int64_t x_stride, int count,
+               int D, int e0, int e1);
 
   // The K chosen experts and their weights from E router logits; `bias` only steers the choice. scratch: 2 E floats.
   void (*route)(const Routing& routing, const float* logits, const float* bias, int32_t* chosen, float* weights,

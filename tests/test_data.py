@@ -12,6 +12,7 @@ from unicodedata import category
 
 import pytest
 
+from moonlet.agent.results import TRUST_NOTE
 from moonlet.chat.messages import ToolCall
 from moonlet.evals.by_hand import requests
 from moonlet.simulate import demo, foreign, seal, talk
@@ -102,6 +103,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def marked(text: str) -> bool:
+    """Whether it is a result that others wrote, between its marks."""
+    found = re.fullmatch(r"\[untrusted (\w{8}): [^\n]*\n(.+)\n\[end (\w{8})]", text, re.DOTALL)
+    return found is not None and found[1] == found[3]
+
+
 def assert_in_form(conversation: Conversation) -> None:
     """Declared tools are called with arguments of the declared types; calls are numbered and answered in order."""
     specs = {spec.name: spec for spec in conversation.tools}
@@ -116,7 +123,7 @@ def assert_in_form(conversation: Conversation) -> None:
             count += 1
         if message.role == "tool":
             assert (message.name, message.call_id) == (waiting[0].name, waiting.pop(0).id)
-            json.loads(message.content)
+            assert marked(message.content) or json.loads(message.content) is not None
         else:
             assert not waiting
             assert message.calls or message.content
@@ -192,6 +199,16 @@ def test_the_mixture_has_its_parts(sample: list[Conversation]) -> None:
     assert min(sizes) <= 3 and max(sizes) == 18
     text = " ".join(message.content for message in users)
     assert re.search(r"[ก-๙]", text) and re.search(r"[一-鿿]", text)
+
+
+def test_tools_of_servers_come_as_an_agent_has_them(sample: list[Conversation]) -> None:
+    served = [one for one in sample if TRUST_NOTE in one.messages[0].content]
+    assert 15 < len(served) < 60
+    for one in served:
+        assert all(len(tool.name.split("__")) == 2 for tool in one.tools)
+        for message in one.messages:
+            if message.role == "tool":
+                assert marked(message.content)
 
 
 def test_asked_for_a_missing_tool_the_assistant_refuses() -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, fields
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from rich.text import Text as Line
 
 from moonlet.agent import Agent, CallResult, CallStarted, Ended, Event, Limits, Notice, Price, Ruling
 from moonlet.agent.approval import Approvals
+from moonlet.agent.instructions import instructions
 from moonlet.agent.record import Past, Record
-from moonlet.agent.results import TRUST_NOTE
 from moonlet.chat.messages import Message, to_openai
 from moonlet.cli import UsageError
 from moonlet.cli.article_extra import missing
@@ -62,13 +62,14 @@ def main(asked: argparse.Namespace) -> int:
             return _list(host, built)
         record, past = _record(asked, model)
         stack.callback(record.close)
+        told = asked.system or instructions(date.today(), folder.resolve().name, bool(servers))
         approvals = Approvals(
             asked.mode, [*(asked.allow or ()), *host.allowed()], terminal.approve if terminal else None
         )
         agent = Agent(
             model,
             _Tools(built, host),
-            () if past else [Message("system", asked.system or system_text(folder, bool(servers)))],
+            () if past else [Message("system", told)],
             limits,
             ReplyOptions(temperature=asked.temperature, max_tokens=asked.max_tokens, seed=asked.seed),
             approve=approvals,
@@ -181,17 +182,6 @@ def _article(folder: Path, model: LLM) -> Tool:
     from moonlet.cli import article_jobs
 
     return article_jobs.tool(folder, model)
-
-
-def system_text(folder: Path, with_servers: bool) -> str:
-    """What the model is told before the task."""
-    now = datetime.now().astimezone()
-    told = f"You do tasks with tools. Today is {now:%A, %d %B %Y}. Files are in the folder {folder.resolve().name}."
-    told += " Call tools until the task is done, then say briefly what you did and found."
-    told += " If a call is refused, respect that." + (
-        " Tools named NAME__TOOL belong to server NAME." if with_servers else ""
-    )
-    return f"{told} {TRUST_NOTE}"
 
 
 def _events(

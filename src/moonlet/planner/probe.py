@@ -11,6 +11,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -27,11 +28,12 @@ from moonlet.model.config import ModelConfig, parse_config
 from moonlet.model.folder import ModelFolder, open_folder, write_meta
 from moonlet.model.layout import DENSE_FILE, FORMAT, Formats, Slot, expert_matrices, file_layouts, slots
 
-from .rates import Curves, MeasuredRates
+from .rates import MeasuredRates
 
 TIMED: tuple[Format, ...] = ("bf16", "int8", "int4")
 COUNTS = (1, 2, 4, 8, 16, 64, 256)  # tokens: our kernels change their way at 4 and at 64
-REPEATS = 5
+ROUNDS = 9
+SHORT_S = 0.01  # what is done sooner is repeated in each round
 _WIDTH = 2048
 _LAYERS = 2
 _TINY_LAYERS = 12
@@ -48,30 +50,72 @@ def measure_rates(
 ) -> MeasuredRates:
     """Times everything in the folder `place`, which must be empty and is left with files in it.
 
-    After `deadline` (of time.perf_counter) nothing is repeated any more. `tick` hears what goes on.
+    After `deadline` (of time.perf_counter) no further round is begun. `tick` hears what goes on.
     """
     weights = min(max(3 * last_cache_bytes / 0.5625, 100e6), most_bytes / 2)
     inner = max(int(weights / (3 * _WIDTH * _LAYERS)) // 32 * 32, 1024)
-    curves: Curves = {}
-    near: Curves = {}
     inside = max(int(last_cache_bytes / 8 / (3 * _WIDTH * _LAYERS)) // 32 * 32, 32)  # bf16 fills a quarter of it
-    for format in TIMED:
-        tick(f"{format} weights times tokens")
-        folder = write_dense(place / format, format, inner)
-        curves[format] = _curve(folder, deadline)
-        small = write_dense(place / f"{format}-near", format, inside)
-        near[format] = _curve(small, deadline)
-        for file in folder.path.iterdir():
-            file.unlink()
-    tick("attention, layers, sampling")
-    attend_s, attend_many_s = _attention(write_tiny(place / "attention", 16, 512), deadline)
+    tick("writing small models")
+    rounds = Rounds()
+    far = {format: _Curve(write_dense(place / format, format, inner), rounds) for format in TIMED}
+    near = {format: _Curve(write_dense(place / f"{format}-near", format, inside), rounds) for format in TIMED}
+    attention = _Attention(write_tiny(place / "attention", 16, 512), rounds)
     tiny = write_tiny(place / "tiny", 4, 32)
-    layer_s, token_layer_s = _layers(tiny, deadline)
-    step_s, token_s = _engine(tiny, layer_s, token_layer_s, deadline)
+    layers, logit = _Layers(tiny, rounds), rounds.add(_drawing())
+    with Engine(tiny, EngineOptions(cache_tokens=4096), drafting=()) as engine:
+        steps = _Steps(engine, rounds)
+        rounds.run(deadline, tick)
+    layer_s, token_layer_s = layers.seconds()
+    step_s, token_s = steps.seconds(layer_s, token_layer_s)
+    attend_s, attend_many_s = attention.seconds()
     return MeasuredRates(
-        curves, attend_s, attend_many_s, layer_s, token_layer_s, step_s, token_s, _logit_s(deadline),
-        near_bytes=last_cache_bytes, near_s=near,
+        {format: curve.points() for format, curve in far.items()}, attend_s, attend_many_s, layer_s, token_layer_s,
+        step_s, token_s, logit.median() / _VOCAB,
+        near_bytes=last_cache_bytes, near_s={format: curve.points() for format, curve in near.items()},
     )  # fmt: skip
+
+
+@dataclass(slots=True)
+class Timed:
+    """One thing that is timed: `measure` does it once and returns its seconds."""
+
+    measure: Callable[[], float]
+    seconds: list[float] = field(default_factory=list)
+
+    def turn(self) -> None:
+        """Once, or as often as SHORT_S allows; then the first, which finds the caches cold, does not count."""
+        start = time.perf_counter()
+        first = self.measure()
+        if time.perf_counter() - start > SHORT_S:
+            self.seconds.append(first)
+            return
+        while not self.seconds or time.perf_counter() - start < SHORT_S:
+            self.seconds.append(self.measure())
+
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+
+class Rounds:
+    """Things that are timed in turn, again and again: what else the machine does for a while falls on all alike."""
+
+    def __init__(self) -> None:
+        self._timed: list[Timed] = []
+
+    def add(self, measure: Callable[[], float]) -> Timed:
+        self._timed.append(Timed(measure))
+        return self._timed[-1]
+
+    def run(self, deadline: float, tick: Callable[[str], None]) -> None:
+        """One round that does not count, then up to ROUNDS, none begun after the deadline but the first."""
+        for timed in self._timed:
+            timed.measure()
+        for done in range(ROUNDS):
+            tick(f"kernels, round {done + 1}")
+            for timed in self._timed:
+                timed.turn()
+            if time.perf_counter() > deadline:
+                return
 
 
 def write_dense(path: Path, format: Format, inner: int) -> ModelFolder:
@@ -152,83 +196,101 @@ def _batch(config: ModelConfig, count: int, computed: int = 0) -> Batch:
     return batch
 
 
-def _time(run: Callable[[], object], deadline: float, least_s: float = 0.0) -> float:
-    """Median seconds of a few runs after one that does not count."""
-    run()
-    times: list[float] = []
-    while len(times) < REPEATS or (sum(times) < least_s and len(times) < 200):
-        if times and time.perf_counter() > deadline:
-            break
+def _clocked(run: Callable[[], object]) -> Callable[[], float]:
+    def measure() -> float:
         start = time.perf_counter()
         run()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+        return time.perf_counter() - start
+
+    return measure
 
 
-def _curve(folder: ModelFolder, deadline: float) -> tuple[tuple[float, float], ...]:
-    """(tokens, seconds for one weight) of a step that reads all weights; those of attention count as well."""
-    network = Network(folder, max(COUNTS), 32, 8)
-    matrices = [slot for slot in slots(folder.config) if slot.kind in ("packed", "keys", "values")]
-    weights = sum(math.prod(slot.shape) for slot in matrices)
-    points = []
-    for count in COUNTS:
-        batch = _batch(network.config, count)
-        points.append((float(count), _time(partial(network.step, batch), deadline) / weights))
-    return tuple(points)
+class _Curve:
+    """Steps of so many tokens that read all weights of a folder; those of attention count as well."""
+
+    def __init__(self, folder: ModelFolder, rounds: Rounds) -> None:
+        network = Network(folder, max(COUNTS), 32, 8)
+        matrices = [slot for slot in slots(folder.config) if slot.kind in ("packed", "keys", "values")]
+        self._weights = sum(math.prod(slot.shape) for slot in matrices)
+        self._timed = {
+            count: rounds.add(_clocked(partial(network.step, _batch(network.config, count)))) for count in COUNTS
+        }
+
+    def points(self) -> tuple[tuple[float, float], ...]:
+        """(tokens, seconds for one weight)."""
+        return tuple((float(count), timed.median() / self._weights) for count, timed in self._timed.items())
 
 
 _NEAR, _FAR, _MANY = 16, 2048, 32  # tokens in the cache; tokens of a prompt's step
 
 
-def _attention(folder: ModelFolder, deadline: float) -> tuple[float, float]:
-    """Seconds for a number of the cache, for a step of one token and of many."""
-    network, config = Network(folder, 64, 32, _FAR // PAGE + 4), folder.config
-    numbers = (_FAR - _NEAR) * config.heads * (config.latent + config.rope) * config.layers
+class _Attention:
+    """Steps of one token and of many behind a short and a long cache."""
 
-    def longer(count: int) -> float:
-        near, far = (
-            _time(partial(network.step, _batch(config, count, computed)), deadline, 0.1) for computed in (_NEAR, _FAR)
+    def __init__(self, folder: ModelFolder, rounds: Rounds) -> None:
+        network, config = Network(folder, 64, 32, _FAR // PAGE + 4), folder.config
+        self._numbers = (_FAR - _NEAR) * config.heads * (config.latent + config.rope) * config.layers
+        self._timed = {
+            (count, computed): rounds.add(_clocked(partial(network.step, _batch(config, count, computed))))
+            for count in (1, _MANY)
+            for computed in (_NEAR, _FAR)
+        }
+
+    def seconds(self) -> tuple[float, float]:
+        """For a number of the cache, in a step of one token and of many."""
+        one, many = (
+            max(self._timed[count, _FAR].median() - self._timed[count, _NEAR].median(), 1e-9) / (count * self._numbers)
+            for count in (1, _MANY)
         )
-        return max(far - near, 1e-9) / (count * numbers)
-
-    return longer(1), longer(_MANY)
+        return one, many
 
 
-def _layers(folder: ModelFolder, deadline: float) -> tuple[float, float]:
-    """Seconds for a layer of a step, and for a token in a layer."""
-    network, layers = Network(folder, 64, 32, 4), folder.config.layers
-    one, many = (
-        _time(partial(network.step, _batch(folder.config, count, _NEAR)), deadline, 0.1) for count in (1, _MANY)
-    )
-    token_layer_s = max(many - one, 0.0) / (_MANY - 1) / layers
-    return max(one / layers - token_layer_s, 0.0), token_layer_s
+class _Layers:
+    """Steps of one token and of many, in which nearly nothing is computed."""
+
+    def __init__(self, folder: ModelFolder, rounds: Rounds) -> None:
+        network, self._layers = Network(folder, 64, 32, 4), folder.config.layers
+        self._one, self._many = (
+            rounds.add(_clocked(partial(network.step, _batch(folder.config, count, _NEAR)))) for count in (1, _MANY)
+        )
+
+    def seconds(self) -> tuple[float, float]:
+        """For a layer of a step, and for a token in a layer."""
+        one, many = self._one.median(), self._many.median()
+        token_layer_s = max(many - one, 0.0) / (_MANY - 1) / self._layers
+        return max(one / self._layers - token_layer_s, 0.0), token_layer_s
 
 
-def _engine(folder: ModelFolder, layer_s: float, token_layer_s: float, deadline: float) -> tuple[float, float]:
-    """Seconds that a step, and a token written, cost around the network's own."""
-    tokens = 48
-    with Engine(folder, EngineOptions(cache_tokens=4096), drafting=()) as engine:
+class _Steps:
+    """Writing alone and eight at a time, with all that the engine does around the network."""
 
-        def decode(sequences: int) -> float:
-            prompts = [[(i + j) % folder.config.vocab for j in range(8)] for i in range(sequences)]
-            replies = [engine.submit(p, Sampling(max_tokens=tokens, temperature=0)) for p in prompts]
-            for reply in replies:
-                list(reply)
-            return statistics.median(reply.stats.decode_s for reply in replies) / (tokens - 1)
+    def __init__(self, engine: Engine, rounds: Rounds) -> None:
+        self._engine = engine
+        self._alone, self._eight = rounds.add(partial(self._written, 1)), rounds.add(partial(self._written, 8))
 
-        decode(1)
-        repeats = REPEATS if time.perf_counter() < deadline else 1
-        alone = statistics.median(decode(1) for _ in range(repeats))
-        eight = statistics.median(decode(8) for _ in range(repeats))
-    layers = folder.config.layers
-    own, own_eight = alone - layers * (layer_s + token_layer_s), eight - layers * (layer_s + 8 * token_layer_s)
-    token_s = max((own_eight - own) / 7, 0.0)
-    return max(own - token_s, 0.0), token_s
+    def _written(self, sequences: int) -> float:
+        """Seconds of a step."""
+        vocab, tokens = self._engine.config.vocab, 96
+        prompts = [[(i + j) % vocab for j in range(8)] for i in range(sequences)]
+        replies = [self._engine.submit(p, Sampling(max_tokens=tokens, temperature=0)) for p in prompts]
+        for reply in replies:
+            list(reply)
+        return statistics.median(reply.stats.decode_s for reply in replies) / (tokens - 1)
+
+    def seconds(self, layer_s: float, token_layer_s: float) -> tuple[float, float]:
+        """For a step, and for a token written, around the network's own."""
+        layers = self._engine.config.layers
+        own = self._alone.median() - layers * (layer_s + token_layer_s)
+        own_eight = self._eight.median() - layers * (layer_s + 8 * token_layer_s)
+        token_s = max((own_eight - own) / 7, 0.0)
+        return max(own - token_s, 0.0), token_s
 
 
-def _logit_s(deadline: float) -> float:
-    """Seconds for each logit of a drawn token."""
-    vocab = 131_072
-    sampler = Sampler(Sampling(temperature=0), [1], vocab)
-    logits = np.random.default_rng(0).standard_normal(vocab, np.float32)
-    return _time(lambda: sampler.draw(logits, None), deadline, 0.05) / vocab
+_VOCAB = 131_072
+
+
+def _drawing() -> Callable[[], float]:
+    """The drawing of a token from so many logits."""
+    sampler = Sampler(Sampling(temperature=0), [1], _VOCAB)
+    logits = np.random.default_rng(0).standard_normal(_VOCAB, np.float32)
+    return _clocked(lambda: sampler.draw(logits, None))

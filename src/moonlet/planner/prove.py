@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from moonlet.model.folder import ModelFolder
 from .fit import Wish
 from .speed import Correction, Load, Speed
 
-RUNS = 3
+RUNS = 3  # rounds
 _WARM = 8  # tokens of a prompt before decoding is timed, and of the first run, which does not count
 _RAPL = Path("/sys/class/powercap")
 
@@ -75,47 +75,68 @@ def prove(
 ) -> list[Row]:
     """Runs the model and returns the rows; `tick` hears what is being run."""
     dice = random.Random(0)
-    rows = []
     with Engine(folder, settings, drafting=()) as engine:  # guesses would make tokens depend on what is written
-        limit = engine.context - 2
         tick("warming up")
         _decode(engine, 1, _WARM, dice)
-        prompt = min(test.prompt, limit)
-        tick(f"prompts of {prompt}")
-        runs = _runs(test.runs, speed.first_token(prompt).value)
-        times = [_prompt_s(engine, prompt, dice) for _ in range(runs)]
-        seconds = statistics.median(times)
-        rows.append(Row(f"prompt of {prompt}", "tokens/s", speed.prefill(prompt).value, prompt / seconds))
-        rows.append(Row(f"first token after {prompt}", "s", speed.first_token(prompt).value, seconds))
-        for batch in test.batches:
-            tick(f"{batch} at a time")
-            before, energy = engine.reads, _joules()
-            load = Load(batch, _WARM + test.tokens // 2)
-            runs = _runs(test.runs, batch * test.tokens / speed.decode(load).value)
-            rates = [_decode(engine, batch, test.tokens, dice) for _ in range(runs)]
-            rows.append(Row(f"decode x{batch}", "tokens/s", speed.decode(load).value, statistics.median(rates)))
-            written = runs * batch * test.tokens
-            rows += _costs(speed, load, written, engine.reads - before, energy)
+        prompt = min(test.prompt, engine.context - 2)
+        read: list[float] = []
+        written = {batch: _Written(Load(batch, _WARM + test.tokens // 2)) for batch in test.batches}
+        # Round after round, so that what else the machine does for a while falls on every number alike.
+        for round_ in range(test.runs):
+            tick(f"prompts of {prompt}, {round_ + 1} of {test.runs}")
+            read += [_prompt_s(engine, prompt, dice) for _ in range(_repeats(speed.first_token(prompt).value))]
+            for batch, seen in written.items():
+                tick(f"{batch} at a time, {round_ + 1} of {test.runs}")
+                before, energy = engine.reads, _joules()
+                repeats = _repeats(batch * test.tokens / speed.decode(seen.load).value)
+                seen.rates += [_decode(engine, batch, test.tokens, dice) for _ in range(repeats)]
+                seen.tokens += repeats * batch * test.tokens
+                seen.reads += engine.reads - before
+                seen.joules = _added(seen.joules, energy, _joules())
+    seconds = statistics.median(read)
+    rows = [
+        Row(f"prompt of {prompt}", "tokens/s", speed.prefill(prompt).value, prompt / seconds),
+        Row(f"first token after {prompt}", "s", speed.first_token(prompt).value, seconds),
+    ]
+    for batch, seen in written.items():
+        rate = statistics.median(seen.rates)
+        rows.append(Row(f"decode x{batch}", "tokens/s", speed.decode(seen.load).value, rate))
+        rows += _costs(speed, seen)
     return rows
 
 
-def _runs(least: int, seconds: float) -> int:
-    """So many that a second is measured where one run takes milliseconds, which whatever else wakes up disturbs."""
-    return max(least, min(round(1 / seconds), 50))
+@dataclass(slots=True)
+class _Written:
+    """What writing with so many sequences at a time came to, in all rounds."""
+
+    load: Load
+    rates: list[float] = field(default_factory=list)  # tokens a second
+    tokens: int = 0
+    reads: Reads = field(default_factory=Reads)
+    joules: float | None = 0.0  # None where the processor does not tell
 
 
-def _costs(speed: Speed, load: Load, written: int, reads: Reads, energy: float | None) -> list[Row]:
+def _added(sum_: float | None, before: float | None, after: float | None) -> float | None:
+    return None if sum_ is None or before is None or after is None else sum_ + after - before
+
+
+def _repeats(seconds: float) -> int:
+    """So many that a fifth of a second is measured where one run takes milliseconds, which anything disturbs."""
+    return max(1, min(round(0.2 / seconds), 10))
+
+
+def _costs(speed: Speed, seen: _Written) -> list[Row]:
     """Hits and bytes from disk where experts are streamed, and joules where the processor tells them."""
     rows = []
+    load, reads = seen.load, seen.reads
     step = speed.step(load.sequences, load)
     name = f"x{load.sequences}"
     if speed.fit.streams or reads.misses:
         rows.append(Row(f"  hit rate, {name}", "share", step.hit_rate, reads.hit_rate))
         disk = step.read_bytes["disk"] / load.sequences / 1e6
-        rows.append(Row(f"  from disk, {name}", "MB/token", disk, reads.read_bytes / written / 1e6))
+        rows.append(Row(f"  from disk, {name}", "MB/token", disk, reads.read_bytes / seen.tokens / 1e6))
     watts = speed.fit.machine.watts_load
-    now = _joules()
-    measured = None if now is None or energy is None else (now - energy) / written
+    measured = None if seen.joules is None else seen.joules / seen.tokens
     predicted = watts / speed.decode(load).value if watts else None
     if predicted is not None or measured is not None:
         rows.append(Row(f"  energy, {name}", "J/token", predicted, measured))

@@ -68,6 +68,7 @@ class Made:
     enums: dict[Words, Words] = field(default_factory=dict)
     forms: dict[Words, str] = field(default_factory=dict)  # parameter -> "date" or "time" if it is normalised
     style: str = "snake"
+    served: bool = False  # it is a server's: its results are marked
 
 
 def make(blueprint: Blueprint, style: str, rng: Random) -> Made:

@@ -36,7 +36,7 @@ class Episode:
         self.messages.append(Message("assistant", text))
 
     def call(self, wanted: Sequence[Wanted], run: Callable[[ToolCall], str]) -> list[Any]:
-        """The assistant calls; each result text is appended. Returns the results as JSON values."""
+        """The assistant calls; each result text is appended. Returns the results, as values where they are JSON."""
         made = tuple(
             ToolCall(f"functions.{name}:{self.calls + i}", name, json.dumps(arguments, ensure_ascii=False))
             for i, (name, arguments) in enumerate(wanted)
@@ -47,8 +47,15 @@ class Episode:
         for one in made:
             text = run(one)
             self.messages.append(Message("tool", text, name=one.name, call_id=one.id))
-            results.append(json.loads(text))
+            results.append(_value(text))
         return results
 
     def done(self) -> Conversation:
         return Conversation(tuple(self.messages), tuple(self.tools))
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
-from moonlet.simulate import talk
+from moonlet.simulate import outside, talk
 from moonlet.simulate.asking import asked, iso_date, text_value, value_of
 from moonlet.simulate.blueprints import Blueprint, Parameter, Words, composed
 from moonlet.simulate.declaring import Made, make, spell
 from moonlet.simulate.episode import Conversation, Episode, Wanted
 from moonlet.simulate.unfit import unfit
+
+SERVED = 0.3  # share of conversations in which an agent has the tools of servers
 
 
 def conversation(
@@ -27,8 +29,13 @@ def conversation(
         near = by_field.get(rng.choice(list(made.values())).blueprint.field) if made and rng.random() < 0.35 else None
         one = make(rng.choice(near) if near else _any(rng, blueprints), style, rng)
         made.setdefault(one.spec.name, one)
+    served = rng.random() < SERVED
+    if served:
+        outside.serve(list(made.values()), rng)
     episode = Episode([one.spec for one in made.values()])
-    if rng.random() < 0.4:
+    if served:
+        episode.system(outside.system_text(rng))
+    elif rng.random() < 0.4:
         episode.system(
             rng.choice(("You are a helpful assistant.", "Use the tools when they fit.", f"Today is {iso_date(rng)}."))
         )
@@ -89,7 +96,10 @@ def _clarified(episode: Episode, one: Made, missing: Parameter, rng: Random) -> 
 
 def _answered(episode: Episode, wanted: Sequence[tuple[Made, dict[str, Any]]], rng: Random) -> None:
     made = [result(one, rng) for one, _ in wanted]
-    texts = iter([json.dumps(one[0], ensure_ascii=False) for one in made])
+    texts = iter(
+        outside.written(values, told, rng) if one.served else json.dumps(values, ensure_ascii=False)
+        for (one, _), (values, told) in zip(wanted, made)
+    )
     calls: list[Wanted] = [(one.spec.name, arguments) for one, arguments in wanted]
     episode.call(calls, lambda _: next(texts))
     episode.answer(" ".join(sentence for _, sentence in made))
