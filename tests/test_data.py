@@ -22,7 +22,7 @@ from moonlet.simulate.numerals import written
 from moonlet.simulate.requests import intents, request
 from moonlet.simulate.sums import in_words
 from moonlet.simulate.talk import NO_TOOL
-from moonlet.simulate.wording import compile_pattern, expand, fill
+from moonlet.simulate.wording import compile_pattern, expand, fill, read
 from moonlet.simulate.world import World
 from moonlet.tools.tool import check
 from moonlet.train import public
@@ -223,7 +223,7 @@ def test_asked_for_a_missing_tool_the_assistant_refuses() -> None:
 def test_every_pattern_can_be_filled() -> None:
     """Each line of the wordings compiles, and its slots are known."""
     world, rng = World(0, date(2026, 11, 23)), Random(0)
-    for name in ("en", "en_spoken", "en_follow_ups"):
+    for name in ("en", "en_spoken", "en_more", "en_follow_ups"):
         for intent in intents(name):
             for _ in range(8 * len(intent.patterns)):
                 assert "{" not in request(intent, rng, world).text
@@ -234,6 +234,20 @@ def test_every_pattern_can_be_filled() -> None:
     for _ in range(800):
         assert "{" not in talk.beyond(rng, world)
         assert "{" not in talk.small_talk(rng, ["a"])[0]
+
+
+def test_a_note_is_no_search_and_a_thing_to_buy_no_order() -> None:
+    """ "note: x", "notes - x" and "new note x" are written down; a bare "buy milk" is not among what no tool can do."""
+    rng = Random(0)
+    noted = re.compile(r"(?:(?:add|make|take|write) (?:a )?|new |quick )?(?:notes?|memo)(?:: | - | \{)")
+    for name in ("en", "en_spoken", "en_more"):
+        for intent in intents(name):
+            texts = [pattern.expand(rng) for pattern in intent.patterns for _ in range(20)]
+            assert intent.tool in ("add_note", "") or not any(map(noted.match, texts)), intent.tool
+    bought = re.compile(r"(?:buy|fetch|shop for) (?:an? |some |new |the )?(?!me |us )[{}\w]+(?: \{\w+\})?")
+    for _, patterns in read("en_beyond"):
+        for pattern in patterns:
+            assert not any(bought.fullmatch(pattern.expand(rng)) for _ in range(20))
 
 
 def test_patterns_nest() -> None:

@@ -202,6 +202,16 @@ UNIT_FAMILIES = (
     ("GB", "MB", "gigabytes", "megabytes", "TB"),
     ("acres", "hectares", "square feet", "square metres", "square meters"),
 )
+# What people put on a shopping list; all of it stands without an article.
+GROCERIES = (
+    *words(
+        "milk bread eggs butter coffee bananas apples onions potatoes rice pasta cheese yoghurt chicken nappies "
+        "toothpaste shampoo batteries stamps wine flour sugar juice tomatoes carrots lemons noodles soap candles tape "
+        "nails flowers salad ham biscuits ketchup salt aspirin plasters oats honey beer cereal cream lettuce mince"
+    ),
+    "cat litter", "dog food", "tea bags", "toilet paper", "washing powder", "bin bags", "light bulbs", "olive oil",
+    "paper towels", "baby wipes", "ice cream", "orange juice", "almond milk", "peanut butter",
+)  # fmt: skip
 # One of a measure, and the units in which it may be asked for.
 SINGLES = (
     (("mile", "kilometre", "kilometer", "yard", "foot"), ("metres", "meters", "km", "feet", "cm", "inches")),
