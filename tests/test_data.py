@@ -206,7 +206,7 @@ def test_asked_for_a_missing_tool_the_assistant_refuses() -> None:
 def test_every_pattern_can_be_filled() -> None:
     """Each line of the wordings compiles, and its slots are known."""
     world, rng = World(0, date(2026, 11, 23)), Random(0)
-    for name in ("en", "en_spoken", "en_follow_ups"):
+    for name in ("en", "en_spoken", "en_more2", "en_follow_ups"):
         for intent in intents(name):
             for _ in range(8 * len(intent.patterns)):
                 assert "{" not in request(intent, rng, world).text

@@ -48,7 +48,7 @@ def conversation(rng: Random) -> Conversation:
 def by_tool() -> dict[str, list[Intent]]:
     """The intents of the English wordings, by tool."""
     found: dict[str, list[Intent]] = {}
-    for intent in (*intents("en"), *intents("en_spoken")):
+    for intent in (*intents("en"), *intents("en_spoken"), *intents("en_more2")):
         found.setdefault(intent.tool, []).append(intent)
     return found
 

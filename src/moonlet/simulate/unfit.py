@@ -47,7 +47,8 @@ def unfit(made: Sequence[Made], others: Sequence[Blueprint], rng: Random) -> str
 @lru_cache(maxsize=1)
 def _whole() -> tuple[Intent, ...]:
     """What is asked of the demonstration tools with nothing left out."""
-    return tuple(one for one in (*intents("en"), *intents("en_spoken")) if not one.missing)
+    every = (*intents("en"), *intents("en_spoken"), *intents("en_more2"))
+    return tuple(one for one in every if not one.missing)
 
 
 def _everyday(made: Sequence[Made], rng: Random) -> str:
