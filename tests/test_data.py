@@ -163,7 +163,7 @@ def said_as(value: float) -> tuple[str, ...]:
     special = {
         1: (" a ", " an ", "a ", "an "),
         50: ("fifty", "half"),
-        100: ("hundred", "full", "max", "all the way", "as bright"),
+        100: ("hundred", "full", "max", "all the way", "as bright", "flat out", "all you've got"),
     }
     if value in special:
         return special[int(value)]

@@ -7,7 +7,7 @@ from random import Random
 
 from moonlet.simulate import answers, foreign, slots, talk
 from moonlet.simulate.episode import Conversation, Episode, Wanted
-from moonlet.simulate.requests import Intent, Request, intents, joined, ordered, request
+from moonlet.simulate.requests import Intent, Request, english, intents, joined, ordered, request
 from moonlet.simulate.world import World
 from moonlet.tools.tool import Tool, call
 
@@ -48,7 +48,7 @@ def conversation(rng: Random) -> Conversation:
 def by_tool() -> dict[str, list[Intent]]:
     """The intents of the English wordings, by tool."""
     found: dict[str, list[Intent]] = {}
-    for intent in (*intents("en"), *intents("en_spoken"), *intents("en_more")):
+    for intent in english():
         found.setdefault(intent.tool, []).append(intent)
     return found
 

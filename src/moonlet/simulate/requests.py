@@ -47,6 +47,11 @@ def intents(name: str) -> tuple[Intent, ...]:
     )
 
 
+def english() -> tuple[Intent, ...]:
+    """What is asked of the demonstration tools in English, in all wordings."""
+    return (*intents("en"), *intents("en_spoken"), *intents("en_more"))
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a user types, and the calls that it means; one that lacks what `intent.missing` names is incomplete."""

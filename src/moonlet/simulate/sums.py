@@ -75,6 +75,76 @@ STORIES = (  # #1 and #2 are the numbers, #3 a thing
     ),
     ("the bill is #2( euros| dollars|)(. |, )how much is (a |)#1% tip", "#1% of #2"),
     ("(what should i tip on|how much tip is) #2 at #1%", "#1% of #2"),
+    (
+        "(we had|there were) #1 (sheep|patients|pupils|guests) and #2 more (arrived|came in|turned up)"
+        "(. |, )(what's the head count|how many in all|how many now)",
+        "#1 + #2",
+    ),
+    (
+        "#1 (points|coins|gems) from the boss and #2 from the chest"
+        "(. |, )(what's my score|what's the total|how many have i got)",
+        "#1 + #2",
+    ),
+    (
+        "(i counted|we ordered|they delivered) #1 #3(. |, | but )#2 (are missing|got broken|were stolen)"
+        "(. |, )(how many can i still use|how many do i have left|what's left)",
+        "#1 - #2",
+    ),
+    (
+        "the (plank|rope|pipe|cable) is #1 (cm|inches|feet) and i cut off #2"
+        "(. |, )(how long is the rest|what's left|what remains)",
+        "#1 - #2",
+    ),
+    (
+        "the (plank|rope|pipe|cable) is #1 (cm|inches|feet) and has to be cut into #2 equal pieces"
+        "(. |, )(how long is each|what length is each one)",
+        "#1 / #2",
+    ),
+    (
+        "#1 (tablets|drops|ml|doses) (for|over|spread over) #2 days"
+        "(. |, )(how much a day|what's the daily dose|how much is that per day)",
+        "#1 / #2",
+    ),
+    (
+        "#1 (litres of milk|kilos of flour) (go|fit) into #2 (cans|tins|buckets)"
+        "(. |, )(how much in each|what's in each one)",
+        "#1 / #2",
+    ),
+    (
+        "#1 nights at #2 (euros|dollars|pounds)( a night| each|)"
+        "(. |, )(what will it cost|what's the bill|how much altogether)",
+        "#1 * #2",
+    ),
+    (
+        "(a box|a crate|a sack|one pack) (holds|has|weighs) #1 and (i need|we have|there are) #2 of them"
+        "(. |, )(what's the total|how much is that|how many is that)",
+        "#1 * #2",
+    ),
+    (
+        "i (save|spend|earn|make) #1 (euros|dollars|pounds) a day"
+        "(. |, )(what's that|how much is that|what does it come to) (in|after|over) #2 days",
+        "#1 * #2",
+    ),
+    (
+        "(my rent|our fee|the price|my wage) (is|was) #2 and (goes|went) up by #1(%| percent)"
+        "(. |, )(what's the new figure|how much is it then)",
+        "#2 + #1% of #2",
+    ),
+    (
+        "(my rent|our fee|the price|my wage) (is|was) #2 and (goes|went) down by #1(%| percent)"
+        "(. |, )(what's the new figure|how much is it then)",
+        "#2 - #1% of #2",
+    ),
+    (
+        "(we raised|i made|the stall took) #2 (euros|dollars|pounds)( and|,) #1(%| percent) "
+        "(goes to charity|is tax|is mine|goes to the school)(. |, )how much is that",
+        "#1% of #2",
+    ),
+    (
+        "#1(%| percent) of the #2 (pupils|voters|eggs|patients|plants) (were|are) (missing|bad|late|red)"
+        "(. |, )how many is that",
+        "#1% of #2",
+    ),
 )
 
 

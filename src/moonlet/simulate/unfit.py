@@ -10,7 +10,7 @@ from moonlet.simulate import talk
 from moonlet.simulate.asking import asked
 from moonlet.simulate.blueprints import ACTIONS, Blueprint
 from moonlet.simulate.declaring import Made, content, make
-from moonlet.simulate.requests import Intent, intents, request
+from moonlet.simulate.requests import Intent, english, request
 from moonlet.simulate.world import World
 
 # Actions so far apart that a tool for one is of no use for another.
@@ -47,8 +47,7 @@ def unfit(made: Sequence[Made], others: Sequence[Blueprint], rng: Random) -> str
 @lru_cache(maxsize=1)
 def _whole() -> tuple[Intent, ...]:
     """What is asked of the demonstration tools with nothing left out."""
-    every = (*intents("en"), *intents("en_spoken"), *intents("en_more"))
-    return tuple(one for one in every if not one.missing)
+    return tuple(one for one in english() if not one.missing)
 
 
 def _everyday(made: Sequence[Made], rng: Random) -> str:
