@@ -8,7 +8,8 @@ from random import Random
 from moonlet.simulate import answers, foreign, slots, talk
 from moonlet.simulate.episode import Conversation, Episode, Wanted
 from moonlet.simulate.requests import Intent, Request, english, intents, joined, ordered, request
-from moonlet.simulate.world import World
+from moonlet.simulate.words import ANY_FIRST, GOODS, LAST_NAMES, MORE_ITEMS
+from moonlet.simulate.world import FAMILY, World, contact_of
 from moonlet.tools.tool import Tool, call
 
 SEVERAL = "several contacts fit: "
@@ -41,7 +42,23 @@ def conversation(rng: Random) -> Conversation:
         chosen, requests = rng.sample(every, rng.choice((4, 6, 8, 10, 12, 14))), rng.randrange(4, 13)
     if rng.random() < FOREIGN:
         return foreign.conversation(rng, world, chosen, requests)
+    if rng.random() < 0.8:
+        make_strange(world, rng)
     return Talk(rng, world, chosen).run(requests)
+
+
+def make_strange(world: World, rng: Random) -> None:
+    """Gives the world other people, goods and events than those that each of its kind has, so that none is known."""
+    firsts = sorted({contact.name.split()[0] for contact in world.contacts} - set(FAMILY))
+    new = dict(zip(firsts, rng.sample(ANY_FIRST, len(firsts))))
+    world.contacts = [
+        contact_of(f"{new[one.name.split()[0]]} {rng.choice(LAST_NAMES)}", rng) if one.name.split()[0] in new else one
+        for one in world.contacts
+    ]
+    for order, item in zip(world.orders, rng.sample((*MORE_ITEMS, *GOODS), len(world.orders))):
+        order.item = item
+    for event in world.events:
+        event.title = str(slots.title(rng)[1])
 
 
 @lru_cache(maxsize=1)
@@ -82,7 +99,7 @@ class Talk:
         rng, dice = self.rng, self.rng.random()
         if self.last and dice < 0.16 and self.follow_up(self.last):
             return
-        if dice < 0.25:
+        if dice < 0.24:
             self.say(talk.beyond(rng, self.world), talk.NO_TOOL)
         elif dice < 0.31 and self.absent:
             self.say(request(pick(rng.choice(self.absent), rng), rng, self.world).text, talk.NO_TOOL)

@@ -18,6 +18,7 @@ from moonlet.simulate.words import (
     CLOCK_CITIES,
     DEEDS,
     ENDINGS,
+    GOODS,
     GROCERIES,
     LAST_NAMES,
     MONEY,
@@ -345,17 +346,15 @@ def order_item(rng: Random, world: World) -> Slot:
 
 def _other_item(rng: Random) -> str:
     dice = rng.random()
-    if dice < 0.3:
+    if dice < 0.2:
         return rng.choice(ITEMS)[0]
-    if dice < 0.4:
-        return rng.choice(MORE_ITEMS)
-    if dice < 0.55:
+    if dice < 0.6:
+        return rng.choice((*MORE_ITEMS, *GOODS))
+    if dice < 0.7:
         return f"{rng.choice(NOUNS)} {rng.choice(NOUNS)}"
-    return (
-        rng.choice(NOUNS)
-        if dice < 0.7
-        else f"{rng.choice((*ADJECTIVES, 'leather', 'garden', 'kids', 'travel'))} {rng.choice(NOUNS)}"
-    )
+    if dice < 0.8:
+        return rng.choice(NOUNS)
+    return f"{rng.choice((*ADJECTIVES, 'leather', 'garden', 'kids', 'travel'))} {rng.choice((*NOUNS, *GOODS))}"
 
 
 def person(rng: Random, world: World) -> Slot:
@@ -387,14 +386,23 @@ def _role(rng: Random) -> Slot:
     )
 
 
+ROOMS = (
+    "attic", "basement", "garden", "nursery", "dining room", "guest room", "cellar", "balcony", "hall", "bath",
+    "utility", "laundry room", "playroom", "kids room", "terrace", "corridor", "porch", "pantry", "utility room",
+    "conservatory", "workshop", "spare room", "library", "den", "loft", "shed", "lounge", "study", "office",
+    "bathroom", "living room", "front room", "sitting room", "box room", "music room", "sewing room",
+    "boiler room", "cloakroom", "toilet", "loo", "ensuite", "wardrobe", "landing", "stairs", "staircase",
+    "entrance", "driveway", "patio", "summer house", "greenhouse", "stable", "barn", "studio", "gym", "sauna",
+    "bar", "classroom", "ward", "meeting room", "reception", "salon", "shop", "waiting room", "warehouse",
+    "canteen", "server room", "game room", "craft room", "back room", "upstairs bathroom", "master bedroom",
+    "kids bedroom", "downstairs loo", "back bedroom", "parlour", "scullery", "veranda", "mud room",
+)  # fmt: skip
+
+
 def room(rng: Random, world: World | None = None) -> Slot:
-    """A room of a house."""
-    return same(rng.choice(("kitchen", "bedroom", "living room", "bathroom", "office", "hallway", "garage", "lounge",
-                            "study", "kitchen", "bedroom", "living room", rng.choice(("attic", "basement", "garden",
-                            "nursery", "dining room", "guest room", "cellar", "balcony", "hall", "bath", "hall",
-                            "laundry room", "playroom", "kids room", "terrace", "corridor", "porch", "pantry",
-                            "utility room", "conservatory", "workshop", "spare room", "library", "den",
-                            "loft")))))  # fmt: skip
+    """A room, mostly of a house."""
+    usual = ("kitchen", "bedroom", "living room", "bathroom", "office", "hallway", "garage", "lounge", "study")
+    return same(rng.choice(ROOMS if rng.random() < 0.35 else usual))
 
 
 def percent(rng: Random, world: World | None = None) -> Slot:

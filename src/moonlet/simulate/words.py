@@ -23,7 +23,37 @@ MORE_NAMES = words(
     "Simon Sina Stella Stefan Steve Sunil Suda Susan Suzi Tanya Ted Theo Tina Tony Ulrich Ursula Valentina Vikas "
     "Viktor Violet Wanda Wassim William Xenia Yara Yusuf Zara Zainab"
 )
-ANY_FIRST = FIRST_NAMES + MORE_NAMES
+# Of no demonstration world, so that names are copied and not known.
+STRANGERS = words(
+    "Abena Adaeze Adebayo Aidan Ailsa Akira Aleksandra Alejandro Alfie Alma Amina Amos Ananya Anders Anneke Annika "
+    "Anton Anwar Archie Ariana Armando Arturo Asha Ashok Atsuko Aurelia Axel Ayesha Azadeh Babak Barnaby Bart Basil "
+    "Bea Beatrice Beatriz Bente Bernadette Bernd Bettina Beverley Bhavna Bilal Bjarne Blessing Bo Bogdan Bonnie "
+    "Brenda Brett Bryony Caleb Callum Candice Carys Caspar Celeste Chad Chandra Chiara Chidi Chinedu Christoph "
+    "Cillian Clarence Claudia Clem Clive Colette Colm Constance Cormac Cosmo Craig Cynthia Dafydd Daisy Damian Dara "
+    "Darren Deborah Declan Delia Demetrius Desmond Dev Dilip Dolores Donna Doris Dorothea Dov Duncan Ebba Efua Eilidh "
+    "Einar Elio Elke Ella Ellie Elliot Eloise Elspeth Emeka Emre Enrique Erin Ernest Estelle Eugene Eunice Ewan Ezra "
+    "Farah Faye Fergus Fern Fernando Finn Fleur Folasade Fran Fraser Frieda Gareth Gavin Geoff Georgia Gerald Gerda "
+    "Gideon Gil Ginny Giorgos Giulia Glenn Goran Grant Greta Gudrun Guillermo Gunnar Gwen Hadley Haider Hamza Hanneke "
+    "Harriet Hattie Hayley Heath Hedda Hei Heloise Hilary Hiroshi Holly Howard Hyacinth Ianthe Idris Ifeoma Ignacio "
+    "Igor Ilaria Imani Imogen Ines Ingmar Iona Ishaan Ismail Ivo Ivy Jacinta Jago Jamal Janet Jarek Jas Jasmine "
+    "Javier Jaya Jebediah Jed Jemima Jesper Jethro Jin Joaquin Jocelyn Jodie Joyce Juanita Jude Judith Jyoti Kaito "
+    "Kamala Kareem Karthik Kasia Katarzyna Kay Keiko Keith Kelechi Kenji Kerstin Kieran Kirsten Klara Kofi Kwame Kyle "
+    "Lachlan Laila Lakshmi Lamar Lars Latisha Laverne Leila Len Leonie Leroy Libby Lidia Lilian Lionel Liv Loretta "
+    "Lorna Lotte Lourdes Lucas Ludmila Lynn Mabel Magnus Mairead Malik Mandy Manish Marcel Margaret Margit Marisol "
+    "Marlon Matilda Maud Maureen Mehmet Mei Mel Mercy Merlin Mfon Mick Mikkel Milan Millie Mina Miriam Mohan Moira "
+    "Monty Morag Morwenna Muriel Mustafa Myra Nadia Nam Nanette Naveen Neha Nell Nerys Neville Ngozi Nia Niall "
+    "Nicolai Nikhil Nils Noor Norbert Nuala Obinna Odette Oisin Olaf Olive Olu Omari Ophelia Orla Osman Ottilie "
+    "Padraig Paloma Parveen Pat Patrice Pearl Percy Perpetua Petra Phil Philippa Phoebe Piotr Poppy Pradeep Precious "
+    "Prudence Quentin Quinn Rafa Raj Ramona Ranjit Rasmus Ravi Reggie Reinhard Renata Rhiannon Rhys Ricky Rita Roisin "
+    "Roland Romilly Ronan Rosalind Roxanne Ruben Rufus Rukhsana Ruth Saanvi Sadie Sakura Samir Sandeep Saoirse Sasha "
+    "Saul Seamus Selma Senthil Seren Shanice Shaun Sheila Shirin Shreya Sibusiso Sid Siegfried Sigrid Simone Sinead "
+    "Siobhan Solveig Soren Spencer Stan Stella Stig Sunil Sunita Sven Svetlana Sylvie Tabitha Tadeusz Takeshi Tamsin "
+    "Tanya Tariq Tasha Tatiana Ted Temi Terry Thabo Thandiwe Theresa Thora Tilda Tobias Tomasz Trevor Trudy Tunde "
+    "Tyrone Ulla Una Ursula Uwe Vanessa Vera Vernon Vic Vihaan Violet Vivek Vladimir Wally Wanda Warren Wendell "
+    "Wilhelm Winifred Winston Xavi Xiaoming Yan Yannick Yasmin Yewande Yolanda Yoshi Yuki Yusuf Yves Yvonne Zahra "
+    "Zainab Zane Zelda Zhen Zofia Zoltan Zora Zuzana"
+)
+ANY_FIRST = FIRST_NAMES + MORE_NAMES + STRANGERS
 LAST_NAMES = words(
     "Berg Costa Dubois Evans Fischer Garcia Hansen Ivanov Jones Khan Lopez Meyer Novak Okafor Patel Rossi Silva "
     "Tanaka Weber Young Zhang Suksai Wong Larsen Brown Martin Adams Ahmed Andersen Baker Bauer Becker Bianchi "
@@ -86,7 +116,25 @@ MORE_PLACES = (
     "Panama City", "La Paz", "Nice", "Bury St Edmunds", "Milton Keynes", "Sicily", "Mallorca", "Bali", "Wales",
     "Cornwall", "Brooklyn", "Hawaii", "Crete", "Malta", "Provence", "Normandy", "Bavaria", "Tyrol", "Lapland",
 )  # fmt: skip
-PLACES = tuple(sorted({" ".join(word.capitalize() for word in city.split()) for city in CLIMATES} | set(MORE_PLACES)))
+TOWNS = words(
+    "Aberystwyth Agadir Ajaccio Alicante Amiens Ankara Arles Asheville Asmara Augusta Avignon Ayr Bakewell Bamako "
+    "Bari Barnsley Basel Bath Bayonne Bern Biarritz Bilbao Blackpool Bodrum Boise Bolton Bournemouth Bray Bregenz "
+    "Brest Bruges Bruneck Bude Burnley Cadiz Caen Cagliari Calais Canterbury Carlisle Catania Chamonix Charleston "
+    "Cheltenham Chester Chur Clacton Coimbra Colmar Conwy Corfu Cromer Croydon Cuenca Dakar Darlington Davos Derry "
+    "Dieppe Dijon Dinard Doncaster Donegal Dover Dumfries Dundee Ennis Exeter Falkirk Falmouth Faro Fez Folkestone "
+    "Galway Ghent Gibraltar Girona Glastonbury Grenoble Grimsby Guildford Hartlepool Harrogate Hastings Haworth "
+    "Helston Hexham Hobart Hove Huddersfield Hull Ibiza Inverness Ipswich Jena Kassel Kendal Keswick Kilkenny "
+    "Killarney Kirkwall Knaresborough Lagos Lahti Lancaster Lerwick Lille Limerick Lincoln Lourdes Lugano Luton "
+    "Macclesfield Malaga Margate Marrakesh Matlock Menton Merano Mons Motherwell Mumbles Narvik Newquay Norwich Oban "
+    "Okehampton Oldham Oostende Orkney Padstow Paignton Palermo Penzance Perth Peterborough Pitlochry Plymouth "
+    "Pontypridd Poole Portree Preston Pula Quimper Ravenna Redcar Reigate Rochdale Rotherham Rugby Ryde Salisbury "
+    "Scarborough Sheffield Shrewsbury Skegness Skye Sligo Southend Splitz Stirling Stockport Stornoway Stroud Swansea "
+    "Swindon Taunton Tenby Thurso Torquay Tralee Tromso Truro Turku Ullapool Utrecht Vaduz Ventnor Wakefield Wells "
+    "Weymouth Whitby Wick Windsor Wolverhampton Worthing Yeovil Zadar Zermatt Zug"
+)
+PLACES = tuple(
+    sorted({" ".join(word.capitalize() for word in city.split()) for city in CLIMATES} | {*MORE_PLACES, *TOWNS})
+)
 CLOCK_CITIES = (
     *words(
         "Tokyo London Paris Berlin Madrid Rome Oslo Sydney Singapore Bangkok Beijing Shanghai Dubai Mumbai Delhi "
@@ -241,4 +289,44 @@ MORE_ITEMS = (
     "jigsaw puzzle", "toy train", "cookbook", "travel guide", "printer ink", "laptop stand", "standing desk",
     "mattress", "duvet", "curtains", "frying pan", "knife set", "bread maker", "electric kettle", "yoga pants",
     "rucksack", "snow boots", "perfume", "face cream", "vitamins", "guitar strings",
+)  # fmt: skip
+GOODS = (
+    "lamp", "curtains", "cushion covers", "duvet", "pillows", "mattress topper", "rug", "doormat", "bath towels",
+    "tea towels", "tablecloth", "napkins", "vase", "candle holder", "mirror", "wall clock", "coat rack", "shoe rack",
+    "bookcase", "bedside table", "footstool", "deckchair", "parasol", "barbecue", "garden bench", "wheelbarrow",
+    "hedge trimmer", "leaf blower", "spade", "secateurs", "wellies", "gardening gloves", "bird feeder",
+    "fence paint", "drill bits", "spanner set", "step ladder", "toolbox", "paint roller", "sander", "screwdriver",
+    "spirit level", "workbench", "extension lead", "light bulbs", "smoke alarm", "door handle", "padlock",
+    "letterbox", "radiator key", "fan heater", "dehumidifier", "electric blanket", "hot water bottle", "iron",
+    "ironing board", "laundry basket", "clothes airer", "hoover", "mop", "bin bags", "bread bin", "casserole dish",
+    "slow cooker", "wok", "griddle", "cake tin", "mixing bowl", "rolling pin", "kitchen scales", "peeler",
+    "corkscrew", "teapot", "mugs", "cafetiere", "espresso machine", "water filter", "lunch box", "flask",
+    "picnic blanket", "cool box", "camping stove", "head torch", "walking poles", "compass", "fishing rod",
+    "tackle box", "waders", "bait", "saddle", "riding boots", "jodhpurs", "bike lights", "bike pump", "puncture kit",
+    "panniers", "helmet", "skateboard", "scooter", "roller skates", "trampoline", "paddling pool", "swing",
+    "football", "cricket bat", "shin pads", "goalie gloves", "hockey stick", "boxing gloves", "dumbbells",
+    "skipping rope", "resistance bands", "swimsuit", "wetsuit", "snorkel", "surfboard", "golf clubs", "darts",
+    "chess set", "card table", "playing cards", "lego set", "doll's house", "teddy", "train set", "colouring pens",
+    "paint set", "sketchbook", "easel", "fountain pen", "stapler", "desk tidy", "filing cabinet", "shredder",
+    "whiteboard", "label maker", "calculator", "graph paper", "school bag", "blazer", "pinafore", "school shoes",
+    "trainers", "ballet shoes", "tutu", "leotard", "slippers", "sandals", "loafers", "brogues", "high heels",
+    "ankle boots", "wedding shoes", "bridesmaid dress", "suit", "waistcoat", "bow tie", "shirt", "blouse",
+    "cardigan", "jumper", "hoodie", "tracksuit", "leggings", "jeans", "shorts", "skirt", "dungarees", "overalls",
+    "scrubs", "apron", "chef's whites", "hi-vis vest", "safety boots", "raincoat", "parka", "poncho", "scarf",
+    "mittens", "beanie", "sun hat", "flat cap", "handbag", "purse", "satchel", "holdall", "cufflinks", "earrings",
+    "necklace", "bracelet", "engagement ring", "reading glasses", "contact lenses", "hearing aid batteries",
+    "walking stick", "nursing bra", "cot", "cot mattress", "pram", "car seat", "high chair", "baby bath", "nappies",
+    "bottle steriliser", "stair gate", "dog lead", "dog coat", "cat flap", "scratching post", "litter tray",
+    "hamster cage", "fish tank", "rabbit hutch", "chicken coop", "shampoo", "conditioner", "hair straighteners",
+    "razor", "electric shaver", "toothbrush heads", "nail polish", "lipstick", "foundation", "aftershave",
+    "bath bombs", "sunscreen", "first aid kit", "thermometer", "blood pressure monitor", "kettle", "microwave",
+    "toaster oven", "dishwasher", "tumble dryer", "freezer", "soundbar", "record player", "vinyl", "turntable",
+    "radio", "speakers", "earbuds", "microphone", "tripod", "webcam", "tablet", "tablet case", "stylus", "e-reader",
+    "router", "hard drive", "graphics card", "power bank", "charging cable", "smart plug", "doorbell camera",
+    "baby monitor", "projector", "game controller", "console", "strategy game", "puzzle", "cookbook", "atlas",
+    "dictionary", "travel cot", "violin strings", "ukulele", "piano stool", "music stand", "drumsticks", "harmonica",
+    "sewing machine", "knitting wool", "crochet hooks", "quilt fabric", "sticker book", "greeting cards",
+    "wrapping paper", "fairy lights", "christmas tree", "advent calendar", "pumpkin carving kit", "balloon arch",
+    "birthday banner", "seeds", "tulip bulbs", "compost", "plant pots", "watering can", "greenhouse shelf",
+    "solar lights", "log basket", "fire pit", "chimenea", "hammock",
 )  # fmt: skip

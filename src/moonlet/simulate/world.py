@@ -156,7 +156,7 @@ class World:
         firsts = rng.sample(FIRST_NAMES, 7)
         names = [f"{first} {rng.choice(LAST_NAMES)}" for first in firsts]
         names.append(f"{rng.choice(firsts)} {rng.choice(LAST_NAMES)}")  # two people of one first name: ambiguous
-        self.contacts = [_contact(name, rng) for name in dict.fromkeys((*FAMILY, *names))]
+        self.contacts = [contact_of(name, rng) for name in dict.fromkeys((*FAMILY, *names))]
 
         def fill(pattern: str) -> str:
             return pattern.format(name=rng.choice(firsts), place=rng.choice(("Oslo", "Rome", "Tokyo", "Paris")),
@@ -371,7 +371,8 @@ def _order_result(order: Order) -> dict[str, Any]:
     return {**told, "delivered": spoken(order.day)} if order.status == "delivered" else told
 
 
-def _contact(name: str, rng: Random) -> Contact:
+def contact_of(name: str, rng: Random) -> Contact:
+    """A contact of this name, with a number and an address."""
     phone = f"0{rng.randrange(100, 999)} {rng.randrange(100, 999)} {rng.randrange(100, 999)}"
     return Contact(name, phone, name.lower().replace(" ", ".") + "@example.com")
 
