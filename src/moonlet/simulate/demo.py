@@ -51,9 +51,10 @@ def make_strange(world: World, rng: Random) -> None:
     """Gives the world other people, goods and events than those that each of its kind has, so that none is known."""
     firsts = sorted({contact.name.split()[0] for contact in world.contacts} - set(FAMILY))
     new = dict(zip(firsts, rng.sample(ANY_FIRST, len(firsts))))
+    lasts = rng.sample(LAST_NAMES, len(world.contacts))  # no two of them are called the same
     world.contacts = [
-        contact_of(f"{new[one.name.split()[0]]} {rng.choice(LAST_NAMES)}", rng) if one.name.split()[0] in new else one
-        for one in world.contacts
+        contact_of(f"{new[one.name.split()[0]]} {last}", rng) if one.name.split()[0] in new else one
+        for one, last in zip(world.contacts, lasts)
     ]
     for order, item in zip(world.orders, rng.sample((*MORE_ITEMS, *GOODS), len(world.orders))):
         order.item = item
