@@ -109,10 +109,13 @@ class Subject:
 
 
 def subject(name: str) -> Subject:
-    """The model meant by `name`. Raises UnknownModelError, ConfigError, FolderError or GgufError, one line each."""
+    """What lies at the path `name`, or the known model that is called so.
+
+    Raises UnknownModelError, ConfigError, FolderError or GgufError, one line each.
+    """
     path = Path(name).expanduser()
     known = _known()
-    if (key := _key(name)) in known:
+    if not path.exists() and (key := _key(name)) in known:
         return known[key]
     if path.suffix == ".gguf":
         return _from_gguf(path)
