@@ -143,7 +143,9 @@ def _alone(change: str, request: dict[str, object]) -> dict[str, str]:
 
 def test_a_recording_larger_than_it_may_be_is_given_up(site: tuple[str, list[str]], tmp_path: Path) -> None:
     request = {"address": f"{site[0]}/talk.mp4", "allow": ["127.0.0.1"], "into": str(tmp_path)}
-    assert "large" in _alone("d.MAX_BYTES = 1000", request)["error"]  # although yt-dlp, which is told 20 GiB, would go on
+    assert (
+        "large" in _alone("d.MAX_BYTES = 1000", request)["error"]
+    )  # although yt-dlp, which is told 20 GiB, would go on
     assert all(one.stat().st_size <= 1000 for one in tmp_path.iterdir())
 
 
