@@ -1,9 +1,9 @@
 """The A2A conformance kit (github.com/a2aproject/a2a-tck, branch 1.0-dev) against our server.
 
-    python bench/a2a_conformance.py PATH_OF_THE_KIT [--python PYTHON] [--transport jsonrpc,http_json] [--types]
+    python bench/a2a_conformance.py PATH_OF_THE_KIT [--python PYTHON] [--transport jsonrpc,http_json,grpc] [--types]
 
 PYTHON has the kit's own requirements (pytest, pytest-asyncio, pytest-html, grpcio, jsonschema, gherkin-official,
-Jinja2). The server is the product's, on a free port of this machine; only what works on tasks is the kit's: it tells by
+Jinja2). The server is the product's, on free ports of this machine; only what works on tasks is the kit's: it tells by
 the beginning of a message's id what is to happen (its scenarios/*.feature). Prints each requirement that is not met,
 and the shares; exits 1 below 99 % of MUST or not above 95 % of all that were tested.
 """
@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from moonlet.ledger.database import open_database
 from moonlet.llm.scripted import Scripted
 from moonlet.server import a2a
 from moonlet.server.a2a_card import Face
+from moonlet.server.a2a_grpc import Place, listening
 from moonlet.server.app import create_app
 
 ARTIFACTS = {
@@ -104,14 +106,18 @@ def main() -> int:
         database = open_database(Path(folder) / "ledger.db")
         bound = socket.create_server(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            place = Place("127.0.0.1", free.getsockname()[1])
         app = create_app(Scripted([]), Books(database))
         face = Face(
             url,
             "moonlet",
             "What works on tasks here is the conformance kit's",
             modes=("text/plain",) if options.types else ("*/*",),
+            grpc=place.at(place.host),
         )
-        a2a.mount(app, face, KitExecutor(), database, push_hosts=("localhost",))
+        beside = partial(listening, place=place, door=app.state.door)
+        a2a.mount(app, face, KitExecutor(), database, push_hosts=("localhost",), beside=beside)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()

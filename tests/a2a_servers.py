@@ -29,6 +29,7 @@ from moonlet.llm.scripted import Scripted
 from moonlet.server import a2a
 from moonlet.server.a2a_card import Face, Signer
 from moonlet.server.a2a_executor import AgentExecution, Offered
+from moonlet.server.a2a_grpc import Place, listening
 from moonlet.server.app import create_app
 from moonlet.server.charged import Charged
 from moonlet.server.keys import Access
@@ -47,13 +48,16 @@ def offer(
     offered: Offered,
     access: Access = Access(),
     name: str = "worker",
+    grpc: Place | None = None,
     **more: Any,
 ) -> FastAPI:
-    """The application with an agent at /a2a."""
+    """The application with an agent at /a2a, and over gRPC where a place is given."""
     app = create_app(model, books, access)
     charged = partial(Charged, model, app.state.accounts, api="a2a")
     executor = AgentExecution(offered, lambda key: charged(key=key), books.database, app.state.watched)
-    face = Face(url, name, "Counts things.", keys_needed=access.keys_needed)
+    face = Face(url, name, "Counts things.", keys_needed=access.keys_needed, grpc=grpc.at(grpc.host) if grpc else "")
+    if grpc:
+        more["beside"] = partial(listening, place=grpc, door=app.state.door)
     a2a.mount(app, face, executor, books.database, **more)
     return app
 

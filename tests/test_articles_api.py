@@ -13,16 +13,20 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from moonlet.chat.messages import Message, Text
+from moonlet.chat.messages import Message, Text, ToolCall
 from moonlet.ledger import keys
 from moonlet.ledger.books import Books
 from moonlet.ledger.database import open_database
 from moonlet.llm.scripted import Scripted
-from moonlet.server import article_jobs, articles
+from moonlet.server import article_jobs, articles, mcp
+from moonlet.server.article_call import article_tool
 from moonlet.server.article_jobs import Jobs, Order, Outcome
 from moonlet.server.articles import add_articles
 from moonlet.server.errors import ApiError
 from moonlet.server.keys import Access
+from moonlet.tools.mcp.config import ServerConfig
+from moonlet.tools.mcp.host import Host
+from moonlet.tools.tool import call
 from serving import serving
 
 WISHES = {"language": ("en", "th", "zh"), "audience": ()}
@@ -52,6 +56,7 @@ def offered(folder: Path, make: Make, *replies: str) -> Iterator[tuple[httpx.Cli
         def more(app: FastAPI) -> None:
             made.append(Jobs(folder / "articles", make, model, app.state.accounts, database))
             add_articles(app, made[0], WISHES)
+            mcp.mount(app, mcp.make_server([article_tool(made[0], WISHES)]), Access(keys_needed=True))
 
         with serving(model, books, Access(keys_needed=True), more) as url:
             ann, ben = (
@@ -161,6 +166,25 @@ def test_what_is_refused(
         assert answer.status_code == status and told in answer.json()["error"]["message"]
         assert ann.get("/v1/articles").json()["data"] == []
     assert [path.name for path in (tmp_path / "articles").iterdir()] == [".lock"]  # nothing is left behind
+
+
+def test_an_mcp_client_has_an_article_made(tmp_path: Path) -> None:
+    with offered(tmp_path, finished, "On water") as (ann, ben):
+        headers = {"x-api-key": ann.headers["x-api-key"]}
+        server = ServerConfig("own", url=str(ann.base_url.join("/mcp")), headers=headers)
+        with Host([server], tmp_path) as host:
+
+            def made(**arguments: str) -> Any:
+                return json.loads(call(host.tools(), ToolCall("c", "own__make_article", json.dumps(arguments))))
+
+            article = made(source="https://video.example/1", language="th")
+            assert (article["title"], article["mode"]) == ("On water", "written")
+            assert ann.get(article["files"]["html"]).text == "<p>On water"
+            assert ben.get(article["files"]["html"]).status_code == 404
+            assert "begins with http" in made(source="/etc/passwd")["error"]
+            assert "language" in made(source="https://video.example/1", language="xx")["error"]
+            assert "no reply left" in made(source="https://video.example/2")["error"]  # the maker failed
+        assert [one["options"] for one in ann.get("/v1/articles").json()["data"]] == [{}, {"language": "th"}]
 
 
 def test_the_queue_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -213,6 +213,9 @@ def test_servers_of_one_name_are_kept_apart(tmp_path: Path) -> None:
         ('{"mcpServers": {"x": {"url": "ftp://b"}}}', "must begin with http"),
         ('{"mcpServers": {"x": {"command": "a", "args": "b"}}}', "args must be a list"),
         ('{"mcpServers": {"x": {"command": "a", "env": {"K": "${NO_SUCH_VARIABLE_X}"}}}}', "NO_SUCH_VARIABLE_X is not"),
+        ('{"servers": {"x": {"command": "a", "env": {"K": "${input:key}"}}}}', "input:key} is asked for by an editor"),
+        ('{"mcpServers": {"x": {"url": "http://b", "oauth": {"callbackPort": "x"}}}}', "callbackPort must be a port"),
+        ('{"servers": {"x": {"command": "a", "envFile": "no.env"}}}', "envFile no.env: No such file"),
     ],
 )
 def test_a_configuration_that_cannot_be_used_is_refused(tmp_path: Path, text: str, told: str) -> None:
@@ -232,6 +235,14 @@ def test_every_familiar_way_to_name_a_server(tmp_path: Path, monkeypatch: pytest
     assert far.headers == {"Authorization": "Bearer t0ken"} and far.allowed == ("look",)
     assert (far.oauth.client_id, far.oauth.client_secret, far.oauth.port) == ("me", "s", 4321)
     assert "t0ken" not in repr(far)
+    (tmp_path / "its.env").write_text("# of the shop\nexport KEY='se=cret'\nPLAIN = 1\n\n")
+    file.write_text("""\ufeff{ // an editor's
+      "inputs": [],
+      "servers": {"near": {"command": "x", "args": ["${workspaceFolder}/a//b", "/*"], "envFile": "its.env",
+        "env": {"PLAIN": "2",},},},  /* and so on */
+    }""")
+    (near,) = read_servers(str(file), tmp_path)
+    assert near.args == (f"{tmp_path.resolve()}/a//b", "/*") and near.env == {"KEY": "se=cret", "PLAIN": "2"}
     (url,) = read_servers("http://127.0.0.1:1/mcp")
     assert (url.name, url.url) == ("127.0.0.1", "http://127.0.0.1:1/mcp")
     (line,) = read_servers("npx -y @modelcontextprotocol/server-filesystem '/tmp/my folder'")

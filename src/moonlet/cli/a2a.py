@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import socket
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 
@@ -45,17 +48,39 @@ def offer(asked: argparse.Namespace, app: FastAPI, loading: Loading, books: Book
         signer = Signer.open(Path(asked.a2a_sign).expanduser()) if asked.a2a_sign else None
     except SigningKeyError as error:
         raise UsageError(f"--a2a-sign {error}") from None
+    beside, place = _grpc(asked, app, url) if asked.a2a_grpc else (None, "")
     about = f"The model {loading.name} on its owner's machine, with a calculator and a clock. It answers and asks back."
     system = f"You do tasks that other agents and programs give you. {TRUST_NOTE}"
     a2a.mount(
         app,
-        Face(url, loading.name, about, keys_needed=access.keys_needed),
+        Face(url, loading.name, about, keys_needed=access.keys_needed, grpc=place),
         AgentExecution(Offered(tools, system), model, books.database, app.state.watched),
         books.database,
         tools=[tool.spec for tool in tools],
         signer=signer,
         push_hosts=[one.lower() for one in asked.a2a_push or ()],
+        beside=beside,
     )
+
+
+def _grpc(asked: argparse.Namespace, app: FastAPI, url: str) -> tuple[a2a.Beside, str]:
+    """What answers over gRPC, and where callers find it: on the host by which they reach this server. Raises
+    UsageError."""
+    try:
+        from moonlet.server.a2a_grpc import Place, listening
+    except ImportError:  # an extra of the package
+        raise UsageError("--a2a-grpc needs gRPC: pip install 'moonlet[grpc]'") from None
+    host, port = asked.a2a_grpc
+    try:  # gRPC takes no socket from us, and would say later and in more words that it cannot listen
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.create_server((host, port), family=family) as free:
+            port = int(free.getsockname()[1])
+    except OSError as error:
+        raise UsageError(f"--a2a-grpc: cannot listen on {host} port {port}: {error.strerror}") from None
+    certificate = (Path(asked.key_file).read_bytes(), Path(asked.cert).read_bytes()) if asked.cert else None
+    place = Place(host, port, certificate)
+    named = urlsplit(asked.a2a_url).hostname if asked.a2a_url else host
+    return partial(listening, place=place, door=app.state.door), place.at(named or host)
 
 
 def remote_agents(sources: Sequence[str], own: Sequence[Tool], noted: Callable[[Cost], None]) -> list[Tool]:

@@ -43,7 +43,7 @@ def main(asked: argparse.Namespace) -> int:
         raise UsageError("a limit in usd needs --price INPUT/OUTPUT, the dollars for a million tokens of each")
     task = _task(asked)
     folder = Path(asked.folder).expanduser()
-    servers = [server for source in asked.mcp or () for server in read_servers(source)]
+    servers = [server for source in asked.mcp or () for server in read_servers(source, folder)]
     console = Console(stderr=True, highlight=False)
     view = View(console if asked.json else Console(), console)
     # Who pipes something in, or reads JSON, is no person who could be asked.

@@ -21,13 +21,13 @@ ACTING = ("files", "shell", "fetch")
 @contextmanager
 def page_bench(asked: argparse.Namespace, access: Access) -> Iterator[Workbench]:
     """Servers run within the block. Raises UsageError, ConfigError."""
-    own = _acting(asked)
-    servers = [server for source in asked.mcp or () for server in read_servers(source)]
+    own, folder = _acting(asked), Path(asked.folder).expanduser()
+    servers = [server for source in asked.mcp or () for server in read_servers(source, folder)]
     if not servers:
         yield Workbench(access, own)
         return
     # Nobody sits at this terminal: a server that wants to ask a person is told that there is none.
-    with Host(servers, default_path("").parent / "mcp", roots=[Path(asked.folder).expanduser()]) as host:
+    with Host(servers, default_path("").parent / "mcp", roots=[folder]) as host:
 
         def found() -> Mapping[str, Sequence[Tool]]:
             tools = host.tools()

@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from types import FrameType
 
@@ -38,6 +38,7 @@ from moonlet.server import mcp
 from moonlet.server.app import create_app
 from moonlet.server.keys import LOOPBACK, Access
 from moonlet.server.watched import Watched
+from moonlet.tools.tool import Tool
 
 _log = logging.getLogger("moonlet.server")
 
@@ -51,6 +52,8 @@ def main(asked: argparse.Namespace) -> int:
     if asked.watts is not None and not 0 < asked.watts < 1e6:
         raise UsageError(f"--watts {asked.watts:g}: the power of a machine is between 0 and 1000000 watts")
     _check_tls(asked)
+    if asked.a2a_grpc and not asked.a2a:
+        raise UsageError("--a2a-grpc offers the agent of --a2a: give both")
     with closing(open_ledger(asked.ledger)) as database:
         _check_keys(asked, access, database)
         with _bound(asked) as bound, page_bench(asked, access) as bench:
@@ -60,10 +63,10 @@ def main(asked: argparse.Namespace) -> int:
                 app = create_app(loading, books, access, bench)
                 page_planner.offer(asked, app, loading.name, database)
                 tools = offered(loading, app.state.accounts, own=not access.keys_needed, ledger=asked.ledger)
-                mcp.mount(app, mcp.make_server(tools), access)
                 if asked.a2a:
                     _offer(asked, app, loading, books, access, bound.getsockname()[1])
-                with _articles(asked, app, loading, database):
+                with _articles(asked, app, loading, database) as makes:
+                    mcp.mount(app, mcp.make_server([*tools, *makes]), access)
                     _run(asked, app, loading, bound, access, database)
                 books.wait_settled(SETTLE_S)
     return 0
@@ -78,21 +81,24 @@ def _offer(asked: argparse.Namespace, app: FastAPI, loading: Loading, books: Boo
 
 
 @contextmanager
-def _articles(asked: argparse.Namespace, app: FastAPI, loading: Loading, database: Database) -> Iterator[None]:
-    """Makes articles of recordings in the block, if that is asked for."""
+def _articles(
+    asked: argparse.Namespace, app: FastAPI, loading: Loading, database: Database
+) -> Iterator[Sequence[Tool]]:
+    """Makes articles of recordings in the block, if that is asked for; gives the tool for MCP clients."""
     if not asked.articles:
-        yield
+        yield ()
         return
     if told := missing():
         raise UsageError(f"--articles: {told}")
     from moonlet.cli import article_jobs
+    from moonlet.server.article_call import article_tool
     from moonlet.server.article_jobs import Jobs
     from moonlet.server.articles import add_articles
 
     make = article_jobs.maker(lambda: article_jobs.can_write(loading.wait()), asked.whisper)
     with closing(Jobs(default_path("").parent / "articles", make, loading, app.state.accounts, database)) as jobs:
         add_articles(app, jobs, article_jobs.WISHES)
-        yield
+        yield [article_tool(jobs, article_jobs.WISHES)]
 
 
 def _run(
@@ -123,6 +129,8 @@ def _run(
     app.state.runs.close()  # nobody is there to hear them, and the model is about to be closed
     if failed:
         raise failed[0]
+    if not server.started:
+        raise UsageError("the server could not start; what is above says why")
     if loading.ready and isinstance(model := loading.wait(), Local):
         model.close()
 
@@ -140,9 +148,11 @@ class _Server(uvicorn.Server):
 
 
 def _access(asked: argparse.Namespace) -> Access:
-    """Beyond this machine, or behind a proxy that speaks for others, nobody comes in without a key."""
+    """Beyond this machine, or behind a proxy that speaks for others, nobody comes in without a key, wherever they come
+    in. Raises UsageError."""
     local = asked.host in LOOPBACK
-    needed = not local or asked.require_key or bool(asked.allow_host)
+    apart = asked.a2a_grpc is not None and asked.a2a_grpc[0] not in LOOPBACK
+    needed = not local or apart or asked.require_key or bool(asked.allow_host)
     origins = tuple(origin.rstrip("/") for origin in asked.cors or ())
     if "*" in origins and not needed:
         raise UsageError("--cors '*' without keys would let every web page use this server; name the origin")
@@ -259,11 +269,14 @@ def _say(asked: argparse.Namespace, access: Access, loaded: LLM, port: int, data
     ):
         console.print(f"  {client}: {how}", soft_wrap=True, markup=False)
     console.print("  OpenCode, kimi-code, Open WebUI: docs/clients.md", soft_wrap=True)
+    if asked.a2a:
+        grpc = f", over gRPC at {asked.a2a_grpc[0]} port {asked.a2a_grpc[1]}" if asked.a2a_grpc else ""
+        console.print(f"  other agents: {root}/a2a{grpc}", soft_wrap=True)
     console.print(f"  ledger: {database.name}", soft_wrap=True)
     if isinstance(loaded, Local) and (tried := _tried(asked, loaded)):
         console.print(f"  tools: {tried}", soft_wrap=True, markup=False)
     if asked.keep_prompts:
         console.print("  [yellow]what is asked is kept, word for word, in the ledger[/yellow]", soft_wrap=True)
-    if asked.host not in LOOPBACK and not asked.cert:
+    if not asked.cert and any(host not in LOOPBACK for host in (asked.host, *(asked.a2a_grpc or ())[:1])):
         warning = "without --cert and --key-file keys and conversations travel unencrypted"
         console.print(f"  [yellow]{warning}[/yellow]", soft_wrap=True)

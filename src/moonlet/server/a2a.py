@@ -1,4 +1,5 @@
-"""The agent offered to other agents: A2A 1.0 and 0.3 over JSON-RPC and HTTP+JSON at /a2a, streamed and not.
+"""The agent offered to other agents: A2A 1.0 and 0.3 over JSON-RPC and HTTP+JSON at /a2a, streamed and not, and over
+what else is handed in.
 
 The protocol is the official SDK's; ours are who may call (keys), where tasks are kept (the ledger's database), what
 works on them (an executor, which conformance kits replace by their own), and where notifications may go.
@@ -10,14 +11,14 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from email.utils import formatdate
 from functools import partial
 from typing import Any
 
 from a2a.server.agent_execution import AgentExecutor, RequestContext, SimpleRequestContextBuilder
 from a2a.server.context import ServerCallContext
-from a2a.server.request_handlers import DefaultRequestHandlerV2
+from a2a.server.request_handlers import DefaultRequestHandlerV2, RequestHandler
 from a2a.server.request_handlers.response_helpers import build_error_response
 from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes, create_rest_routes
 from a2a.types import AgentCard, Role, SendMessageConfiguration, SendMessageRequest, Task
@@ -44,6 +45,7 @@ TYPES = ("application/json", "application/a2a+json")
 _log = logging.getLogger("moonlet.server")
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+Beside = Callable[[RequestHandler], AbstractAsyncContextManager[None]]
 
 
 def mount(
@@ -55,12 +57,13 @@ def mount(
     tools: Sequence[ToolSpec] = (),
     signer: Signer | None = None,
     push_hosts: Sequence[str] = (),
+    beside: Beside | None = None,
 ) -> None:
     """Offer what `executor` does at /a2a of an application, which asks for keys in front of this as of everything.
 
     `tools` are named on the card for callers with a key. `push_hosts` may be notified though their addresses are not
-    public. Tasks that a server left unfinished in `database` are gone on with when the application starts. Raises
-    DatabaseError.
+    public. `beside` answers over another transport as long as the application runs. Tasks that a server left unfinished
+    in `database` are gone on with when the application starts. Raises DatabaseError.
     """
     make_tables(database)
     logging.getLogger("a2a").setLevel(logging.CRITICAL)  # the SDK logs whole requests, with what is secret in them
@@ -87,7 +90,7 @@ def mount(
 
     @asynccontextmanager
     async def lifespan(application: Any) -> AsyncIterator[Any]:
-        async with before(application) as state:
+        async with before(application) as state, beside(handler) if beside else nullcontext():
             resuming = asyncio.create_task(_go_on(handler, tasks, database))
             yield state
             resuming.cancel()

@@ -49,6 +49,7 @@ class Face:
     skills: tuple[AgentSkill, ...] = ()
     keys_needed: bool = False
     modes: tuple[str, ...] = MODES  # media types that it takes; */* is any
+    grpc: str = ""  # host:port, as callers reach it over gRPC; none: they cannot
 
 
 def make_card(face: Face, tools: Sequence[ToolSpec] = ()) -> AgentCard:
@@ -61,9 +62,10 @@ def make_card(face: Face, tools: Sequence[ToolSpec] = ()) -> AgentCard:
         description=face.description,
         version=face.version,
         supported_interfaces=[
-            AgentInterface(url=url, protocol_binding=binding, protocol_version=version)
+            AgentInterface(url=place, protocol_binding=binding, protocol_version=version)
             for version in ("1.0", "0.3")
-            for binding in ("JSONRPC", "HTTP+JSON")
+            for binding, place in (("JSONRPC", url), ("HTTP+JSON", url), ("GRPC", face.grpc))
+            if place
         ],
         capabilities=AgentCapabilities(
             streaming=True,

@@ -33,7 +33,7 @@ from moonlet.server.accounts import Accounts, books_families
 from moonlet.server.body import read_json
 from moonlet.server.errors import ApiError, api_error
 from moonlet.server.kept import Kept, KeptResponses
-from moonlet.server.keys import Access, HostCheck, KeyCheck, owner_of
+from moonlet.server.keys import Access, Door, HostCheck, KeyCheck, owner_of
 from moonlet.server.metrics import CONTENT_TYPE, Metrics
 from moonlet.server.page_runs import Runs
 from moonlet.server.page_tools import Workbench
@@ -59,7 +59,8 @@ def create_app(
     _add_metrics(app, metrics, books)
     _add_page(app, model, books, access, bench or Workbench(access))
     if books is not None:
-        app.add_middleware(KeyCheck, books.database, access, metrics, _failed)
+        app.state.door = Door(books.database, access, metrics)  # also for what comes in by another transport
+        app.add_middleware(KeyCheck, app.state.door, _failed)
     app.add_middleware(HostCheck, access, _failed)
     if access.origins:
         app.add_middleware(CORSMiddleware, allow_origins=access.origins, allow_methods=["*"], allow_headers=["*"])

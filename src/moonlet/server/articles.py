@@ -46,10 +46,10 @@ def add_articles(app: FastAPI, jobs: Jobs, wishes: Mapping[str, tuple[str, ...]]
         with jobs.place(owner_of(request)) as (id, folder):
             if content_type(request) == "application/json":
                 body = as_object(await read_json(request))
-                source, sent = _address(body), None
-                wish = _wish(body, wishes)
+                source, sent = address(body), None
+                wish = wish_of(body, wishes)
             elif _SENT.fullmatch(content_type(request)):
-                wish = _wish(dict(request.query_params), wishes)
+                wish = wish_of(dict(request.query_params), wishes)
                 source = request.query_params.get("name") or "recording"
                 sent = await _keep(request, folder, source)
             else:
@@ -58,15 +58,15 @@ def add_articles(app: FastAPI, jobs: Jobs, wishes: Mapping[str, tuple[str, ...]]
             key = key_of(request)
             job = Job(id, owner_of(request), key.id if key else None, source, sent, wish)
             await asyncio.to_thread(jobs.add, job)
-        return JSONResponse(_shown(jobs, job), 202, {"Location": f"/v1/articles/{id}"})
+        return JSONResponse(shown(jobs, job), 202, {"Location": f"/v1/articles/{id}"})
 
     @app.get("/v1/articles")
     async def all_articles(request: Request) -> dict[str, Any]:
-        return {"object": "list", "data": [_shown(jobs, job) for job in jobs.of(owner_of(request))]}
+        return {"object": "list", "data": [shown(jobs, job) for job in jobs.of(owner_of(request))]}
 
     @app.get("/v1/articles/{id}")
     async def one_article(request: Request, id: str) -> dict[str, Any]:
-        return _shown(jobs, jobs.find(owner_of(request), id))
+        return shown(jobs, jobs.find(owner_of(request), id))
 
     @app.get("/v1/articles/{id}/events")
     async def article_events(request: Request, id: str) -> Response:
@@ -84,11 +84,11 @@ def add_articles(app: FastAPI, jobs: Jobs, wishes: Mapping[str, tuple[str, ...]]
 
     @app.post("/v1/articles/{id}/cancel")
     async def cancel_article(request: Request, id: str) -> dict[str, Any]:
-        return _shown(jobs, await asyncio.to_thread(jobs.cancel, owner_of(request), id))
+        return shown(jobs, await asyncio.to_thread(jobs.cancel, owner_of(request), id))
 
     @app.post("/v1/articles/{id}/resume", status_code=202)
     async def resume_article(request: Request, id: str) -> dict[str, Any]:
-        return _shown(jobs, await asyncio.to_thread(jobs.resume, owner_of(request), id))
+        return shown(jobs, await asyncio.to_thread(jobs.resume, owner_of(request), id))
 
     @app.delete("/v1/articles/{id}")
     async def delete_article(request: Request, id: str) -> dict[str, Any]:
@@ -96,8 +96,9 @@ def add_articles(app: FastAPI, jobs: Jobs, wishes: Mapping[str, tuple[str, ...]]
         return {"id": id, "object": "article", "deleted": True}
 
 
-def _address(body: Mapping[str, Any]) -> str:
-    """Where the recording is. Files of the server's machine are not to be had: whoever has one sends it."""
+def address(body: Mapping[str, Any]) -> str:
+    """Where the recording is. Files of the server's machine are not to be had: whoever has one sends it. Raises
+    ApiError."""
     source = typed(body, "source", str)
     if not source or not source.lower().startswith(("http://", "https://")) or len(source) > 2000:
         told = "source must be an address that begins with http:// or https://; a file is sent as the body itself"
@@ -105,7 +106,8 @@ def _address(body: Mapping[str, Any]) -> str:
     return str(source)
 
 
-def _wish(body: Mapping[str, Any], wishes: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+def wish_of(body: Mapping[str, Any], wishes: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """The options that are given. Raises ApiError."""
     wish: dict[str, str] = {}
     for name, values in wishes.items():
         value = typed(body, name, str)
@@ -143,7 +145,7 @@ async def _keep(request: Request, folder: Path, name: str) -> str:
     return kept
 
 
-def _shown(jobs: Jobs, job: Job) -> dict[str, Any]:
+def shown(jobs: Jobs, job: Job) -> dict[str, Any]:
     """A job as its owner sees it."""
     outcome, base = job.outcome, f"/v1/articles/{job.id}"
     made = None
@@ -179,7 +181,7 @@ async def _events(jobs: Jobs, owner: str, id: str) -> AsyncIterator[str]:
             job = jobs.find(owner, id)
         except ApiError:  # deleted meanwhile
             return
-        told = json.dumps(_shown(jobs, job), ensure_ascii=False, separators=(",", ":"))
+        told = json.dumps(shown(jobs, job), ensure_ascii=False, separators=(",", ":"))
         if told != last:
             last, silent = told, 0.0
             yield f"data: {told}\n\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -56,43 +56,30 @@ class HostCheck:
         await self._app(scope, receive, send)
 
 
-class KeyCheck:
-    """Finds a request's key, and refuses it without one where one is needed, or with one that is wrong.
+class Door:
+    """Finds the key of whoever asks, over whatever transport, and refuses them without one where one is needed, or with
+    one that is wrong.
 
     Where none is needed, a client may send anything that it calls a key as long as there are no keys here: the official
     clients cannot be had without.
     """
 
-    def __init__(self, app: ASGIApp, database: Database, access: Access, metrics: Metrics, failed: Failed) -> None:
-        self._app, self._database, self._access = app, database, access
-        self._metrics, self._failed = metrics, failed
+    def __init__(self, database: Database, access: Access, metrics: Metrics) -> None:
+        self._database, self._access, self._metrics = database, access, metrics
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Clients look whether somebody is there before they say who they are.
-        if scope["type"] != "http" or _is_open(scope["method"], scope["path"]):
-            return await self._app(scope, receive, send)
-        try:
-            key = await asyncio.to_thread(self._check, scope["path"], list(_secrets(Headers(scope=scope))))
-        except (ApiError, DatabaseError) as error:
-            response = await self._failed(Request(scope), _told(error))
-            if response.status_code == 401:
-                response.headers["WWW-Authenticate"] = "Bearer"
-            return await response(scope, receive, send)
-        scope.setdefault("state", {})["key"] = key
-        await self._app(scope, receive, send)
-
-    def _check(self, path: str, given: list[str]) -> Key | None:
+    def check(self, scope: keys.Scope, given: Sequence[str]) -> Key | None:
+        """The key that is found by the secrets `given`. Raises ApiError, DatabaseError."""
         now = time.time()
         found = [key for secret in given if (key := keys.of_secret(self._database, secret))]
         key = next((key for key in found if key.usable(now)), None)
         if key is None:
             self._check_none(found, given)
-        elif _scope(path) not in key.scopes:
+        elif scope not in key.scopes:
             self._metrics.refused("scope")
-            raise ApiError(f"the key {key.name} may not do this: it lacks the scope {_scope(path)}", status=403)
+            raise ApiError(f"the key {key.name} may not do this: it lacks the scope {scope}", status=403)
         return key
 
-    def _check_none(self, found: list[Key], given: list[str]) -> None:
+    def _check_none(self, found: Sequence[Key], given: Sequence[str]) -> None:
         if found:
             why = f"the key {found[0].name} {'was revoked' if found[0].revoked else 'has expired'}"
         elif not given:
@@ -103,6 +90,27 @@ class KeyCheck:
         if self._access.keys_needed or wrong:
             self._metrics.refused("key")
             raise ApiError(why, code="invalid_api_key", status=401)
+
+
+class KeyCheck:
+    """Lets requests through the door, with their keys."""
+
+    def __init__(self, app: ASGIApp, door: Door, failed: Failed) -> None:
+        self._app, self._door, self._failed = app, door, failed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Clients look whether somebody is there before they say who they are.
+        if scope["type"] != "http" or _is_open(scope["method"], scope["path"]):
+            return await self._app(scope, receive, send)
+        try:
+            key = await asyncio.to_thread(self._door.check, _scope(scope["path"]), secrets_of(Headers(scope=scope)))
+        except (ApiError, DatabaseError) as error:
+            response = await self._failed(Request(scope), told(error))
+            if response.status_code == 401:
+                response.headers["WWW-Authenticate"] = "Bearer"
+            return await response(scope, receive, send)
+        scope.setdefault("state", {})["key"] = key
+        await self._app(scope, receive, send)
 
 
 def key_of(request: Request) -> Key | None:
@@ -136,15 +144,15 @@ def _scope(path: str) -> keys.Scope:
     return "models" if path == "/v1/models" or path.startswith("/v1/models/") else "chat"
 
 
-def _secrets(headers: Headers) -> Iterator[str]:
+def secrets_of(headers: Mapping[str, str]) -> list[str]:
+    """What a client sends as its key, by either of the two usual headers, whose names are in small letters."""
     scheme, _, secret = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and secret.strip():
-        yield secret.strip()
-    if secret := headers.get("x-api-key", "").strip():
-        yield secret
+    bearer = secret.strip() if scheme.lower() == "bearer" else ""
+    return [secret for secret in (bearer, headers.get("x-api-key", "").strip()) if secret]
 
 
-def _told(error: Exception) -> Exception:
+def told(error: Exception) -> Exception:
+    """A refusal as clients are told it: nothing of where the ledger lies."""
     if isinstance(error, DatabaseError):
         return ApiError("the keys cannot be read at the moment", status=503, retry_s=5)
     return error

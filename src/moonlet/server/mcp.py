@@ -1,7 +1,7 @@
 """Our things offered over the Model Context Protocol: at /mcp of the server, and over standard input and output.
 
 What is offered are tools of the same kind as the agent's, so that whoever starts the server decides what they are:
-asking the model is always one, planning and the ledger's summary come from their parts of the house.
+asking the model is always one; planning, the ledger's summary and articles come from their parts of the house.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from moonlet.server.accounts import Accounts
 from moonlet.server.apart import apart
 from moonlet.server.charged import Charged
 from moonlet.server.errors import ApiError
-from moonlet.server.keys import Access, key_of
+from moonlet.server.keys import Access, key_of, owner_of
 from moonlet.tools.running import Running, entered, here
 from moonlet.tools.tool import Checked, Outcome, Tool, ToolError, checked_call, failure, parameters, run
 
@@ -43,7 +43,12 @@ PATH = "/mcp"
 _NEWS_S = 0.5  # between two messages of progress
 
 
-_KEY: ContextVar[Key | None] = ContextVar("moonlet_mcp_key", default=None)  # with which the call came in
+_CALLER: ContextVar[tuple[str, Key | None]] = ContextVar("moonlet_mcp_caller", default=("", None))
+
+
+def caller() -> tuple[str, Key | None]:
+    """Who owns what is made by the call that this runs in, and the key with which it came in."""
+    return _CALLER.get()
 
 
 def ask_tool(model: LLM, accounts: Accounts | None = None) -> Tool:
@@ -58,7 +63,7 @@ def ask_tool(model: LLM, accounts: Accounts | None = None) -> Tool:
     def answer(arguments: Mapping[str, Any]) -> str:
         system = [Message("system", arguments["system"])] if arguments.get("system") else []
         options = ReplyOptions(max_tokens=arguments.get("max_tokens") or MAX_TOKENS)
-        asked = Charged(model, accounts, _KEY.get(), "mcp.ask") if accounts else model
+        asked = Charged(model, accounts, caller()[1], "mcp.ask") if accounts else model
         call = here()
         said: list[str] = []
         try:
@@ -91,7 +96,7 @@ def make_server(tools: Sequence[Tool], version: str = "0.1.0") -> Server[Any]:
         written = json.dumps(params.arguments or {}, ensure_ascii=False)
         checked = checked_call(tools, ToolCall("", params.name, written))
         request = getattr(context, "request", None)
-        _KEY.set(key_of(request) if isinstance(request, Request) else None)
+        _CALLER.set((owner_of(request), key_of(request)) if isinstance(request, Request) else ("", None))
         outcome = await _run(context, checked) if isinstance(checked, Checked) else checked
         content = types.TextContent(type="text", text=outcome.text)
         return types.CallToolResult(content=[content], is_error=outcome.failed)

@@ -21,6 +21,7 @@ import httpx
 from a2a.client import A2ACardResolver, A2AClientError, Client, ClientConfig, ClientFactory
 from a2a.types import (
     AgentCard,
+    AgentInterface,
     CancelTaskRequest,
     GetTaskRequest,
     ListTasksRequest,
@@ -236,6 +237,13 @@ class _Agent:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Client]:
+        if all(one.protocol_binding == "GRPC" for one in self.card.supported_interfaces):
+            from moonlet.tools import a2a_grpc  # an extra of the package
+
+            secure = self._remote.url.startswith("https:")
+            async with a2a_grpc.connected(self.card, secure, self._remote.key) as client:
+                yield client
+            return
         async with _http(self._remote) as http:
             yield ClientFactory(
                 ClientConfig(httpx_client=http, supported_protocol_bindings=["JSONRPC", "HTTP+JSON"])
@@ -336,12 +344,21 @@ async def _card(remote: Remote) -> AgentCard:
     if remote.public_key is not None:
         _verify(card, remote)
     # Whoever wrote the card could otherwise send the key, or our requests, to any place.
-    own = [one for one in card.supported_interfaces if _origin(one.url) == origin]
+    own = [one for one in card.supported_interfaces if _origin(one.url) == origin] or _over_grpc(card, remote)
     if not own:
         raise RemoteAgentError(f"{remote.url}: the agent's card names no address at {origin}")
     del card.supported_interfaces[:]
     card.supported_interfaces.extend(own)
     return card
+
+
+def _over_grpc(card: AgentCard, remote: Remote) -> list[AgentInterface]:
+    """The card's addresses for gRPC, if that is all it has for us."""
+    try:
+        from moonlet.tools import a2a_grpc  # an extra of the package
+    except ImportError:
+        return []
+    return a2a_grpc.own(card, httpx.URL(remote.url))
 
 
 def _verify(card: AgentCard, remote: Remote) -> None:
@@ -383,6 +400,8 @@ def _clean(text: str) -> str:
 def _sent(error: BaseException) -> bool:
     """Whether the request may have arrived, though nothing came back."""
     cause = error.__cause__ if isinstance(error, A2AClientError) else error
+    if code := getattr(cause, "code", None):  # of gRPC
+        return code().name in ("UNAVAILABLE", "CANCELLED", "INTERNAL", "UNKNOWN")
     return isinstance(cause, httpx.HTTPError) and not isinstance(cause, httpx.ConnectError | httpx.HTTPStatusError)
 
 

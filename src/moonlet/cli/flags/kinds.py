@@ -38,6 +38,14 @@ def port(text: str) -> int:
     return value
 
 
+def place(text: str) -> tuple[str, int]:
+    """HOST:PORT, where something listens; a port alone is on this machine."""
+    found = re.fullmatch(r"(?:(?:\[([^\[\]]+)\]|([^:\[\]]+)):)?(\d+)", text)
+    if not found or not port(found[3]):
+        raise argparse.ArgumentTypeError(f"must be HOST:PORT, [IPV6]:PORT or a port, not {text!r}")
+    return found[1] or found[2] or "127.0.0.1", port(found[3])
+
+
 def amount(text: str) -> float:
     """A number from 0 on, as measured things have it: watts, a skew."""
     value = float(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from moonlet.cli.flags.kinds import port, positive
+from moonlet.cli.flags.kinds import place, port, positive
 from moonlet.cli.flags.shared import add_engine, add_ledger_place
 
 
@@ -27,6 +27,7 @@ def add_flags(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--fetch-allow", action="append", metavar="HOST", help="a host or network that is not public")
     serve.add_argument("--a2a", action="store_true", help="offer an agent to other agents, at /a2a")
     serve.add_argument("--a2a-url", metavar="URL", help="how they reach this server (default: host and port)")
+    serve.add_argument("--a2a-grpc", type=place, metavar="HOST:PORT", help="offer it over gRPC too, with the same keys")
     serve.add_argument("--a2a-sign", metavar="FILE", help="sign its card with this key (PEM), which is made if need be")
     serve.add_argument("--a2a-push", action="append", metavar="HOST", help="may be notified, though it is private")
     serve.add_argument("--articles", action="store_true", help="make articles of recordings, at /v1/articles")

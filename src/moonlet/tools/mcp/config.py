@@ -1,8 +1,9 @@
 """Which servers there are: the `mcp.json` of desktop clients, a URL, or a command line.
 
-Both familiar forms are read: `mcpServers` and `servers`; with `command`, `args`, `env`, `cwd`, or `url` and `headers`.
-`${NAME}`, `${env:NAME}` and `${NAME:-default}` stand for environment variables: the way to name a secret that a server
-needs. A server is given no other variables than these and the few that every program needs.
+Both familiar forms are read: `mcpServers` and `servers`; with `command`, `args`, `env`, `envFile`, `cwd`, or `url` and
+`headers`; also with the comments and last commas that editors allow. `${NAME}`, `${env:NAME}` and `${NAME:-default}`
+stand for environment variables: the way to name a secret that a server needs. It is given no others than these and the
+few that every program needs. `${workspaceFolder}` and `${userHome}` are what editors mean by them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _VARIABLE = re.compile(r"\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_ASKED_FOR = re.compile(r"\$\{(?:input|command):[^}]*\}")
+_LOOSE = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)  # a string, or a comment
+_LAST_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])')
 
 
 class ConfigError(Exception):
@@ -50,13 +54,25 @@ class ServerConfig:
     allowed: tuple[str, ...] = ()  # tools that the user wrote down as needing no question
 
 
-def read_servers(source: str) -> list[ServerConfig]:
-    """The servers that a file, a URL or a command line means. Raises ConfigError."""
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in a file something stands, and which folder is worked in."""
+
+    told: str
+    folder: Path
+
+    def __str__(self) -> str:
+        return self.told
+
+
+def read_servers(source: str, folder: Path = Path(".")) -> list[ServerConfig]:
+    """The servers that a file, a URL or a command line means; `folder` is where they are to work. Raises
+    ConfigError."""
     if source.startswith(("http://", "https://")):
         return [ServerConfig(_name_of(source), url=source)]
     path = Path(source).expanduser()
     if path.suffix == ".json" or os.path.isfile(path):
-        return _read_file(path)
+        return _read_file(path, folder)
     try:
         command, *args = shlex.split(source)
     except ValueError as error:
@@ -66,9 +82,9 @@ def read_servers(source: str) -> list[ServerConfig]:
     return [ServerConfig(_name_of(last), command=command, args=tuple(args))]
 
 
-def _read_file(path: Path) -> list[ServerConfig]:
+def _read_file(path: Path, folder: Path) -> list[ServerConfig]:
     try:
-        whole = json.loads(path.read_text(encoding="utf-8"))
+        whole = _parsed(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
@@ -77,10 +93,19 @@ def _read_file(path: Path) -> list[ServerConfig]:
     if not isinstance(servers, dict):
         raise ConfigError(f"{path}: holds no mcpServers")
     given = [(name, raw) for name, raw in servers.items() if not (isinstance(raw, dict) and raw.get("disabled"))]
-    return [_server(name, raw, f"{path}: {name}") for name, raw in given]
+    return [_server(name, raw, _Place(f"{path}: {name}", folder)) for name, raw in given]
 
 
-def _server(name: str, raw: Any, place: str) -> ServerConfig:
+def _parsed(text: str) -> Any:
+    """JSON, or what editors take for it. Raises ValueError, RecursionError."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        bare = _LOOSE.sub(lambda match: match[1] or " ", text)
+        return json.loads(_LAST_COMMA.sub(lambda match: match[1] or "", bare))
+
+
+def _server(name: str, raw: Any, place: _Place) -> ServerConfig:
     if not isinstance(raw, dict):
         raise ConfigError(f"{place}: must be an object")
     command, url = _text(raw, "command", place), _text(raw, "url", place) or _text(raw, "serverUrl", place)
@@ -94,12 +119,15 @@ def _server(name: str, raw: Any, place: str) -> ServerConfig:
     oauth = raw.get("oauth") or {}
     if not isinstance(oauth, dict):
         raise ConfigError(f"{place}: oauth must be an object")
+    port = oauth.get("callbackPort") or 0
+    if not isinstance(port, int) or not 0 <= port <= 65535:
+        raise ConfigError(f"{place}: callbackPort must be a port")
     allowed = raw.get("alwaysAllow") or raw.get("autoApprove") or []
     return ServerConfig(
         name,
         command=command,
         args=tuple(_filled(str(one), place) for one in args),
-        env=_texts(raw, "env", place),
+        env={**_env_file(raw, place), **_texts(raw, "env", place)},
         cwd=_text(raw, "cwd", place) or None,
         url=url,
         headers=_texts(raw, "headers", place),
@@ -108,29 +136,50 @@ def _server(name: str, raw: Any, place: str) -> ServerConfig:
             _text(oauth, "clientId", place) or None,
             _text(oauth, "clientSecret", place) or None,
             _text(oauth, "clientMetadataUrl", place) or None,
-            int(oauth.get("callbackPort") or 0),
+            port,
         ),
         allowed=tuple(str(one) for one in allowed) if isinstance(allowed, list) else (),
     )
 
 
-def _text(raw: Mapping[str, Any], key: str, place: str) -> str:
+def _text(raw: Mapping[str, Any], key: str, place: _Place) -> str:
     value = raw.get(key) or ""
     if not isinstance(value, str):
         raise ConfigError(f"{place}: {key} must be a string")
     return _filled(value, place)
 
 
-def _texts(raw: Mapping[str, Any], key: str, place: str) -> dict[str, str]:
+def _texts(raw: Mapping[str, Any], key: str, place: _Place) -> dict[str, str]:
     value = raw.get(key) or {}
     if not isinstance(value, dict) or not all(isinstance(one, str | int | float) for one in value.values()):
         raise ConfigError(f"{place}: {key} must be an object of strings")
     return {name: _filled(str(one), place) for name, one in value.items()}
 
 
-def _filled(text: str, place: str) -> str:
+def _env_file(raw: Mapping[str, Any], place: _Place) -> dict[str, str]:
+    """Variables from a file of `NAME=VALUE` lines; values may be quoted."""
+    name = _text(raw, "envFile", place)
+    if not name:
+        return {}
+    try:
+        lines = (place.folder / Path(name).expanduser()).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{place}: envFile {name}: {getattr(error, 'strerror', None) or 'not text'}") from None
+    parted = [line.strip().removeprefix("export ").partition("=") for line in lines]
+    return {
+        name.strip(): value[1:-1] if value[:1] in ("'", '"') and value[-1:] == value[0] and value[1:] else value
+        for name, equals, value in ((name, equals, value.strip()) for name, equals, value in parted)
+        if equals and not name.startswith("#")
+    }
+
+
+def _filled(text: str, place: _Place) -> str:
+    if asked := _ASKED_FOR.search(text):
+        raise ConfigError(f"{place}: {asked[0]} is asked for by an editor; name an environment variable, ${{NAME}}")
+    own = {"workspaceFolder": str(place.folder.resolve()), "userHome": str(Path.home())}
+
     def value(match: re.Match[str]) -> str:
-        found = os.environ.get(match[1], match[2])
+        found = os.environ.get(match[1], own.get(match[1], match[2]))
         if found is None:
             raise ConfigError(f"{place}: the environment variable {match[1]} is not set")
         return found
