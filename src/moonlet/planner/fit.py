@@ -9,9 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal
 
+from moonlet import _native
+from moonlet.engine.memory import STEP_TOKENS, STEPS
+from moonlet.engine.shape import shape_of
 from moonlet.model.anatomy import Format, size
+from moonlet.model.config import ModelConfig
 
 from .machine import GB, Machine
 from .subject import Subject
@@ -24,8 +29,7 @@ MEMORY_RESERVE_LEAST = 1.5 * GB
 CARD_RESERVE = 0.10
 LEAST_CONTEXT = 2048  # less is no use to an agent
 USUAL_CONTEXT = 32_768  # what is set aside when nothing is asked for: a coding agent's conversation
-STREAM_BUFFERS = 1 / 8  # at most, of the memory left to streamed experts, for steps of many tokens
-STREAM_STEP = 4096  # tokens of such a step, for which each expert is read once
+STREAM_BUFFERS = 8  # a part of so many, at most, of the memory left to streamed experts: for steps of many tokens
 LEAST_SLOTS = 1.0  # streaming needs room for what one token chooses, in every layer
 
 
@@ -57,7 +61,7 @@ class Home:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """`why` is empty when it fits; `change` then is too. Bytes of `homes` sum to the weights and the cache."""
+    """`why` is empty when it fits; `change` then is too. Bytes of `homes` sum to weights, cache and buffers."""
 
     subject: Subject
     machine: Machine
@@ -67,6 +71,7 @@ class Fit:
     context: int = 0  # tokens of each sequence that were set aside
     largest_context: int = 0  # of each sequence, with all the room there is
     free: dict[Place, int] = field(default_factory=dict)
+    step_tokens: int = STEP_TOKENS  # of a prompt that are computed at once
     why: str = ""
     change: str = ""  # the smallest change that makes it fit
 
@@ -148,21 +153,23 @@ def _place(subject: Subject, machine: Machine, wish: Wish) -> Fit:
         return Fit(subject, machine, wish, False, why=why)
     context = wish.context or min(LEAST_CONTEXT, subject.config.max_positions)
     why = ""
-    for homes in _arrangements(subject, machine, room, context * wish.sequences * subject.cache_bytes_per_token):
-        if isinstance(homes, str):
-            why = homes
+    for found in _arrangements(subject, machine, room, context * wish.sequences * subject.cache_bytes_per_token):
+        if isinstance(found, str):
+            why = found
             continue
+        homes, step_tokens = found
         free = dict(room)
         for home in homes:
             free[home.place] -= home.bytes
-        return Fit(subject, machine, wish, True, homes, context, context, free)
+        return Fit(subject, machine, wish, True, homes, context, context, free, step_tokens)
     return Fit(subject, machine, wish, False, free=room, why=why)
 
 
 def _arrangements(
     subject: Subject, machine: Machine, room: dict[Place, int], cache_bytes: int
-) -> Iterator[tuple[Home, ...] | str]:
-    """Ways to place weights and cache, best first; a sentence where a way does not work."""
+) -> Iterator[tuple[tuple[Home, ...], int] | str]:
+    """Ways to place weights, cache and buffers, best first, each with the tokens of a prompt's step; a sentence where a
+    way does not work."""
     dense, experts = subject.dense_bytes, subject.experts_bytes
     copies = machine.cards.count if machine.cards else 1
     slots = LEAST_SLOTS * subject.config.experts_per_token * subject.config.sparse_layers * subject.expert_bytes
@@ -172,39 +179,46 @@ def _arrangements(
             continue
         # Cards that share each layer hold the latent cache each for itself (it has one head, which cannot be split).
         cached = cache_bytes * (copied if dense + experts + cache_bytes * copied <= room[place] else 1)
-        left = room[place] - dense - cached
+        # What engines for cards take beside is in the reserve.
+        usual = 0 if place == "cards" else _step_bytes(subject.config, STEP_TOKENS)
+        left = room[place] - dense - cached - usual
         if left < 0:
             what = "the cards hold" if place == "cards" else "memory holds"
-            needed = f"what every token reads ({size(dense)}) and the cache ({size(cached)})"
+            needed = f"what every token reads ({size(dense)}), the cache ({size(cached)})"
+            needed += f" and a step's buffers ({size(usual)})" if usual else ""
             yield f"{needed} are more than {what} ({size(room[place])})"
             continue
-        rest = experts
+        beside = left if place == "memory" else room["memory"]  # for experts that are not in the cards
+        streams = experts > (left if place == "cards" else 0) + beside
+        tokens, longer = _longest_step(subject.config, beside) if streams else (STEP_TOKENS, 0)
         homes = [Home(part.name, place, part.stored_bytes) for part in subject.dense if part.stored_bytes]
         homes.append(Home("cache", place, cached))
-        spread: list[Place] = ["cards", "memory", "disk"] if place == "cards" else ["memory", "disk"]
-        for there in spread:
-            amount = min(rest, left if there == place else room[there])
-            short = (room["memory"] if place == "cards" else left) < slots or room["disk"] < experts
-            if there == "disk" and rest and short:
-                break  # no room for the experts of a single token, or for all of them on disk
-            if there == "memory" and amount < rest:  # the engine's buffers for long steps, when experts are streamed
-                buffers = int(min(amount * STREAM_BUFFERS, STREAM_STEP * _token_bytes(subject)))
-                homes.append(Home("buffers", "memory", buffers))
-                amount -= buffers
-            if amount:
-                homes.append(Home("experts", there, amount))
-            rest -= amount
-        if rest > 0:
-            yield _too_much(subject, machine, room)
+        if usual + longer:
+            homes.append(Home("buffers", "memory", usual + longer))
+        if streams and (beside < slots or room["disk"] < experts):
+            yield _too_much(subject, machine, room)  # no room for the experts of a single token, or for all on disk
             continue
-        yield tuple(homes)
+        rest = experts
+        most: dict[Place, int] = {"cards": left if place == "cards" else 0, "memory": beside - longer}
+        for there, amount in (most | {"disk": room["disk"]}).items():
+            if taken := min(rest, amount):
+                homes.append(Home("experts", there, taken))
+                rest -= taken
+        yield tuple(homes), tokens
 
 
-def _token_bytes(subject: Subject) -> int:
-    """Buffers of a token in a step, about: activations in float32, and what experts and heads make of them."""
-    c = subject.config
-    wide = (c.experts_per_token + 5) * c.width + c.experts_per_token * c.expert_width
-    return 4 * (wide + 3 * c.heads * (c.latent + c.rope))
+@lru_cache(1024)
+def _step_bytes(config: ModelConfig, tokens: int) -> int:
+    """Our engine's buffers for a step of so many tokens."""
+    return _native.buffer_bytes(shape_of(config), tokens, 1, False)[0]
+
+
+def _longest_step(config: ModelConfig, room: int) -> tuple[int, int]:
+    """Tokens of a step when experts are streamed, each of which is read once a step, and the bytes that it takes more
+    than a usual one: as the engine chooses them, of the memory that is left to experts."""
+    usual = _step_bytes(config, STEP_TOKENS)
+    longer = ((tokens, _step_bytes(config, tokens) - usual) for tokens in STEPS)
+    return next((one for one in longer if one[1] <= room // STREAM_BUFFERS), (STEP_TOKENS, 0))
 
 
 def _too_much(subject: Subject, machine: Machine, room: dict[Place, int]) -> str:

@@ -168,7 +168,9 @@ def _prompt_s(engine: Engine, tokens: int, dice: random.Random) -> float:
 def _decode(engine: Engine, sequences: int, tokens: int, dice: random.Random) -> float:
     """Tokens written a second by all together, the prompts not counted."""
     prompts = [_ids(engine, _WARM, dice) for _ in range(sequences)]
-    replies = [engine.submit(prompt, Sampling(max_tokens=tokens + 1, temperature=0)) for prompt in prompts]
+    # Drawn, not the likeliest: a model that repeats itself asks for the same experts again and again.
+    drawn = [Sampling(max_tokens=tokens + 1, temperature=1, seed=dice.getrandbits(31)) for _ in prompts]
+    replies = [engine.submit(prompt, sampling) for prompt, sampling in zip(prompts, drawn)]
     for reply in replies:
         list(reply)
     return sum((reply.stats.output_tokens - 1) / reply.stats.decode_s for reply in replies)

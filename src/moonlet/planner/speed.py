@@ -14,8 +14,6 @@ from .fit import Fit, Place
 from .rates import MeasuredRates, Rates, Roofline
 from .routing import Popularity, zipf
 
-STEP_TOKENS = 512  # of a prompt that are computed at once, as EngineOptions.step_tokens
-STREAM_STEP_TOKENS = 4096  # when experts come from disk: each is read once a step
 CARD_STEP_TOKENS = 8192  # engines for cards take larger chunks
 
 
@@ -154,7 +152,7 @@ class Speed:
         return _rate(values)
 
     def _prompt_s(self, tokens: int, before: int, mood: int) -> float:
-        chunk = STREAM_STEP_TOKENS if self.fit.streams else STEP_TOKENS
+        chunk = self.fit.step_tokens
         if self.fit.dense_place == "cards" and not self.fit.streams:
             chunk = CARD_STEP_TOKENS
         total, done = 0.0, 0
