@@ -4,14 +4,15 @@
 // A message may be an object of plural forms ({"one": ..., "other": ...}) chosen by values.count.
 
 export const LANGUAGES = { en: "English", th: "ไทย", zh: "中文" };
-const CATALOGUES = ["shell", "talk", "inside", "act", "books", "plan"];
-const LOCALES = { en: "en", th: "th", zh: "zh-Hans" };
+const CATALOGUES = ["shell", "talk", "inside", "act", "articles", "books", "plan"];
+const LOCALES = { en: "en", th: "th", zh: "zh-Hans" }; // of the words
 
 let language = "en";
 let messages = {};
 
 export const current = () => language;
-export const locale = () => LOCALES[language];
+// Of numbers and dates: the reader's own kind of the language, as 28/11/2026 or 11/28/2026.
+export const locale = () => navigator.languages.find((name) => name.split("-")[0] === language) ?? LOCALES[language];
 
 export function preferred() {
   const kept = localStorage.getItem("moonlet.language");
