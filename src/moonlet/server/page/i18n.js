@@ -44,9 +44,9 @@ export function t(key, values = {}) {
 }
 
 const made = new Map();
-function format(kind, options) {
-  const key = language + kind.name + JSON.stringify(options);
-  if (!made.has(key)) made.set(key, new kind(locale(), options));
+function format(kind, options, place = locale()) {
+  const key = place + kind.name + JSON.stringify(options);
+  if (!made.has(key)) made.set(key, new kind(place, options));
   return made.get(key);
 }
 
@@ -54,8 +54,9 @@ export const number = (value, digits = 0) =>
   format(Intl.NumberFormat, { maximumFractionDigits: digits }).format(value);
 export const percent = (value, digits = 0) =>
   format(Intl.NumberFormat, { style: "percent", maximumFractionDigits: digits }).format(value);
+// 15M: some kinds of English write 15m, which is another thing where there are units.
 export const compact = (value, digits = 1) =>
-  format(Intl.NumberFormat, { notation: "compact", maximumFractionDigits: digits }).format(value);
+  format(Intl.NumberFormat, { notation: "compact", maximumFractionDigits: digits }, language === "en" ? "en" : locale()).format(value);
 // Small sums keep the digits that say something: $0.0004, not $0.00.
 export function money(value, currency = "USD") {
   const digits = value && Math.abs(value) < 1 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 2 };
@@ -78,7 +79,8 @@ export function bytes(value) {
   return format(Intl.NumberFormat, { style: "unit", unit, maximumFractionDigits: digits }).format(value / size);
 }
 export function seconds(value) {
-  const [unit, scaled] = value >= 1 ? ["second", value] : value >= 1e-3 ? ["millisecond", value * 1e3] : ["microsecond", value * 1e6];
-  const digits = scaled < 10 ? 1 : 0;
+  const short = value < 1e-3 && language !== "th"; // Thai has no word for it that is read
+  const [unit, scaled] = value >= 1 ? ["second", value] : short ? ["microsecond", value * 1e6] : ["millisecond", value * 1e3];
+  const digits = scaled < 0.1 ? 3 : scaled < 1 ? 2 : scaled < 10 ? 1 : 0;
   return format(Intl.NumberFormat, { style: "unit", unit, maximumFractionDigits: digits }).format(scaled);
 }

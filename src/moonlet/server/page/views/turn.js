@@ -1,7 +1,7 @@
 // One turn of a conversation: what was said, or an answer with its thoughts, calls and figures.
 
 import { Button, Dialog, html, Icon, money, Notice, number, seconds, t, useEffect, useRef, useState } from "../ui.js";
-import { bare } from "../bare.js";
+import { bare, covered } from "../bare.js";
 import { exact } from "../exact.js";
 import { Markdown } from "../markdown.js";
 import { answer } from "../runs.js";
@@ -162,10 +162,10 @@ function Asking({ question, node }) {
       ${question.hints && html`<p class="small muted">${bare(question.hints)}</p>`}
       <div class="row">
         <${Button} kind="primary" disabled=${sent} onClick=${() => say("yes")}>${t("talk.approve")}<//>
-        <${Button} disabled=${sent} onClick=${() => say("always")}>${t("talk.always")}<//>
         <${Button} kind="danger" disabled=${sent} onClick=${() => say("no")}>${t("talk.deny")}<//>
+        <${Button} disabled=${sent} onClick=${() => say("always")}>${t("talk.always")}<//>
       </div>
-      <p class="small muted">${t("talk.always_what", { what: bare(question.lasting) })}</p>
+      <p class="small muted">${t("talk.always_what", { what: covered(question.lasting, question.name) })}</p>
       ${problem && html`<${Notice} tone="bad" live>${problem}<//>`}
     </div>
   `;
