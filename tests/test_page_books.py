@@ -75,7 +75,7 @@ def against(asked: Mapping[str, Any]) -> dict[str, Any]:
     part = {"requests": 1, "cash": "1.5", "full": "9", "elsewhere": "4"}
     return {
         "verdict": "so it is", "against": "them", "since": 1.0, "until": 2.0, "currency": "USD", "cash": "3",
-        "full": "18", "elsewhere": "8", "saved": "5", "paid_share": 0.1, "assumptions": [], "price": "100",
+        "full": "18", "elsewhere": "8", "saved": "5", "paid_share": 0.1, "sentences": [], "notes": [], "price": "100",
         "parts": [{"name": "ann", **part}, {"name": "bob", **part}],
     }  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,41 @@ def window(browser: Any) -> Iterator[Callable[..., Any]]:
         assert not elsewhere, elsewhere
         left = [one for one in errors if not any(known in one for known in open_window.expected)]  # type: ignore[attr-defined]
         assert not left, left
+
+
+@pytest.fixture(scope="session")
+def violations() -> Callable[[Any], list[str]]:
+    """What axe finds wrong with a page."""
+    pytest.importorskip("axe_playwright_python", reason="axe is not installed")
+    axe = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    script = "(tags) => axe.run(document, { runOnly: tags }).then((all) => all.violations)"
+
+    def find(page: Any) -> list[str]:
+        page.evaluate(axe + ";0")
+        found = page.evaluate(script, tags)
+        return [
+            f"{one['id']}: {node['html'][:200]} {node['failureSummary'][:200]}"
+            for one in found
+            for node in one["nodes"]
+        ]
+
+    return find
+
+
+@pytest.fixture
+def look(violations: Callable[[Any], list[str]]) -> Callable[[Any, str, Path], None]:
+    """Takes a picture of a view; nothing may be wider than the screen, no word missing, and axe finds nothing."""
+
+    def take(page: Any, view: str, picture: Path) -> None:
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, picture.name
+        assert f"{view}." not in page.locator("#app").inner_text()
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=picture, full_page=True)
+        found = violations(page)
+        assert not found, "\n".join(found)
+
+    return take
 
 
 def _here(url: str, host: str) -> bool:

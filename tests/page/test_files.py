@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -13,7 +14,10 @@ import httpx
 import pytest
 from window import Served
 
+from moonlet import planner
 from moonlet.llm.scripted import Scripted
+from moonlet.planner.machine import catalogue
+from moonlet.planner.sliders import Sliders
 from moonlet.server import page_files
 
 ROOT = page_files.ROOT
@@ -46,6 +50,21 @@ def test_its_policy_lets_nothing_in(url: str) -> None:
     assert set(rules.values()) == {"'self'"}
     text = (ROOT / "index.html").read_text(encoding="utf-8")
     assert not re.search(r"<script(?![^>]*src=)|\sstyle=|\son\w+=|https?://", text)
+
+
+def test_the_first_view_is_asked_for_at_once() -> None:
+    """Modules that import modules would come one after the other."""
+    text = (ROOT / "index.html").read_text(encoding="utf-8")
+    asked = {*re.findall(r'rel="modulepreload" href="page/([^"]+)"', text), "app.js"}
+    needed, left = set(), ["app.js", "views/talk.js"]
+    while left:
+        name = left.pop()
+        if name not in needed:
+            needed.add(name)
+            here = (ROOT / name).read_text(encoding="utf-8") if "vendor" not in name else ""
+            found = re.findall(r'^import\s[^;]*?"(\.[^"]+)";', here, re.MULTILINE)
+            left += [str((ROOT / name).parent.joinpath(one).resolve().relative_to(ROOT)) for one in found]
+    assert asked == needed
 
 
 def test_a_file_is_sent_once_and_compressed(url: str) -> None:
@@ -115,6 +134,25 @@ def _forms(message: str | dict[str, str]) -> list[str]:
 
 def _holes(message: str | dict[str, str]) -> set[str]:
     return {hole for form in _forms(message) for hole in re.findall(r"\{(\w+)\}", form)}
+
+
+def test_every_sentence_of_the_planner_has_words() -> None:
+    """Its keys are in its source; what stands in a sentence comes with it."""
+    words = _catalogue("en", "plan")
+    folder = Path(planner.__file__).parent
+    keys = {key for path in folder.glob("*.py") for key in re.findall(r'Said\(\s*f?"([\w{}]+)"', path.read_text())}
+    assert len(keys) > 40
+    for key in keys:
+        pattern = re.compile("said_" + re.sub(r"\{\w+\}", r"\\w+", key))
+        assert any(pattern.fullmatch(name) for name in words), key
+    sliders = Sliders()
+    machines = [machine["name"] for machine in sliders.choices()["machines"] if machine["name"] in catalogue()]
+    for model, machine in itertools.product(("kimi-k2-thinking", "moonlight-16b-a3b"), machines):
+        plan = sliders.answer({"model": model, "machine": machine})
+        for sentence in [*plan["sentences"], *plan["notes"]]:
+            assert _holes(words[f"said_{sentence['key']}"]) <= sentence["values"].keys(), sentence
+        for note in plan["notes"]:
+            assert all(f"figure_{name}" in words for name in note["values"].get("figures", ()))
 
 
 def test_no_words_are_missing_and_none_are_left_over() -> None:

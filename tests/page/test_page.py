@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from importlib import resources
 from typing import Any
 
 import payloads
@@ -337,21 +336,6 @@ def test_formulas_code_and_tables_are_set(window: Window) -> None:
 
 
 @pytest.fixture(scope="module")
-def axe() -> str:
-    pytest.importorskip("axe_playwright_python", reason="axe is not installed")
-    return (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
-
-
-def _violations(page: Any, axe: str) -> list[str]:
-    page.evaluate(axe + ";0")
-    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-    found = page.evaluate("(tags) => axe.run(document, { runOnly: tags }).then((all) => all.violations)", tags)
-    return [
-        f"{one['id']}: {node['html'][:160]} {node['failureSummary'][:200]}" for one in found for node in one["nodes"]
-    ]
-
-
-@pytest.fixture(scope="module")
 def used(nano: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server with books in which something happened."""
     from moonlet.ledger.database import open_database
@@ -364,13 +348,13 @@ def used(nano: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
 
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("view", VIEWS)
-def test_axe_finds_nothing(window: Window, used: Served, axe: str, view: str, dark: bool) -> None:
+def test_axe_finds_nothing(window: Window, used: Served, violations: Any, view: str, dark: bool) -> None:
     page = window(f"{used.url}#/{view}", dark=dark)
     page.wait_for_selector(f"[data-view={view}] h1")
     if view in ("talk", "inside"):
         _begin(page, view)
     page.wait_for_timeout(300)
-    assert not _violations(page, axe)
+    assert not violations(page)
 
 
 def _begin(page: Any, view: str) -> None:

@@ -6,11 +6,11 @@ import argparse
 import itertools
 import json
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +155,8 @@ def test_a_slider_moves_the_curves_and_the_numbers_are_the_planners(window: Wind
     assert moves[-1]["developers"] == 100 and len(moves) < 18  # not every move is a question
     told = Sliders().answer({"developers": 100})
     text = page.locator(".verdict").inner_text()
-    assert told["verdict"] in text
+    for sentence in told["sentences"]:  # as the command says it, with as many digits as the page shows
+        assert re.split(r" at about|, by \$| take", sentence["text"])[0] in text
     saved = f"{abs(float(told['said']['saved_a_year'])):,.0f}"
     assert saved in page.locator(".verdict-line").inner_text()
     # The numbers behind the curve, for who sees no picture.
@@ -239,7 +240,7 @@ def test_books_by_day_key_and_model_and_what_owning_came_to(window: Window, fill
     page.get_by_label("The machine", exact=True).select_option("epyc-768gb")
     meter = page.get_by_role("meter", name="Paid back")
     meter.wait_for()
-    assert "of $" in page.locator(".payback").inner_text()
+    assert "of US$" in page.locator(".payback").inner_text()
     assert page.get_by_role("meter").count() >= 4
 
 
@@ -288,12 +289,6 @@ def test_a_key_sees_its_own_lines_until_it_is_revoked(window: Window, tmp_path: 
 
 
 # ---- everybody can use it ----
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    pytest.importorskip("axe_playwright_python", reason="axe is not installed")
-    return (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 
 
 def _ready(page: Any, view: str) -> None:
@@ -345,19 +340,11 @@ def _until(server: Office, id: str, state: str) -> None:
 @pytest.mark.parametrize("language", ["en", "th", "zh"])
 @pytest.mark.parametrize("view", VIEWS)
 def test_in_every_language_on_a_phone_and_wide_light_and_dark(
-    window: Window, busy: Office, axe: str, view: str, language: str
+    window: Window, busy: Office, look: Any, view: str, language: str
 ) -> None:
     """No word is missing, nothing is wider than the screen, axe finds nothing; pictures are written for looking at."""
-    SHOTS.mkdir(parents=True, exist_ok=True)
     for name, width, height, dark in (("phone", 360, 740, language == "th"), ("wide", 1440, 900, language == "zh")):
         page = window(f"{busy.url}#/{view}", width, height, dark, language, storage_state=_kept(busy))
         _ready(page, view)
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
-        assert f"{view}." not in page.locator("#app").inner_text()
-        page.screenshot(path=SHOTS / f"{view}-full-{language}-{name}.png", full_page=True)
-        page.evaluate(axe + ";0")
-        tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-        found = page.evaluate("(tags) => axe.run(document, { runOnly: tags }).then((all) => all.violations)", tags)
-        told = [(one["id"], node["html"][:200], node["failureSummary"][:200]) for one in found for node in one["nodes"]]
-        assert not told, "\n".join("  ".join(one) for one in told)
+        look(page, view, SHOTS / f"{view}-full-{language}-{name}.png")
         page.context.close()

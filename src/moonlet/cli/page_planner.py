@@ -22,6 +22,7 @@ from moonlet.planner.money import MoneyError
 from moonlet.planner.payback import PaybackError
 from moonlet.planner.plan import Terms
 from moonlet.planner.prices import PriceError
+from moonlet.planner.said import plain
 from moonlet.planner.sliders import Sliders
 from moonlet.server.page_books import Against
 
@@ -53,7 +54,8 @@ def _so_far(wanted: Mapping[str, Any], database: Database) -> dict[str, Any]:
             raise ValueError(f"there is no machine {str(machine)[:60]!r} in the catalogue")
         flags["machine"] = machine
     try:
-        return against.as_json(against.reckon(argparse.Namespace(**flags), database, time.time()))
+        it = against.reckon(argparse.Namespace(**flags), database, time.time())
+        return against.as_json(it) | {"sentences": plain(it.sentences), "notes": plain(it.notes)}
     except (UsageError, PaybackError, MoneyError, PriceError, MachineError) as error:
         raise ValueError(str(error)) from None
     except ArithmeticError:

@@ -91,6 +91,7 @@ def _articles(
     if told := missing():
         raise UsageError(f"--articles: {told}")
     from moonlet.cli import article_jobs
+    from moonlet.server import page_articles
     from moonlet.server.article_call import article_tool
     from moonlet.server.article_jobs import Jobs
     from moonlet.server.articles import add_articles
@@ -98,6 +99,7 @@ def _articles(
     make = article_jobs.maker(lambda: article_jobs.can_write(loading.wait()), asked.whisper)
     with closing(Jobs(default_path("").parent / "articles", make, loading, app.state.accounts, database)) as jobs:
         add_articles(app, jobs, article_jobs.WISHES)
+        page_articles.mount(app, jobs, article_jobs.WISHES, database)
         yield [article_tool(jobs, article_jobs.WISHES)]
 
 

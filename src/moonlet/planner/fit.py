@@ -19,6 +19,7 @@ from moonlet.model.anatomy import Format, size
 from moonlet.model.config import ModelConfig
 
 from .machine import GB, Machine
+from .said import NOTHING, Said
 from .subject import Subject
 
 Place = Literal["cards", "memory", "disk"]
@@ -72,8 +73,8 @@ class Fit:
     largest_context: int = 0  # of each sequence, with all the room there is
     free: dict[Place, int] = field(default_factory=dict)
     step_tokens: int = STEP_TOKENS  # of a prompt that are computed at once
-    why: str = ""
-    change: str = ""  # the smallest change that makes it fit
+    why: Said = NOTHING
+    change: Said = NOTHING  # the smallest change that makes it fit
 
     def share(self, place: Place) -> float:
         """Share of the experts that lie there."""
@@ -149,12 +150,13 @@ def _place(subject: Subject, machine: Machine, wish: Wish) -> Fit:
     """The best arrangement with exactly the context of `wish`."""
     room = rooms(machine, wish)
     if wish.context > subject.config.max_positions:
-        why = f"the model's context ends at {subject.config.max_positions:,} tokens"
+        most = subject.config.max_positions
+        why = Said("context_ends", f"the model's context ends at {most:,} tokens", tokens=most)
         return Fit(subject, machine, wish, False, why=why)
     context = wish.context or min(LEAST_CONTEXT, subject.config.max_positions)
-    why = ""
+    why = NOTHING
     for found in _arrangements(subject, machine, room, context * wish.sequences * subject.cache_bytes_per_token):
-        if isinstance(found, str):
+        if isinstance(found, Said):
             why = found
             continue
         homes, step_tokens = found
@@ -167,7 +169,7 @@ def _place(subject: Subject, machine: Machine, wish: Wish) -> Fit:
 
 def _arrangements(
     subject: Subject, machine: Machine, room: dict[Place, int], cache_bytes: int
-) -> Iterator[tuple[tuple[Home, ...], int] | str]:
+) -> Iterator[tuple[tuple[Home, ...], int] | Said]:
     """Ways to place weights, cache and buffers, best first, each with the tokens of a prompt's step; a sentence where a
     way does not work."""
     dense, experts = subject.dense_bytes, subject.experts_bytes
@@ -186,7 +188,8 @@ def _arrangements(
             what = "the cards hold" if place == "cards" else "memory holds"
             needed = f"what every token reads ({size(dense)}), the cache ({size(cached)})"
             needed += f" and a step's buffers ({size(usual)})" if usual else ""
-            yield f"{needed} are more than {what} ({size(room[place])})"
+            told = f"{needed} are more than {what} ({size(room[place])})"
+            yield Said(f"dense_{place}", told, dense=dense, cache=cached, buffers=usual, room=room[place])
             continue
         beside = left if place == "memory" else room["memory"]  # for experts that are not in the cards
         streams = experts > (left if place == "cards" else 0) + beside
@@ -221,37 +224,43 @@ def _longest_step(config: ModelConfig, room: int) -> tuple[int, int]:
     return next((one for one in longer if one[1] <= room // STREAM_BUFFERS), (STEP_TOKENS, 0))
 
 
-def _too_much(subject: Subject, machine: Machine, room: dict[Place, int]) -> str:
-    whole = size(subject.stored_bytes)
+def _too_much(subject: Subject, machine: Machine, room: dict[Place, int]) -> Said:
+    whole = f"{size(subject.stored_bytes)} of weights"
+    both = room["memory"] + room["cards"]
+    values = {"weights": subject.stored_bytes, "room": both}
     if machine.disk_read_bytes_s <= 0:
-        return f"{whole} of weights, {size(room['memory'] + room['cards'])} to put them; the machine has no disk figure"
+        return Said("no_disk", f"{whole}, {size(both)} to put them; the machine has no disk figure", **values)
     if not room["disk"]:
-        return f"{whole} of weights, {size(room['memory'] + room['cards'])} to put them, and streaming is not wanted"
-    return f"{whole} of weights are more than memory and disk hold together, or too little memory is left to stream"
+        return Said("not_streamed", f"{whole}, {size(both)} to put them, and streaming is not wanted", **values)
+    told = "are more than memory and disk hold together, or too little memory is left to stream"
+    return Said("too_much", f"{whole} {told}", **values)
 
 
-def _smallest_change(subject: Subject, machine: Machine, wish: Wish) -> str:
+def _smallest_change(subject: Subject, machine: Machine, wish: Wish) -> Said:
     """The first of these that works: shorter context, fewer sequences, streaming, fewer bits, more memory."""
     short = replace(wish, context=0)
     if wish.context and (found := _place(subject, machine, short)).fits:
-        largest = _largest_context(subject, machine, wish)
-        return f"a context of {largest or found.context:,} tokens"
+        tokens = _largest_context(subject, machine, wish) or found.context
+        return Said("shorter", f"a context of {tokens:,} tokens", tokens=tokens)
     if wish.sequences > 1 and _place(subject, machine, replace(wish, sequences=1)).fits:
         many = next(
             n for n in range(wish.sequences, 0, -1) if _place(subject, machine, replace(wish, sequences=n)).fits
         )
-        return f"{many} sequences at the same time" if many > 1 else "one sequence at a time"
+        told = f"{many} sequences at the same time" if many > 1 else "one sequence at a time"
+        return Said("fewer", told, count=many)
     if not wish.stream and _place(subject, machine, replace(short, stream=True)).fits:
-        return "streaming experts from disk"
+        return Said("stream", "streaming experts from disk")
     ladder: list[Format] = ["int8", "int4"]
     for format in ladder:
         smaller = subject.with_formats(dense=format)
         if _smaller(subject, "attention", format) and _place(smaller, machine, short).fits:
-            return f"the dense parts as {format} (--dense {format}; measure what it costs in quality)"
+            told = f"the dense parts as {format} (--dense {format}; measure what it costs in quality)"
+            return Said("dense_as", told, format=format)
     for format in ladder:
         smaller = subject.with_formats(dense=format, experts=format)
         if _smaller(subject, "experts", format) and _place(smaller, machine, short).fits:
-            return f"dense parts and experts as {format} (--dense {format} --experts {format}; measure the quality)"
+            told = f"dense parts and experts as {format} (--dense {format} --experts {format}; measure the quality)"
+            return Said("all_as", told, format=format)
     return _more_memory(subject, machine, short)
 
 
@@ -259,17 +268,17 @@ def _smaller(subject: Subject, part: str, format: Format) -> bool:
     return float(subject.part(part).bytes_per_weight) > {"int8": 1.07, "int4": 0.57}[format]
 
 
-def _more_memory(subject: Subject, machine: Machine, wish: Wish) -> str:
+def _more_memory(subject: Subject, machine: Machine, wish: Wish) -> Said:
     low, high = machine.memory_bytes, max(machine.memory_bytes, GB)
     while not _place(subject, replace(machine, memory_bytes=high), replace(wish, memory_bytes=0)).fits:
         high *= 2
         if high > 1 << 60:
-            return "a smaller model"
+            return Said("smaller_model", "a smaller model")
     while high - low > GB:
         middle = (low + high) // 2
         if _place(subject, replace(machine, memory_bytes=middle), replace(wish, memory_bytes=0)).fits:
             high = middle
         else:
             low = middle
-    more = -(-(high - machine.memory_bytes) // GB)
-    return f"{more:,} GB more memory ({-(-high // GB):,} GB in all)"
+    more, whole = -(-(high - machine.memory_bytes) // GB), -(-high // GB)
+    return Said("more_memory", f"{more:,} GB more memory ({whole:,} GB in all)", more=more * GB, all=whole * GB)

@@ -21,7 +21,9 @@ from typing import Any
 from .machine import Machine
 from .money import HOURS, MOST_WATTS, Money, Ownership, Use, nothing, payback, total
 from .plan import Terms
-from .prices import ModelPrice, SeatPrice, stale
+from .prices import ModelPrice, SeatPrice
+from .said import Said
+from .sentences import dated, kept_for
 
 _YEAR_S = 365 * 86400
 _MONTH_S = _YEAR_S / 12
@@ -266,55 +268,80 @@ class SoFar:
     @property
     def verdict(self) -> str:
         """The first line."""
-        name, price = self.against.name, self.owned.price
-        if self.paid is None or self.paid >= 1:
-            first = f"Paid back: {self.saved} saved in cash against {name}, {price} paid"
-        elif self.saved.amount <= 0:
-            first = f"Nothing is paid back of {price}: {name} would have cost {self.saved * -1} less than the cash"
-        else:
-            when = f"all of it {self.payback_years:.1f} years after the beginning if it goes on like this"
-            first = f"{self.paid:.1%} of {price} is paid back against {name}; {when}"
-        left = self.elsewhere - self.full
-        way, by = ("owning", left) if left.amount > 0 else ("renting", left * -1)
-        return f"{first}. In full cost {way} was cheaper so far, by {by}."
+        return " ".join(self.sentences)
 
     @property
-    def notes(self) -> list[str]:
-        """Assumptions and what is not known, one sentence each."""
-        rows, price, owned = self.rows, self.against, self.owned
-        old = stale(price, self.today)
-        said = [f"price of {price.name}: {price.source}, {price.dated}{f' (STALE: {old})' if old else ''}"]
-        if isinstance(price, SeatPrice):
-            who = (
-                "each owner from the first request on" if self.people is None else f"{self.people} people all the time"
-            )
-            said.append(f"a seat for {who}; whether its caps allow so many tokens is not known: {price.caps}")
+    def sentences(self) -> list[Said]:
+        """What the first line says."""
+        name, price, years = self.against.name, self.owned.price, self.payback_years
+        values = {"name": name, "price": price}
+        if self.paid is None or self.paid >= 1:
+            told = f"Paid back: {self.saved} saved in cash against {name}, {price} paid."
+            first = Said("paid_back", told, saved=self.saved, **values)
+        elif self.saved.amount <= 0:
+            less = self.saved * -1
+            told = f"Nothing is paid back of {price}: {name} would have cost {less} less than the cash."
+            first = Said("nothing_back", told, less=less, **values)
         else:
-            said.append("the same tokens, and as many of them read from a cache there")
-        if (
-            self.machine
-            and self.machine.priced
-            and owned.price == Money(self.machine.price or Decimal(0), self.currency)
-        ):
-            guess = " (estimate)" if "price" in self.machine.estimates else ""
-            said.append(
-                f"price of {self.machine.name}: {self.machine.figures['price'].source}, {self.machine.priced}{guess}"
-            )
-        if rows.unmeasured:
-            said.append(f"energy of {rows.unmeasured:,} requests not measured: {owned.watts_load:f} W while they ran")
-        if rows.measured:
-            said.append(f"energy of {rows.measured:,} requests as the ledger has it; counters see less than the socket")
-        said.append(f"idle: {owned.watts_idle:f} W" if owned.watts_idle else "idle watts not stated, counted as none")
-        said.append(
-            f"kept {owned.years} years, sold for {owned.residual:.0%}, {owned.interest:.0%} interest, "
-            f"{owned.admin_hours} hours of care a year, {owned.tariff.amount:f} {self.currency} a kWh"
-        )
+            when = f"all of it {years:.1f} years after the beginning if it goes on like this"
+            told = f"{self.paid:.1%} of {price} is paid back against {name}; {when}."
+            first = Said("partly_back", told, share=self.paid, years=years, **values)
+        left = self.elsewhere - self.full
+        way, by = ("owning", left) if left.amount > 0 else ("renting", left * -1)
+        told = f"In full cost {way} was cheaper so far, by {by}."
+        return [first, Said(f"{way}_so_far", told, saved=by)]
+
+    @property
+    def notes(self) -> list[Said]:
+        """Assumptions and what is not known, one sentence each."""
+        rows, owned = self.rows, self.owned
+        said = [dated(self.against, self.today), *self._compared, *self._metered]
+        said.append(kept_for(owned.years, owned.residual, owned.interest, owned.admin_hours, owned.tariff))
         if rows.lost:
-            said.append(f"{rows.lost:,} requests were lost with their server: what they took is not known, not counted")
+            told = f"{rows.lost:,} requests were lost with their server: what they took is not known, not counted"
+            said.append(Said("lost", told, count=rows.lost))
         if len(rows.models) > 1:
-            said.append(f"requests to {len(rows.models)} models, taken to be of one machine: {', '.join(rows.models)}")
+            names = ", ".join(rows.models)
+            told = f"requests to {len(rows.models)} models, taken to be of one machine: {names}"
+            said.append(Said("models", told, count=len(rows.models), names=names))
         if self.until - self.since < 7 * 86400:
-            said.append("less than a week: what it says of years is little worth")
+            said.append(Said("short", "less than a week: what it says of years is little worth"))
+        return said
+
+    @property
+    def _compared(self) -> list[Said]:
+        """What renting is taken to be, and what the machine is taken to have cost."""
+        price, machine = self.against, self.machine
+        if isinstance(price, SeatPrice):
+            many = self.people
+            who = "each owner from the first request on" if many is None else f"{many} people all the time"
+            told = f"a seat for {who}; whether its caps allow so many tokens is not known: {price.caps}"
+            said = [Said("seats", told, caps=price.caps) if many is None
+                    else Said("seats_of", told, count=many, caps=price.caps)]  # fmt: skip
+        else:
+            said = [Said("same_tokens", "the same tokens, and as many of them read from a cache there")]
+        if machine and machine.priced and self.owned.price == Money(machine.price or Decimal(0), self.currency):
+            source, guess = machine.figures["price"].source, "price" in machine.estimates
+            told = f"price of {machine.name}: {source}, {machine.priced}{' (estimate)' if guess else ''}"
+            key = "guessed" if guess else "dated"
+            said.append(Said(key, told, name=machine.name, source=source, date=machine.priced))
+        return said
+
+    @property
+    def _metered(self) -> list[Said]:
+        """What of the energy was measured."""
+        rows, owned = self.rows, self.owned
+        said = []
+        if rows.unmeasured:
+            told = f"energy of {rows.unmeasured:,} requests not measured: {owned.watts_load:f} W while they ran"
+            said.append(Said("unmeasured", told, count=rows.unmeasured, watts=owned.watts_load))
+        if rows.measured:
+            told = f"energy of {rows.measured:,} requests as the ledger has it; counters see less than the socket"
+            said.append(Said("measured", told, count=rows.measured))
+        if owned.watts_idle:
+            said.append(Said("idle", f"idle: {owned.watts_idle:f} W", watts=owned.watts_idle))
+        else:
+            said.append(Said("no_idle", "idle watts not stated, counted as none"))
         return said
 
 

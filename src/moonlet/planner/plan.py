@@ -26,8 +26,10 @@ from .money import (
     tornado,
     with_changes,
 )
-from .prices import ModelPrice, SeatPrice, stale
-from .speed import Bars, Load, Speed, assumptions, speed
+from .prices import ModelPrice, SeatPrice
+from .said import Said
+from .sentences import PROMPT, notes, verdict
+from .speed import Bars, Load, Speed, speed
 from .team import Team
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
@@ -35,7 +37,6 @@ USAGE_TEAMS = (1, 5, 20, 100)
 TEAMS = (1, 2, 3, 5, 10, 20, 50, 100)
 USUAL_API, USUAL_SEAT = "moonshotai/kimi-k2.6", "claude-max-20x"  # compared with when nothing is named
 PROMPTS = (1024, 8192, 32768)  # tokens of the prompts whose reading is told
-PROMPT, PATIENCE_S = 8192, 30.0  # what a coding agent begins with, and how long one likes to wait for it
 PEAK = 2.0  # the busiest hour over the mean
 LEAST_PACE = 8.0  # tokens a second for one person: slower than a reader, agents then wait more than they work
 
@@ -322,50 +323,18 @@ class Plan:
     @property
     def verdict(self) -> str:
         """The first line."""
-        name, machine = self.fit.subject.name, self.fit.machine
-        if not self.fit.fits:
-            why = f"{name} does not fit on {machine.name}: {self.fit.why}."
-            return f"{why} What would do: {self.fit.change}.{self._instead}"
-        fast = f"{name} runs on {machine.name} at about {_pace(self.pace)} tokens/s for one"
-        owned = self.owned
-        if owned is None:
-            return f"{fast}. State a price and watts to compare with renting."
-        people = f"{self.team.developers} developer{'s' if self.team.developers > 1 else ''}"
-        boxes = f" ({self.boxes} of them)" if self.boxes > 1 else ""
-        difference = self.counterfactual - owned.full
-        way = self.rented_as
-        if difference.amount <= 0:
-            again = self.developers_needed
-            until = f" Owning pays from {again} developers on." if again else " No team size changes that."
-            rent = f"Renting is cheaper for {people}, by {difference * -1} a year ({way}).{until}"
-            return f"{rent} {fast}{boxes}.{self._slow}"
-        return f"Owning is cheaper for {people}, by {difference} a year against {way}. {fast}{boxes}.{self._slow}"
+        return " ".join(self.sentences)
 
     @property
-    def _slow(self) -> str:
-        """A warning for who would wait: prices do not say that it is no fun."""
+    def sentences(self) -> list[Said]:
+        """What the first line says."""
+        return verdict(self)
+
+    @property
+    def first_token_s(self) -> float:
+        """Until the first token of an answer to what a coding agent begins with."""
         assert self.speed
-        first = self.speed.first_token(PROMPT).value
-        if not self.usable:
-            return " It writes slowly: agents will wait."
-        if first > PATIENCE_S:
-            return f" It reads slowly: the first {PROMPT:,} tokens of a conversation take {first:.0f} s."
-        return ""
-
-    @property
-    def _instead(self) -> str:
-        """On what it would run, and whether that pays: the answer when the machine asked for is too small."""
-        other = self.alternative
-        if other is None or other.owned is None:
-            return ""
-        people = f"{self.team.developers} developer{'s' if self.team.developers > 1 else ''}"
-        left = other.counterfactual - other.owned.full
-        pays = (
-            f"owning it is cheaper by {left} a year" if left.amount > 0 else f"renting is cheaper by {left * -1} a year"
-        )
-        boxes = f"{other.boxes} times " if other.boxes > 1 else ""
-        which = f"{boxes}{other.fit.machine.name}, {other.owned.price}"
-        return f" Cheapest that runs it at a usable pace: {which}; for {people} {pays}."
+        return self.speed.first_token(PROMPT).value
 
     @cached_property
     def alternative(self) -> Plan | None:
@@ -400,35 +369,11 @@ class Plan:
         return rows
 
     @property
-    def notes(self) -> list[str]:
+    def notes(self) -> list[Said]:
         """Assumptions and warnings, one sentence each."""
-        said = list(assumptions(self.speed)) if self.speed else []
-        team = self.team
-        said.append(
-            f"a developer: {team.tokens_per_day:,} tokens a day ({team.cached_share:.0%} read again from the cache, "
-            f"{team.output_share:.0%} written), {team.days} days a year, {team.hours} hours"
-        )
-        said.append(
-            f"kept {self.terms.years} years, sold for {self.terms.residual:.0%}, {self.terms.interest:.0%} interest, "
-            f"{self.terms.admin_hours} hours of care a year"
-        )
-        for price in (self.api, self.seat):
-            if price:
-                old = stale(price, self.today)
-                said.append(f"price of {price.name}: {price.source}, {price.dated}{f' (STALE: {old})' if old else ''}")
-        if self.seat:
-            said.append(f"{self.seat.title} has caps: {self.seat.caps}")
-        machine = self.fit.machine
-        if machine.priced and (self.today - machine.priced).days > 180:
-            said.append(f"the machine's price is of {machine.priced}, {(self.today - machine.priced).days} days old")
-        return said
+        return notes(self)
 
 
 def boxes_for(load: float) -> int:
     """Machines for a mean load, in machines: the busiest hour is taken to be twice as busy as the mean."""
     return max(1, math.ceil(load * PEAK - 1e-9))
-
-
-def _pace(bars: Bars) -> str:
-    digits = 1 if bars.value < 20 else 0
-    return f"{bars.value:.{digits}f} ({bars.low:.{digits}f} to {bars.high:.{digits}f})"

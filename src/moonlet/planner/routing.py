@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .said import Said
+
 # Between an even router (0) and the word frequencies of a language (1). K2's router is balanced by training: over much
 # text its experts are used nearly evenly, within one conversation they are not.
 ASSUMED_SKEW = 0.6
@@ -29,7 +31,7 @@ class Popularity:
     """Chance (E,) that one token chooses each expert of a layer, most popular first; the chances sum to K."""
 
     chances: NDArray[np.float64]
-    origin: str  # where it comes from, as a sentence for the list of assumptions
+    origin: Said  # where it comes from, for the list of assumptions
 
     @property
     def experts(self) -> int:
@@ -87,7 +89,8 @@ def zipf(experts: int, per_token: int, skew: float = ASSUMED_SKEW) -> Popularity
             middle = (low + high) / 2
             low, high = (middle, high) if (1 - np.exp(-middle * weights)).sum() < per_token else (low, middle)
         chances = 1 - np.exp(-high * weights)
-    return Popularity(chances, f"popularity of experts falls as rank^-{skew:g} (an assumption; --trace measures it)")
+    told = f"popularity of experts falls as rank^-{skew:g} (an assumption; --trace measures it)"
+    return Popularity(chances, Said("zipf", told, skew=skew))
 
 
 def measured(chosen: NDArray[np.int32], experts: int, name: str = "a trace") -> Popularity:
@@ -97,7 +100,9 @@ def measured(chosen: NDArray[np.int32], experts: int, name: str = "a trace") -> 
     layers, tokens, _ = chosen.shape
     counts = np.stack([np.bincount(layer.reshape(-1), minlength=experts) for layer in chosen])
     ranked = np.sort(counts, axis=1)[:, ::-1].mean(axis=0) / tokens
-    return Popularity(np.minimum(ranked, 1.0), f"routing measured in {name}: {tokens} tokens, {layers} layers")
+    told = f"routing measured in {name}: {tokens} tokens, {layers} layers"
+    origin = Said("measured_routing", told, name=name, tokens=tokens, layers=layers)
+    return Popularity(np.minimum(ranked, 1.0), origin)
 
 
 def replay(chosen: NDArray[np.int32], slots: int) -> float:

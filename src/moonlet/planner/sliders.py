@@ -26,8 +26,9 @@ from .gguf import GgufError
 from .given import given
 from .machine import catalogue, find_machine
 from .money import Money, MoneyError
-from .plan import BATCHES, LEAST_PACE, PATIENCE_S, PROMPT, USUAL_API, USUAL_SEAT, Plan, Terms, boxes_for
+from .plan import BATCHES, LEAST_PACE, USUAL_API, USUAL_SEAT, Plan, Terms, boxes_for
 from .prices import ModelPrice, PriceError, SeatPrice, find_price, model_prices, seat_prices, stale
+from .said import plain
 from .speed import NONE, Correction, Speed, speed
 from .subject import Subject, UnknownModelError, known_models, subject
 from .team import Team
@@ -126,7 +127,8 @@ class Sliders:
     def _answer(self, wanted: Wanted, sure: bool) -> dict[str, Any]:
         try:
             plan = self.plan(wanted)
-            return as_json(plan, sure=sure) | {"said": _said(plan), "curves": _curves(plan), "free": plan.fit.free}
+            found = as_json(plan, sure=sure) | {"said": _said(plan), "curves": _curves(plan), "free": plan.fit.free}
+            return found | {"sentences": plain(plan.sentences), "notes": plain(plan.notes)}
         except (MoneyError, PriceError, UnknownModelError, ModelNotFoundError, OSError) as error:
             raise SlidersError(str(error)) from None
         except ArithmeticError:
@@ -217,39 +219,20 @@ def _price_json(price: ModelPrice | SeatPrice, today: date) -> dict[str, Any]:
 
 
 def _said(plan: Plan) -> dict[str, Any]:
-    """The first line as data, so that it can be said in any language."""
+    """What the first line rests on."""
     if not plan.speed:
-        other = plan.alternative
-        return {"kind": "no fit", "alternative": _other(other) if other else None}
-    first = plan.speed.first_token(PROMPT).value
+        return {"kind": "no fit"}
     pace = {"value": plan.pace.value, "low": plan.pace.low, "high": plan.pace.high, "least": LEAST_PACE}
-    found = {
-        "pace": pace,
-        "first_token_s": first,
-        "prompt": PROMPT,
-        "slow": not plan.usable,
-        "late": first > PATIENCE_S,
-    }
     if plan.owned is None:
-        return found | {"kind": "no price"}
+        return {"kind": "no price", "pace": pace}
     saved = plan.counterfactual - plan.owned.full
-    return found | {
+    return {
+        "pace": pace,
         "kind": "own" if saved.amount > 0 else "rent",
         "saved_a_year": str(saved.amount),
         "way": plan.rented_as,
         "machines": plan.boxes,
         "payback_years": _years(plan.payback_years),
-    }
-
-
-def _other(plan: Plan) -> dict[str, Any]:
-    assert plan.owned
-    saved = plan.counterfactual - plan.owned.full
-    return {
-        "machine": plan.fit.machine.name,
-        "machines": plan.boxes,
-        "price": str(plan.owned.price.amount),
-        "saved_a_year": str(saved.amount),
     }
 
 

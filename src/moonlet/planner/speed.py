@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from .fit import Fit, Place
 from .rates import MeasuredRates, Rates, Roofline
 from .routing import Popularity, zipf
+from .said import Said
 
 CARD_STEP_TOKENS = 8192  # engines for cards take larger chunks
 
@@ -313,41 +314,63 @@ def _rates(fit: Fit, place: str, mood: int) -> Rates:
     )
 
 
-def assumptions(speed: Speed) -> list[str]:
+def assumptions(speed: Speed) -> list[Said]:
     """Everything that the numbers rest on and that was not measured, as sentences."""
     fit, machine = speed.fit, speed.fit.machine
     said = []
     if machine.rates:
-        said.append("rates of this machine's kernels, memory and disk were measured; range -13 to +15 %")
+        told = "rates of this machine's kernels, memory and disk were measured; range -13 to +15 %"
+        said.append(Said("measured_rates", told))
         if speed.correction != NONE:
-            decode, prefill = speed.correction.decode, speed.correction.prefill
-            said.append(f"seconds corrected by {decode:.2f} (decode) and {prefill:.2f} (prompts), from `moonlet bench`")
+            by = {"decode": speed.correction.decode, "prefill": speed.correction.prefill}
+            told = f"seconds corrected by {by['decode']:.2f} (decode) and {by['prefill']:.2f} (prompts)"
+            said.append(Said("corrected", f"{told}, from `moonlet bench`", **by))
+    said += _shares(fit)
+    said.append(speed.popularity.origin)
+    told = "tokens of a batch choose their experts independently; every expert of a step is read once"
+    said.append(Said("independent", told))
+    if fit.streams:
+        told = "streamed experts: a cache of the last used ones; reading hides behind computing or the reverse"
+        said.append(Said("streamed", told))
+    said += _engines(fit)
+    if machine.estimates:
+        told = f"estimated figures of the machine: {', '.join(machine.estimates)}"
+        said.append(Said("estimates", told, figures=machine.estimates))
+    said.append(Said("alone", "no speculative decoding; nothing else runs on the machine"))
+    return said
+
+
+def _shares(fit: Fit) -> list[Said]:
+    """What of the peaks is taken to be reached, where it was not measured."""
     kinds = []
     if fit.dense_place == "cards":
         kinds.append("cards")
-    if (fit.dense_place == "memory" or fit.share("memory") or fit.share("disk")) and not machine.rates:
-        kinds.append("unified" if machine.unified else "processor")
+    if (fit.dense_place == "memory" or fit.share("memory") or fit.share("disk")) and not fit.machine.rates:
+        kinds.append("unified" if fit.machine.unified else "processor")
+    said = []
     for kind in kinds:
         band, ops = SHARES[f"{kind}, bandwidth"], SHARES[f"{kind}, operations"]
-        said.append(
+        told = (
             f"{kind}: {band.usual:.0%} of the peak bandwidth ({band.low:.0%} to {band.high:.0%}) and {ops.usual:.0%} "
             f"of the peak operations ({ops.low:.0%} to {ops.high:.0%}) are reached"
         )
-    said.append(speed.popularity.origin)
-    said.append("tokens of a batch choose their experts independently; every expert of a step is read once")
-    if fit.streams:
-        said.append("streamed experts: a cache of the last used ones; reading hides behind computing or the reverse")
-    if fit.dense_place == "cards":
-        said.append(
-            "on cards an engine like vLLM, SGLang or KTransformers runs; moonlet's own engine does not use cards"
-        )
-        if fit.tensor_parallel:
-            said.append("cards share each layer and each holds the whole latent cache")
-        elif fit.machine.cards and fit.machine.cards.count > 1:
-            said.append("cards take turns, layer by layer")
-    elif machine.unified:
-        said.append("the graphics part computes; moonlet's own engine uses the processor's cores")
-    if machine.estimates:
-        said.append(f"estimated figures of the machine: {', '.join(machine.estimates)}")
-    said.append("no speculative decoding; nothing else runs on the machine")
+        values = {"read": band.usual, "read_low": band.low, "read_high": band.high}
+        values |= {"ops": ops.usual, "ops_low": ops.low, "ops_high": ops.high}
+        said.append(Said(f"shares_{kind}", told, **values))
     return said
+
+
+def _engines(fit: Fit) -> list[Said]:
+    """Which engine that would be, where it is not ours on the processor."""
+    if fit.dense_place == "cards":
+        told = "on cards an engine like vLLM, SGLang or KTransformers runs; moonlet's own engine does not use cards"
+        said = [Said("card_engine", told)]
+        if fit.tensor_parallel:
+            said.append(Said("cards_share", "cards share each layer and each holds the whole latent cache"))
+        elif fit.machine.cards and fit.machine.cards.count > 1:
+            said.append(Said("cards_turns", "cards take turns, layer by layer"))
+        return said
+    if fit.machine.unified:
+        told = "the graphics part computes; moonlet's own engine uses the processor's cores"
+        return [Said("graphics", told)]
+    return []

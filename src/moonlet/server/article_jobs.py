@@ -225,6 +225,16 @@ class Jobs:
                 return self._folder / id / "work" / name
         raise ApiError(f"the article has no {kind[:20]!r} (yet); it is {job.state}", code="not_found", status=404)
 
+    def path(self, owner: str, id: str, name: str) -> Path:
+        """What lies at a path below a job's folder, if it is a finished file or the recording that was sent. Raises
+        ApiError."""
+        job = self.find(owner, id)
+        shown = {f"work/{made}" for made in job.outcome.files} if job.outcome else set()
+        path = self._folder / id / name
+        if name not in shown | {job.sent} or not path.is_file():
+            raise ApiError(f"the article has no {name[:60]!r}", code="not_found", status=404)
+        return path
+
     def _find(self) -> None:
         """What earlier servers left, in the order in which it was asked for."""
         found = []

@@ -19,6 +19,7 @@ from moonlet.server.errors import ApiError
 from moonlet.server.fields import as_object, typed
 from moonlet.server.keys import key_of, owner_of
 from moonlet.server.stream import KEEP_ALIVE_S, NO_BUFFER
+from moonlet.server.watched import Watched
 
 MAX_UPLOAD = 8 << 30  # bytes of a recording
 _SPARE = 2 << 30  # bytes that stay free on the disk
@@ -26,7 +27,7 @@ _POLL_S = 0.5
 _CHUNK = 1 << 20
 _SENT = re.compile(r"(?:video|audio)/[\w.+-]+|application/octet-stream|application/mp4")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}")
-_KINDS = {
+KINDS = {
     "html": "text/html; charset=utf-8",
     "md": "text/markdown; charset=utf-8",
     "json": "application/json",
@@ -35,7 +36,7 @@ _KINDS = {
     "vtt": "text/vtt; charset=utf-8",
 }
 # What an article's page may do when a browser opens it here, whatever a text in it should manage to be taken for.
-_SHUT = "sandbox allow-popups; default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+SHUT = "sandbox allow-popups; default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def add_articles(app: FastAPI, jobs: Jobs, wishes: Mapping[str, tuple[str, ...]]) -> None:
@@ -71,16 +72,16 @@ def add_articles(app: FastAPI, jobs: Jobs, wishes: Mapping[str, tuple[str, ...]]
     @app.get("/v1/articles/{id}/events")
     async def article_events(request: Request, id: str) -> Response:
         jobs.find(owner_of(request), id)
-        events = _events(jobs, owner_of(request), id)
+        events = _events(jobs, owner_of(request), id, request.app.state.watched)
         return StreamingResponse(events, media_type="text/event-stream", headers=NO_BUFFER)
 
     @app.get("/v1/articles/{id}/article.{kind}")
     async def article_file(request: Request, id: str, kind: str) -> Response:
-        if kind not in _KINDS:
-            raise ApiError(f"articles are had as {', '.join(_KINDS)}", code="not_found", status=404)
+        if kind not in KINDS:
+            raise ApiError(f"articles are had as {', '.join(KINDS)}", code="not_found", status=404)
         path = jobs.file(owner_of(request), id, kind)
-        headers = {"Content-Security-Policy": _SHUT, "X-Content-Type-Options": "nosniff"}
-        return FileResponse(path, media_type=_KINDS[kind], headers=headers)
+        headers = {"Content-Security-Policy": SHUT, "X-Content-Type-Options": "nosniff"}
+        return FileResponse(path, media_type=KINDS[kind], headers=headers)
 
     @app.post("/v1/articles/{id}/cancel")
     async def cancel_article(request: Request, id: str) -> dict[str, Any]:
@@ -150,7 +151,7 @@ def shown(jobs: Jobs, job: Job) -> dict[str, Any]:
     outcome, base = job.outcome, f"/v1/articles/{job.id}"
     made = None
     if outcome:
-        kinds = [kind for kind in _KINDS if any(name.endswith(f"article.{kind}") for name in outcome.files)]
+        kinds = [kind for kind in KINDS if any(name.endswith(f"article.{kind}") for name in outcome.files)]
         made = {
             "title": outcome.title,
             "score": outcome.score,
@@ -173,10 +174,10 @@ def shown(jobs: Jobs, job: Job) -> dict[str, Any]:
     }
 
 
-async def _events(jobs: Jobs, owner: str, id: str) -> AsyncIterator[str]:
-    """The job whenever it has changed, until it is over."""
+async def _events(jobs: Jobs, owner: str, id: str, watched: Watched) -> AsyncIterator[str]:
+    """The job whenever it has changed, until it is over, or the server is told to end."""
     last, silent = "", 0.0
-    while True:
+    while not watched.closing:
         try:
             job = jobs.find(owner, id)
         except ApiError:  # deleted meanwhile

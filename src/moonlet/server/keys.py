@@ -30,6 +30,8 @@ OPEN = {
     *(("GET", path + slash) for path in _CARDS for slash in ("", "/")),
 }
 
+OPENED = "/opened/"  # below it, addresses that are themselves a secret
+
 Failed = Callable[[Request, Exception], Awaitable[Response]]
 
 
@@ -135,7 +137,7 @@ def api_of(request: Request) -> str:
 
 def _is_open(method: str, path: str) -> bool:
     """Whether anybody may ask: the page's own files hold no secrets, and it asks for the key itself."""
-    return (method, path) in OPEN or (method == "GET" and path.startswith("/page/"))
+    return (method, path) in OPEN or (method == "GET" and path.startswith(("/page/", OPENED)))
 
 
 def _scope(path: str) -> keys.Scope:

@@ -22,7 +22,8 @@ def loaded(model: LLM) -> LLM | None:
 
 
 def mount(app: FastAPI, model: LLM, books: Books | None, access: Access) -> None:
-    """Adds api/about to the application."""
+    """Adds api/about to the application. Who makes articles puts their options into its state."""
+    app.state.article_options = None
 
     @app.get("/api/about", include_in_schema=False)
     async def about(request: Request) -> dict[str, Any]:
@@ -35,6 +36,7 @@ def mount(app: FastAPI, model: LLM, books: Books | None, access: Access) -> None
             "key": {"name": key.name, "owner": key.owner, "scopes": list(key.scopes)} if key else None,
             "price": _price(books),
             "anatomy": _anatomy(here) if isinstance(here, Local) else None,
+            "articles": app.state.article_options,  # each option's values; None: no articles are made here
         }
 
 

@@ -214,6 +214,6 @@ def _request(account: Account, place: int | None, who: Viewer, now: float) -> di
 def _own_part(found: Mapping[str, Any], who: Viewer) -> dict[str, Any]:
     """Of what everybody came to, one key's part alone: what each of the others did is not told."""
     parts = [part for part in found["parts"] if part["name"] == who.name]
-    told = {name: found[name] for name in ("against", "since", "until", "currency", "assumptions")}
+    told = {name: found[name] for name in ("against", "since", "until", "currency", "notes")}
     mine = parts[0] if parts else {"cash": "0", "full": "0", "elsewhere": "0"}
     return told | {"own": True, "parts": parts, **{name: mine[name] for name in ("cash", "full", "elsewhere")}}

@@ -4,9 +4,12 @@
 //   await api.send("plan", {model: ...})      POST as JSON (third argument: another method)
 //   const stream = listen("runs/7/events", {onFrame, onState})    server-sent events; stream.close() ends it
 //
-// A path is relative to api/. Problem has .status (0: the server is not there), .message in plain words, and .passing:
+//   await upload("v1/articles?name=x", file, {onProgress, signal})    the file as the body; answers as api.send does
+//
+// A path is relative to api/, or begins with v1/: what every client has. Problem has .status (0: the server is not there), .message in plain words, and .passing:
 // asking again later may help.
 
+import { t } from "./i18n.js";
 import { store } from "./store.js";
 
 export class Problem extends Error {
@@ -39,6 +42,8 @@ export function headers() {
   return key.get() ? { Authorization: `Bearer ${key.get()}` } : {};
 }
 
+const place = (path) => (path.startsWith("v1/") ? path : `api/${path}`);
+
 async function problem(answer) {
   let told;
   try {
@@ -59,7 +64,7 @@ async function ask(path, options = {}) {
     if (error.name === "AbortError") throw error;
     link.set({ state: "away", why: "" });
     watch();
-    throw new Problem(0, "the server does not answer");
+    throw new Problem(0, t("shell.no_answer"));
   }
   if (answer.status === 401) {
     const why = await problem(answer);
@@ -73,10 +78,10 @@ async function ask(path, options = {}) {
 
 export const api = {
   async get(path, signal) {
-    return (await ask(`api/${path}`, { signal })).json();
+    return (await ask(place(path), { signal })).json();
   },
   async send(path, body, method = "POST", signal) {
-    const answer = await ask(`api/${path}`, {
+    const answer = await ask(place(path), {
       method,
       signal,
       headers: { "Content-Type": "application/json" },
@@ -85,6 +90,29 @@ export const api = {
     return answer.status === 204 ? null : answer.json();
   },
 };
+
+// A file on its way: fetch tells nothing of how far it is, so this asks as it was done before.
+export function upload(path, file, { onProgress, signal }) {
+  return new Promise((done, failed) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", place(path));
+    for (const [name, value] of Object.entries({ ...headers(), "Content-Type": KINDS.test(file.type) ? file.type : "application/octet-stream" }))
+      request.setRequestHeader(name, value);
+    request.upload.onprogress = (event) => onProgress(event.loaded / (event.total || 1));
+    request.onload = async () => {
+      const answer = new Response(request.responseText, { status: request.status, headers: { "Retry-After": request.getResponseHeader("Retry-After") ?? "" } });
+      if (answer.ok) return done(answer.json());
+      const why = await problem(answer);
+      if (answer.status === 401) link.set({ state: "closed", why: why.message });
+      failed(why);
+    };
+    request.onerror = () => failed(new Problem(0, t("shell.no_answer")));
+    request.onabort = () => failed(new DOMException("", "AbortError"));
+    signal.addEventListener("abort", () => request.abort());
+    request.send(file);
+  });
+}
+const KINDS = /^(?:video|audio)\/[\w.+-]+$/;
 
 // While the server is away: asks again and again, a little less often each time, until it is back.
 let watching = false;
@@ -114,7 +142,7 @@ export function listen(path, { onFrame, onState = () => {} }) {
 
   async function connect() {
     const extra = last ? { "Last-Event-ID": last } : {};
-    const answer = await ask(`api/${path}`, { signal: abort.signal, headers: { Accept: "text/event-stream", ...extra } });
+    const answer = await ask(place(path), { signal: abort.signal, headers: { Accept: "text/event-stream", ...extra } });
     onState("open");
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";

@@ -6,7 +6,7 @@ import {
 import * as i18n from "./i18n.js";
 import { choice, next as nextTheme, theme } from "./theme.js";
 
-const VIEWS = ["talk", "inside", "act", "books", "plan"];
+const VIEWS = ["talk", "inside", "act", "articles", "books", "plan"];
 const about = store(null); // what the server said of itself
 const failure = store(null); // why it did not
 const language = store(null);
@@ -57,7 +57,7 @@ function App() {
     <header class="rail">
       <a class="brand" href="#/talk"><${Mark} /><span>moonlet</span></a>
       <nav aria-label=${t("shell.views")}>
-        ${VIEWS.map((one) => html`
+        ${VIEWS.filter((one) => one !== "articles" || said?.articles).map((one) => html`
           <a href=${"#/" + one} aria-current=${one === view ? "page" : undefined}><${Icon} name=${one} /><span>${t("shell." + one)}</span></a>`)}
       </nav>
       <${Corner} said=${said} />

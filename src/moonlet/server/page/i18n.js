@@ -4,14 +4,15 @@
 // A message may be an object of plural forms ({"one": ..., "other": ...}) chosen by values.count.
 
 export const LANGUAGES = { en: "English", th: "ไทย", zh: "中文" };
-const CATALOGUES = ["shell", "talk", "inside", "act", "books", "plan"];
-const LOCALES = { en: "en", th: "th", zh: "zh-Hans" };
+const CATALOGUES = ["shell", "talk", "inside", "act", "articles", "books", "plan"];
+const LOCALES = { en: "en", th: "th", zh: "zh-Hans" }; // of the words
 
 let language = "en";
 let messages = {};
 
 export const current = () => language;
-export const locale = () => LOCALES[language];
+// Of numbers and dates: the reader's own kind of the language, as 28/11/2026 or 11/28/2026.
+export const locale = () => navigator.languages.find((name) => name.split("-")[0] === language) ?? LOCALES[language];
 
 export function preferred() {
   const kept = localStorage.getItem("moonlet.language");
@@ -43,9 +44,9 @@ export function t(key, values = {}) {
 }
 
 const made = new Map();
-function format(kind, options) {
-  const key = language + kind.name + JSON.stringify(options);
-  if (!made.has(key)) made.set(key, new kind(locale(), options));
+function format(kind, options, place = locale()) {
+  const key = place + kind.name + JSON.stringify(options);
+  if (!made.has(key)) made.set(key, new kind(place, options));
   return made.get(key);
 }
 
@@ -53,8 +54,9 @@ export const number = (value, digits = 0) =>
   format(Intl.NumberFormat, { maximumFractionDigits: digits }).format(value);
 export const percent = (value, digits = 0) =>
   format(Intl.NumberFormat, { style: "percent", maximumFractionDigits: digits }).format(value);
+// 15M: some kinds of English write 15m, which is another thing where there are units.
 export const compact = (value, digits = 1) =>
-  format(Intl.NumberFormat, { notation: "compact", maximumFractionDigits: digits }).format(value);
+  format(Intl.NumberFormat, { notation: "compact", maximumFractionDigits: digits }, language === "en" ? "en" : locale()).format(value);
 // Small sums keep the digits that say something: $0.0004, not $0.00.
 export function money(value, currency = "USD") {
   const digits = value && Math.abs(value) < 1 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 2 };
@@ -77,7 +79,8 @@ export function bytes(value) {
   return format(Intl.NumberFormat, { style: "unit", unit, maximumFractionDigits: digits }).format(value / size);
 }
 export function seconds(value) {
-  const [unit, scaled] = value >= 1 ? ["second", value] : value >= 1e-3 ? ["millisecond", value * 1e3] : ["microsecond", value * 1e6];
-  const digits = scaled < 10 ? 1 : 0;
+  const short = value < 1e-3 && language !== "th"; // Thai has no word for it that is read
+  const [unit, scaled] = value >= 1 ? ["second", value] : short ? ["microsecond", value * 1e6] : ["millisecond", value * 1e3];
+  const digits = scaled < 0.1 ? 3 : scaled < 1 ? 2 : scaled < 10 ? 1 : 0;
   return format(Intl.NumberFormat, { style: "unit", unit, maximumFractionDigits: digits }).format(scaled);
 }

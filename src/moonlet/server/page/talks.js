@@ -23,7 +23,9 @@ export function add(talk, node) {
   return node;
 }
 
-export const siblings = (talk, node) => Object.values(talk.nodes).filter((one) => one.parent === node.parent && one.role === node.role);
+// The versions of each turn, itself among them: by its parent and who speaks.
+export const slot = (node) => `${node.parent} ${node.role}`;
+export const versions = (talk) => Map.groupBy(Object.values(talk.nodes), slot);
 
 // Shows another branch: this node, and below it what was last added.
 export function turnTo(talk, node) {

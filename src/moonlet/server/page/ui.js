@@ -1,6 +1,6 @@
 // What views are made of. A view is a file views/<name>.js that exports
 //
-//   View({ about, path })   a component. `about` is what api/about told (model, anatomy, tools, price, key); `path` is the
+//   View({ about, path })   a component. `about` is what api/about told (model, anatomy, price, key, articles); `path` is the
 //                           rest of the address after #/<name>/ as a list of words.
 //
 // and finds here:
@@ -10,11 +10,11 @@
 //   t("books.<key>", {count: 3})                 words from i18n/<language>/books.json (en, th, zh: the same keys in each;
 //                                                a test compares them and finds unused and missing ones)
 //   number, percent, compact, money, bytes, seconds, date, time    by locale
-//   api.get, api.send, listen, Problem           the server (api.js)
+//   api.get, api.send, upload, listen, Problem   the server (api.js)
 //   Chart, Figures                               a chart, and the table of its numbers for who cannot see it
 //   Page, Panel, Stat, Notice, Empty, Button, Field, Select, Slider, Dialog, Icon, Bar, Tag
 //   store                                        state shared between components (store.js)
-//   router.go("inside"), router.use()            addresses: #/talk, #/inside, #/act, #/books, #/plan
+//   router.go("inside"), router.use()            addresses: #/talk, #/inside, #/act, #/books, #/plan, #/articles
 //
 // Colours are variables of styles.css: --ground, --surface, --sunk, --line (backgrounds and borders), --ink, --muted
 // (text), --accent, --accent-ink, --gold, --good, --warn, --bad (each readable on --ground and --surface), --series-1..6
@@ -23,14 +23,14 @@
 
 import { html, render, useEffect, useMemo, useRef, useState } from "./vendor/preact.js";
 import { bytes, compact, current, date, locale, money, number, percent, seconds, t, time } from "./i18n.js";
-import { api, key, link, listen, pause, Problem } from "./api.js";
+import { api, key, link, listen, pause, Problem, upload } from "./api.js";
 import { Chart, colour } from "./chart.js";
 import { store } from "./store.js";
 import { Icon } from "./icons.js";
 
 export { html, render, useEffect, useMemo, useRef, useState };
 export { bytes, compact, current, date, locale, money, number, percent, seconds, t, time };
-export { api, key, link, listen, pause, Problem, Chart, colour, store, Icon };
+export { api, key, link, listen, pause, Problem, upload, Chart, colour, store, Icon };
 
 // ---- addresses ----
 

@@ -4,7 +4,7 @@ import {
   api, Button, compact, date, Empty, html, Icon, listen, money, Notice, number, Page, Panel, seconds, Stat, Stats, t, Tag, time,
   useEffect, useRef, useState,
 } from "../ui.js";
-import { bare } from "../bare.js";
+import { bare, covered } from "../bare.js";
 import { exact } from "../exact.js";
 
 const TICK_MS = 500; // what is under way grows so often
@@ -290,7 +290,7 @@ function Ask({ run, question }) {
         <${Button} kind="danger" icon="close" disabled=${sent} onClick=${() => answer("no")}>${t("act.deny")}<//>
         <${Button} disabled=${sent} onClick=${() => answer("always")}>${t("act.always")}<//>
       </div>
-      <p class="small muted">${t("act.covers")} <span lang="en">${bare(question.lasting)}</span></p>
+      <p class="small muted">${t("act.covers")} ${covered(question.lasting, question.name)}</p>
     </div>
   `;
 }

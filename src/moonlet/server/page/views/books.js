@@ -6,6 +6,7 @@ import {
 } from "../ui.js";
 import { amount, energy, exact, shortAmount, years } from "../figures.js";
 import { Legend } from "../legend.js";
+import { Line, Said } from "../said.js";
 
 const AGAIN_MS = 2000; // who waits now is asked for so often, while somebody looks
 const SPANS = [7, 30, 90, 365];
@@ -242,7 +243,7 @@ function SoFar({ asked }) {
       <div class="payback">
         <p class="row spread"><b>${t("books.payback")}</b><span class="number">${found.paid_share === null ? "" : percent(found.paid_share, 1)}</span></p>
         <${Bar} value=${found.paid_share ?? 1} label=${t("books.payback")} tone=${found.paid_share >= 1 ? "good" : ""} />
-        <p class="small muted" lang="en">${found.verdict}</p>
+        <${Line} sentences=${found.sentences} />
       </div>`}
     <${Stats}>
       <${Stat} name=${t("books.cash")} value=${money(found.cash)} note=${t("books.cash_note")} />
@@ -257,7 +258,7 @@ function SoFar({ asked }) {
       columns=${[t("books.key"), t("books.requests"), t("books.cash"), t("books.full"), t("books.elsewhere")]}
       rows=${found.parts.map((part) => [named(part.name), number(part.requests), money(part.cash), money(part.full), money(part.elsewhere)])} />`}
     <details class="figures"><summary>${t("books.assumptions")}</summary>
-      <ul class="small muted notes" lang="en">${found.assumptions.map((note) => html`<li>${note}</li>`)}</ul>
+      <ul class="small muted notes">${found.notes.map((note) => html`<li><${Said} sentence=${note} /></li>`)}</ul>
     </details>
   `;
 }

@@ -6,6 +6,7 @@ import {
 } from "../ui.js";
 import { amount, exact, shortAmount, years } from "../figures.js";
 import { Legend } from "../legend.js";
+import { Line, Said } from "../said.js";
 
 const DEVELOPERS = [1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 65, 80, 100, 150, 200, 300, 500, 1000];
 const TOKENS = [0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100, 200].map((millions) => millions * 1e6);
@@ -141,10 +142,13 @@ function Answer({ plan, wanted }) {
     ${plan.speed && html`<${Speed} plan=${plan} />`}
     <${Sure} wanted=${wanted} plan=${plan} />
     <${Panel} title=${t("plan.assumptions")}>
-      <ul class="small muted plan-notes" lang="en">${plan.assumptions.map((note) => html`<li>${note}</li>`)}</ul>
+      <ul class="small muted plan-notes">${plan.notes.map((note) => html`<li><${Said} sentence=${note} /></li>`)}</ul>
     <//>
   `;
 }
+
+// Of the first line: what is shown by itself, and how.
+const APART = new Map([["slow", "warn"], ["late", "warn"], ["instead_own", ""], ["instead_rent", ""]]);
 
 function Verdict({ plan, wanted }) {
   const { said, money } = plan;
@@ -160,11 +164,8 @@ function Verdict({ plan, wanted }) {
   return html`
     <section class=${"panel verdict " + (said.kind === "own" ? "owning" : "")} aria-label=${t("plan.verdict")}>
       <p class="verdict-line" role="status">${headline}</p>
-      <p class="small muted" lang="en">${plan.verdict}</p>
-      ${said.late && !said.slow && html`<${Notice} tone="warn">${t("plan.late", { tokens: number(said.prompt), seconds: seconds(said.first_token_s) })}<//>`}
-      ${said.slow && html`<${Notice} tone="warn">${t("plan.slow")}<//>`}
-      ${said.alternative && html`<${Notice}>${t("plan.instead", {
-        machines: `${number(said.alternative.machines)} × ${said.alternative.machine}`, price: amount(said.alternative.price) })}<//>`}
+      <${Line} sentences=${plan.sentences.filter((one) => !APART.has(one.key))} />
+      ${plan.sentences.filter((one) => APART.has(one.key)).map((one) => html`<${Notice} tone=${APART.get(one.key)}><${Said} sentence=${one} /><//>`)}
       <${Stats}>
         ${money && html`
           <${Stat} name=${t("plan.payback")} value=${said.payback_years === null ? t("plan.never") : years(said.payback_years)} note=${t("plan.payback_note")} />

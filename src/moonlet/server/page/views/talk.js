@@ -2,7 +2,7 @@
 
 import { api, Button, date, Dialog, Empty, Field, html, Icon, link, Notice, router, store, t, useEffect, useMemo, useRef, useState } from "../ui.js";
 import { begin, changed, follow, live, stop, turn, underWay } from "../runs.js";
-import { add, messages, newId, newTalk, path, shelf, turnTo } from "../talks.js";
+import { add, messages, newId, newTalk, path, shelf, slot, turnTo, versions } from "../talks.js";
 import { current as language } from "../i18n.js";
 import { Band } from "./band.js";
 import { Turn } from "./turn.js";
@@ -158,6 +158,7 @@ function Turns({ talk: one, nodes, act, about }) {
   const last = nodes.at(-1);
   const [told, tell] = useState("");
   const was = useRef();
+  const all = useMemo(() => versions(one), [one, Object.keys(one.nodes).length]);
 
   useEffect(() => {
     setFrom(Math.max(0, nodes.length - SHOWN));
@@ -177,6 +178,7 @@ function Turns({ talk: one, nodes, act, about }) {
   }, []);
   useEffect(() => {
     stick.current = true;
+    setFrom(Math.max(0, nodes.length - SHOWN)); // what was looked at above is not drawn with every word below
   }, [nodes.length]);
   useEffect(() => {
     if (stick.current) scrollTo({ top: document.documentElement.scrollHeight });
@@ -193,7 +195,7 @@ function Turns({ talk: one, nodes, act, about }) {
   return html`
     <div class="turns">
       ${from > 0 && html`<p ref=${top} class="small muted earlier">${t("talk.earlier")}</p>`}
-      ${nodes.slice(from).map((node) => html`<${Frozen} key=${node.id} node=${node} talk=${one} act=${act} about=${about} last=${node === last} />`)}
+      ${nodes.slice(from).map((node) => html`<${Frozen} key=${node.id} node=${node} all=${all.get(slot(node))} act=${act} about=${about} last=${node === last} />`)}
       <div ref=${end}></div>
       <p class="sr" role="status">${told}</p>
     </div>
@@ -201,14 +203,12 @@ function Turns({ talk: one, nodes, act, about }) {
 }
 
 // A turn that has ended is drawn once, and again only if something about it changes.
-function Frozen({ node, talk: one, act, about, last }) {
-  const [own, again] = useState(0);
+function Frozen({ node, all, act, about, last }) {
   const asked = node.parts?.filter((part) => part.kind === "call").map((part) => part.state).join();
   const moving = node.state === "running" ? turn.get() : 0;
-  const count = Object.keys(one.nodes).length;
   return useMemo(
-    () => html`<${Turn} node=${node} talk=${one} act=${act} about=${about} last=${last} onChange=${() => again((now) => now + 1)} />`,
-    [node, node.state, moving, asked, own, last, count, language(), node.text],
+    () => html`<${Turn} node=${node} all=${all} act=${act} about=${about} last=${last} />`,
+    [node, node.state, moving, asked, last, all.length, language(), node.text],
   );
 }
 

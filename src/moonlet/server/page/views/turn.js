@@ -1,20 +1,20 @@
 // One turn of a conversation: what was said, or an answer with its thoughts, calls and figures.
 
 import { Button, Dialog, html, Icon, money, Notice, number, seconds, t, useEffect, useRef, useState } from "../ui.js";
-import { bare } from "../bare.js";
+import { bare, covered } from "../bare.js";
 import { exact } from "../exact.js";
 import { Markdown } from "../markdown.js";
 import { answer } from "../runs.js";
-import { siblings } from "../talks.js";
 import { curl, python } from "../requests.js";
 
-export function Turn({ node, talk, act, about, last, onChange }) {
+// `all`: the versions of this turn.
+export function Turn({ node, all, act, about, last }) {
   return node.role === "user"
-    ? html`<${Said} node=${node} talk=${talk} act=${act} onChange=${onChange} />`
-    : html`<${Answer} node=${node} talk=${talk} act=${act} about=${about} last=${last} />`;
+    ? html`<${Said} node=${node} all=${all} act=${act} />`
+    : html`<${Answer} node=${node} all=${all} act=${act} about=${about} last=${last} />`;
 }
 
-function Said({ node, talk, act }) {
+function Said({ node, all, act }) {
   const [text, edit] = useState(null);
   const area = useRef();
   useEffect(() => {
@@ -39,14 +39,14 @@ function Said({ node, talk, act }) {
       <div class="bubble">${node.text}${node.files?.map((file) => html`
         <details class="file"><summary><${Icon} name="clip" />${file.name}</summary><pre tabindex="0">${file.text}</pre></details>`)}</div>
       <div class="tools">
-        <${Branches} node=${node} talk=${talk} act=${act} />
+        <${Branches} node=${node} all=${all} act=${act} />
         <${Button} kind="quiet" icon="edit" label=${t("talk.edit")} onClick=${() => edit(node.text)} />
       </div>
     </article>
   `;
 }
 
-function Answer({ node, talk, act, about, last }) {
+function Answer({ node, all, act, about, last }) {
   const [asked, ask] = useState(false);
   const running = node.state === "running";
   const text = node.parts.filter((part) => part.kind === "text").map((part) => part.text).join("\n\n");
@@ -61,7 +61,7 @@ function Answer({ node, talk, act, about, last }) {
       ${!running && node.reason === "cancelled" && html`<p class="small muted">${t("talk.stopped")}</p>`}
       ${!running && html`
         <footer class="answer-foot">
-          <${Branches} node=${node} talk=${talk} act=${act} />
+          <${Branches} node=${node} all=${all} act=${act} />
           <${Copy} text=${text} />
           <${Button} kind="quiet" icon="again" label=${t("talk.again")} onClick=${() => act.again(node)} />
           <${Button} kind="quiet" onClick=${() => ask(true)} label=${t("talk.as_request")}><span class="mono">{ }</span><//>
@@ -162,10 +162,10 @@ function Asking({ question, node }) {
       ${question.hints && html`<p class="small muted">${bare(question.hints)}</p>`}
       <div class="row">
         <${Button} kind="primary" disabled=${sent} onClick=${() => say("yes")}>${t("talk.approve")}<//>
-        <${Button} disabled=${sent} onClick=${() => say("always")}>${t("talk.always")}<//>
         <${Button} kind="danger" disabled=${sent} onClick=${() => say("no")}>${t("talk.deny")}<//>
+        <${Button} disabled=${sent} onClick=${() => say("always")}>${t("talk.always")}<//>
       </div>
-      <p class="small muted">${t("talk.always_what", { what: bare(question.lasting) })}</p>
+      <p class="small muted">${t("talk.always_what", { what: covered(question.lasting, question.name) })}</p>
       ${problem && html`<${Notice} tone="bad" live>${problem}<//>`}
     </div>
   `;
@@ -173,8 +173,7 @@ function Asking({ question, node }) {
 
 // ---- below an answer ----
 
-function Branches({ node, talk, act }) {
-  const all = siblings(talk, node);
+function Branches({ node, all, act }) {
   if (all.length < 2) return null;
   const at = all.indexOf(node);
   return html`
