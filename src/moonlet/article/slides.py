@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,7 @@ def reader() -> Callable[[Path], str | None] | None:
     OCR is installed."""
     if importlib.util.find_spec("rapidocr") is None:
         return None
-    from rapidocr import RapidOCR
-
-    engine: Any = RapidOCR(params={"Global.log_level": "error"})
+    engine = _engine()
 
     def read(path: Path) -> str | None:
         found = engine(str(path))
@@ -26,3 +26,11 @@ def reader() -> Callable[[Path], str | None] | None:
         return text or None
 
     return read
+
+
+@cache  # its weights are 32 MB, which come with the package: nothing is fetched
+def _engine() -> Any:
+    from rapidocr import RapidOCR
+
+    threads = max((os.cpu_count() or 2) - 1, 1)  # somebody may sit at this machine
+    return RapidOCR(params={"Global.log_level": "error", "EngineConfig.onnxruntime.intra_op_num_threads": threads})

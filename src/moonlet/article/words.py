@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from moonlet.article.amounts import lower, numbers
+from moonlet.article.amounts import amounts, lower, numbers
 from moonlet.article.language import UNSPACED
 
 _SIGN = re.compile(f"[{UNSPACED}]")
@@ -145,8 +145,20 @@ def _grams(run: str) -> set[str]:
     return {run[i : i + width] for i in range(len(run) - width + 1)}
 
 
+@lru_cache(8192)
+def alike(one: str, other: str) -> float:
+    """How much two clauses speak of the same: the share of the smaller one's content that the other has too, and half
+    as much again where a number occurs in both."""
+    own, its = content(one), content(other)
+    shared = len(own & its)
+    if shared < min(2, len(own), len(its)) or not shared:
+        return 0.0
+    numbers = any(a.same(b) for a in amounts(one) for b in amounts(other))
+    return shared / min(len(own), len(its)) + (0.5 if numbers else 0.0)
+
+
 _CLAUSE = re.compile(
-    r"[.;:!?。；：！？\n]|,\s|，|、|\s[–—-]\s|—|\b(?:but|yet|although|though|whereas|while|because|however|and then|so that)\b|"
+    r"(?<=[\u0e00-\u0e7f]{15}) +(?=[\u0e00-\u0e7f]{15})|[.;:!?。；：！？\n]|,\s|，|、|\s[–—-]\s|—|\b(?:but|yet|although|though|whereas|while|because|however|and then|so that)\b|"
     "แต่|เพราะ|อย่างไรก็ตาม|ทั้งนี้|但是|可是|然而|不过|不過|因为|因為|所以|但|而且"
 )
 TURN = re.compile(
@@ -162,7 +174,9 @@ def clauses(text: str) -> list[str]:
 
 
 # What is asked or supposed is not said.
-SUPPOSED = re.compile(r"\b(?:whether|if|unless)\b|如果|假如|要是|是否|ถ้า|หาก|ไหม")
+SUPPOSED = re.compile(
+    r"\b(?:whether|if|unless)\b|如果|假如|要是|除非|只要|一旦|是否|能否|会不会|會不會|能不能|ถ้า|หาก|เว้นแต่|ต่อเมื่อ|ไหม|หรือไม่|หรือเปล่า"
+)
 
 
 _NAME = re.compile(r"[^\W\d_][\w'’-]*(?:\.\w+)*")
