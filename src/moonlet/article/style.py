@@ -40,7 +40,8 @@ a:focus-visible,summary:focus-visible{outline:2px solid var(--link);outline-offs
 vertical-align:.32em;font-variant-numeric:tabular-nums;letter-spacing:.01em}
 :lang(th) strong{white-space:nowrap}:lang(zh) .t{margin:0 .18em 0 .1em}:lang(zh){text-spacing-trim:trim-start}
 a.t:hover{color:var(--link);text-decoration:underline}
-h2 .t,figcaption .t,.pull .t,li .t{font-weight:400}
+h2 .t,figcaption .t,.pull .t,li .t{font-weight:400}h2:lang(zh) .t{margin-left:.4em}
+h1:lang(zh),h2:lang(zh){word-break:keep-all}
 .card{background:var(--card);border-radius:.6rem;padding:1.3rem 1.5rem;margin:2rem 0}
 .card h2{margin:0 0 .6rem;font-size:.86rem;letter-spacing:.02em;color:var(--soft)}
 .card ul{margin:0;padding-left:1.15em}.card li{margin:.42em 0;padding-left:.15em}.card li::marker{color:var(--mark)}
@@ -57,12 +58,12 @@ figcaption{color:var(--soft);font-size:.82rem;line-height:1.6;margin-top:.6em}:l
 white-space:nowrap}
 footer{border-top:1px solid var(--rule);margin-top:4rem;padding-top:.5rem;font-size:.9rem;line-height:1.65;
 font-family:var(--sans)}
-footer h2{font-size:1rem;margin:1.8em 0 .5em}footer p{margin:0 0 .8em;text-align:start}
+footer h2{font-size:1rem;margin:1.8em 0 .5em}footer p{margin:0 0 .8em}footer .line,footer .small{text-align:start}
 :lang(th) footer{line-height:1.8}
 table{border-collapse:collapse;width:100%;font-size:.86rem;font-variant-numeric:tabular-nums;margin:.4rem 0 .9rem}
 th,td{text-align:start;padding:.38em .8em .38em 0;border-bottom:1px solid var(--rule);vertical-align:top;
 font-weight:400}
-td:last-child{text-align:end;padding-right:0;white-space:nowrap}dl{margin:0}dt{color:var(--soft);font-size:.8rem}
+td:last-child{text-align:end;padding-right:0;overflow-wrap:anywhere;min-width:6em}dl{margin:0}dt{color:var(--soft);font-size:.8rem}
 dd{margin:0 0 .5em}.found{padding-left:1.1em;margin:.4em 0}.found li{margin:.5em 0}
 .small{color:var(--soft);font-size:.8rem}
 details summary{cursor:pointer;color:var(--link)}.line{margin:.25em 0;padding-left:2.9rem;text-indent:-2.9rem}
