@@ -36,11 +36,18 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", never)
 
 
-def chinese(lines: list[str], size: tuple[int, int] = (960, 540)) -> Picture:
-    """A slide in Chinese. Skips the test where no font for it is installed."""
-    font = next((path for path in FONTS if Path(path).is_file()), None)
+THAI_FONTS = (
+    "/usr/share/fonts/truetype/noto/NotoSansThai-Regular.ttf",
+    "/usr/share/fonts/truetype/tlwg/Loma.ttf",
+    "/System/Library/Fonts/Supplemental/Thonburi.ttc",
+)
+
+
+def drawn(lines: list[str], fonts: tuple[str, ...] = FONTS, size: tuple[int, int] = (960, 540)) -> Picture:
+    """A slide in a font of which one is installed. Skips the test where none is."""
+    font = next((path for path in fonts if Path(path).is_file()), None)
     if font is None:
-        pytest.skip("no font with Chinese signs is installed")
+        pytest.skip(f"no font for {lines[0]} is installed")
     image = Image.new("RGB", size, (250, 250, 245))
     draw = ImageDraw.Draw(image)
     for i, line in enumerate(lines):
@@ -74,8 +81,14 @@ def test_light_letters_on_a_dark_slide(tmp_path: Path) -> None:
 
 def test_a_chinese_slide_is_read(tmp_path: Path) -> None:
     lines = ["无人机测绘", "一次飞行八十分钟", "覆盖1200公顷", "林雨晴 成都"]
-    found = read(chinese(lines), tmp_path)
+    found = read(drawn(lines), tmp_path)
     assert _bare(found) == _bare(lines), found
+
+
+def test_of_a_thai_slide_nothing_is_made_up(tmp_path: Path) -> None:
+    """It does not know the script, and says so by being unsure."""
+    for lines in (["โรงเรียนบ้านเรา", "เสาสัญญาณบนดอยภูคา", "นักเรียนแปดสิบคน"], ["อินเทอร์เน็ตในหมู่บ้าน", "กาแฟ"]):
+        assert read(drawn(lines, THAI_FONTS), tmp_path) == []
 
 
 def test_two_columns_are_read_line_by_line(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-_SURE = 0.6  # lines it is less sure of are mostly textures
+_SURE = 0.85  # lines it is less sure of are mostly textures, or of a script that it does not know
+_MOST = 0.5  # of the lines must be sure: of a Thai slide it makes letters that nobody wrote
 
 
 def reader() -> Callable[[Path], str | None] | None:
@@ -21,9 +22,9 @@ def reader() -> Callable[[Path], str | None] | None:
 
     def read(path: Path) -> str | None:
         found = engine(str(path))
-        lines = zip(found.txts or (), found.scores or ())
-        text = "\n".join(line.strip() for line, score in lines if score >= _SURE and line.strip())
-        return text or None
+        lines = [(line.strip(), score) for line, score in zip(found.txts or (), found.scores or ()) if line.strip()]
+        sure = [line for line, score in lines if score >= _SURE]
+        return "\n".join(sure) if sure and len(sure) >= _MOST * len(lines) else None
 
     return read
 
