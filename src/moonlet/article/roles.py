@@ -120,7 +120,7 @@ def _swapped(own: dict[str, str], other: dict[str, str], replaces: bool) -> tupl
 @lru_cache(2048)
 def frames(text: str, language: str) -> tuple[Frame, ...]:
     """All of a text. In clauses that deny something nobody does anything."""
-    cut = [clause for clause in clauses(tidy(text)) if not denials(clause)]
+    cut = [clause for clause in clauses(tidy(text)) if not denials(clause) and "没有" not in clause]
     if language == "zh":
         return tuple(frame for clause in cut for frame in _signs(clause, "zh", _ZH))
     if language == "th":

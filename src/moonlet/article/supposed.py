@@ -54,7 +54,7 @@ _OPEN = re.compile(
     r"\b(?:if|unless|when(?:ever)?|once|provided|as long as|so long as|in case|otherwise|depend\w*|would|could|might|may|"
     r"should|without|only (?:if|when|after|with|once|then)|assuming|suppos\w*|whether|possibl\w*|perhaps|maybe|question\w*|ask\w*|wonder\w*|unknown|"
     r"unclear|uncertain|unsure|sure|certain|doubt\w*|hypothe\w*|scenario|risk\w*|threat\w*|condition\w*)\b|"
-    "如果|要是|假如|一旦|只要|除非|只有|的话|的話|时候|時候|时[，,]|時[，,]|可能|或许|或許|也许|也許|取决|取決|否则|否則|是否|能否|不知道|疑问|疑問|问题|問題|条件|條件|"
+    "如果|要是|假如|一旦|只要|除非|只有|的话|的話|时候|時候|时[，,]|時[，,]|可能|或许|或許|也许|也許|取决|取決|否则|否則|是否|能否|会不会|會不會|能不能|不知道|不清楚|不确定|疑问|疑問|问题|問題|条件|條件|"
     "ถ้า|หาก|เมื่อ|อาจ|กรณี|เว้นแต่|ขึ้นอยู่|ขึ้นกับ|ตราบ|หรือไม่|หรือเปล่า|คงจะ|สงสัย|ไม่แน่|คำถาม|เงื่อนไข"
 )
 # The reason that was not one: "not because Q" with the real one, or an end, behind it.
