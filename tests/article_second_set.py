@@ -93,7 +93,7 @@ TRUE_SENTENCES: list[tuple[Language, tuple[int, ...], str]] = [
     ("th", (3,), "พยาบาลไม่ลาออกเลยสักคน"),
     ("th", (4,), "ลุงบุญมีวัย 78 ปีเป็นคนไข้คนแรกที่หาย"),
     ("th", (5,), "เขาไม่ได้กลับบ้าน 43 วัน"),
-    ("th", (6,), "วัคซีนลดการเสียชีวิตได้ 90%"),
+    ("th", (6,), "หมอบอกว่าวัคซีนลดการเสียชีวิตได้ 90%"),
     ("th", (7,), "เธอไม่เคยเสียใจที่เลือกอาชีพพยาบาล"),
 ]
 FALSE_SENTENCES: list[tuple[Language, tuple[int, ...], str]] = [
@@ -118,10 +118,15 @@ FALSE_SENTENCES: list[tuple[Language, tuple[int, ...], str]] = [
     ("th", (6,), "วัคซีนลดการเสียชีวิตได้ร้อยละ 19"),
 ]
 MISSED: list[tuple[Language, tuple[int, ...], str]] = [
-    ("en", (10,), "They won because they were brave."),
-    ("zh", (5,), "他说珊瑚没有救了。"),
     ("zh", (7,), "明年他们不再种珊瑚。"),
 ]
+# A denied reason and a denied report, which were missed until there were rules for them.
+ONCE_MISSED: list[tuple[Language, tuple[int, ...], str]] = [
+    ("en", (10,), "They won because they were brave."),
+    ("zh", (5,), "他说珊瑚没有救了。"),
+]
+# The doctor says so, not the speaker: true, and marked because the article does not say who says it.
+WITHOUT_ITS_SOURCE = ("th", (6,), "วัคซีนลดการเสียชีวิตได้ 90%")
 # The first two are said, but the sense is cut off; of the third, 一万三千株 is what was said.
 MISSED_QUOTES: list[tuple[Language, int, str]] = [
     ("en", 1, "nobody could stay"),

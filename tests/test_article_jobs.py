@@ -3,29 +3,38 @@
 import json
 import os
 import signal
+import time
+from contextlib import closing
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from fastapi import FastAPI
 
 from article_talks import made_up
 from moonlet.article.cues import srt
 from moonlet.article.tool import article_tool
 from moonlet.chat.messages import ToolCall
+from moonlet.ledger.database import open_database
 from moonlet.local import load
 from moonlet.tools.running import Running, entered
 from moonlet.tools.tool import Checked, Tool, ToolError, checked_call, run
 
-pytest.importorskip("av")
-pytest.importorskip("faster_whisper")
+pytest.importorskip("av", reason="moonlet[article] is not installed")
+pytest.importorskip("faster_whisper", reason="moonlet[article] is not installed")
+
+import av
 
 from moonlet.article.prepare import Preparing
 from moonlet.article.stages import StageError
 from moonlet.cli import article_jobs
 from moonlet.llm.scripted import Scripted
-from moonlet.server.article_jobs import Order
+from moonlet.server.article_jobs import Jobs, Order
+from moonlet.server.articles import add_articles
 from recordings import noise, shots, write
+from serving import serving
 
 
 @pytest.fixture
@@ -54,6 +63,57 @@ def test_the_small_model_is_not_asked_to_write() -> None:
     with load("nano") as nano:
         assert not article_jobs.can_write(nano)
     assert article_jobs.can_write(Scripted(()))
+
+
+def _with_subtitles(folder: Path) -> Path:
+    """The recording with its subtitles as a track in it, as one that is sent by itself has them."""
+    made = folder / "sent.mkv"
+    with (
+        av.open(str(folder / "boats.mp4")) as seen,
+        av.open(str(folder / "boats.srt"), format="srt") as said,
+        av.open(str(made), "w") as out,
+    ):
+        copies = [out.add_stream_from_template(one) for one in (seen.streams.video[0], said.streams.subtitles[0])]
+        copies[1].metadata["language"] = "eng"
+        for source, copy in zip((seen, said), copies):
+            for packet in source.demux():
+                if packet.dts is not None:
+                    packet.stream = copy
+                    out.mux(packet)
+    return made
+
+
+def test_the_served_small_model_gives_an_article_of_what_was_said(folder: Path) -> None:
+    """The whole way over HTTP: sent, decoded, put together by the program since the model is too small, and fetched."""
+    said = {sentence.text for sentence in made_up()["en"].sentences}
+    jobs: list[Jobs] = []
+    with load("nano") as nano, closing(open_database(folder / "ledger.db")) as database:
+
+        def more(app: FastAPI) -> None:
+            made = article_jobs.maker(lambda: article_jobs.can_write(nano))
+            jobs.append(Jobs(folder / "articles", made, nano, app.state.accounts, database))
+            add_articles(app, jobs[0], article_jobs.WISHES)
+
+        with serving(nano, more=more) as url, httpx.Client(base_url=url.removesuffix("/v1"), timeout=60) as client:
+            sent = client.post(
+                "/v1/articles",
+                content=_with_subtitles(folder).read_bytes(),
+                headers={"content-type": "video/x-matroska"},
+            )
+            place = f"/v1/articles/{sent.raise_for_status().json()['id']}"
+            until = time.monotonic() + 60
+            while (now := client.get(place).json())["status"] in ("queued", "running") and time.monotonic() < until:
+                time.sleep(0.05)
+            assert now["status"] == "done", now
+            assert (now["article"]["mode"], now["article"]["score"]) == ("extractive", 100)
+            article = client.get(f"{place}/article.json").raise_for_status().json()["article"]
+            page = client.get(f"{place}/article.html").raise_for_status().text
+            jobs[0].close()
+    texts = {
+        claim["text"] for section in article["sections"] for paragraph in section["paragraphs"] for claim in paragraph
+    }
+    assert texts and texts <= said and len(article["sections"]) >= 2
+    assert "put together by a program" in page
 
 
 def test_an_agent_makes_an_article(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

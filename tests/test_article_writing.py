@@ -229,6 +229,20 @@ def test_a_chapter_that_gets_no_answer_is_ranked_and_told(tmp_path: Path) -> Non
     assert outline.mode == "written" and "were ranked, not read" in outline.notes[0]
 
 
+def test_a_model_of_no_use_wrote_nothing(tmp_path: Path) -> None:
+    said = made_up()["en"]
+    useless = _always(lambda messages, tools=(): "I would rather not.")
+    made = compose.compose(_prepared(said, tmp_path), tmp_path, Composing(), useless)
+    article = made.checked.article
+    assert (article.mode, article.model) == ("extractive", None) and made.checked.report.score == 100
+    assert {claim.text for _, claim in article.claims()} <= {sentence.text for sentence in said.sentences}
+    assert article.notes == ("scripted gave no answer that could be used: sentences were taken over as they were said",)
+    with pytest.raises(StageError, match="no article in th"):
+        compose.compose(
+            _prepared(said, tmp_path / "th"), tmp_path / "th", Composing(write=WriteSettings(language="th")), useless
+        )
+
+
 def test_stopped_work_asks_nothing_twice(tmp_path: Path) -> None:
     said = made_up()["en"]
     calls = itertools.count()

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from moonlet.article.claims import Fault, Ground
-from moonlet.article.piece import Article, Checked, Claim, Count, Finding, Report, Section
+from moonlet.article.claims import Ground
+from moonlet.article.piece import Article, Checked, Claim, Count, Fault, Finding, Report, Section
 from moonlet.article.rank import phrases
 from moonlet.article.stages import Stage, Tell, silent
 from moonlet.article.talk import Sentence, Transcript
@@ -147,7 +147,7 @@ def check_stage() -> Stage[ToCheck, CheckSettings, Checked]:
     def run(given: ToCheck, folder: Path, settings: CheckSettings, tell: Tell) -> Checked:
         return check(given, settings.unsupported, tell)
 
-    return Stage("check", 1, ToCheck, CheckSettings, Checked, run)
+    return Stage("check", 2, ToCheck, CheckSettings, Checked, run)
 
 
 def _report(work: _Check) -> Report:

@@ -1,7 +1,8 @@
 """Whether a sentence of an article rests on what it says it rests on.
 
 Looked at are the numbers (each was said, or is recomputed from said ones), what is denied, the names, and, where
-article and talk are of one language, how much of its content occurs in the sentences named and those beside them.
+article and talk are of one language, whether the sense is turned and how much of its content occurs in the sentences
+named and those beside them.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from fractions import Fraction
 from functools import lru_cache
 
 from moonlet.article.amounts import Amount, amounts
-from moonlet.article.piece import Claim, Computed, Kind
+from moonlet.article.piece import Claim, Computed, Fault
+from moonlet.article.sense import Sense
 from moonlet.article.talk import Sentence, Transcript
-from moonlet.article.words import SUPPOSED, clauses, content, denials, denied, doubts, names, tidy
+from moonlet.article.words import SUPPOSED, alike, clauses, content, denials, denied, doubts, names, tidy, tokens
 
 ENOUGH = 0.34  # of a sentence's content must occur in what it rests on
 ENOUGH_SIGNS = 0.22  # the same for pairs and triples of signs, of which a paraphrase changes more
@@ -27,15 +29,6 @@ _ABOUT = re.compile(
 )
 # What a model may compute with: 1e999999999 is a number too, and would take hours.
 _PLAIN = re.compile(r"-?[\d,]{1,18}(\.\d{1,9})?", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with a sentence. `false`: it says what was not said; otherwise it is only not shown to be right."""
-
-    kind: Kind
-    told: str
-    false: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +46,11 @@ class Ground:
     def __init__(self, transcript: Transcript, same_language: bool, aliases: dict[str, str]) -> None:
         """`aliases`: spellings that the glossary replaced, in lower case, and by what."""
         self._sentences = transcript.sentences
+        self._sense = Sense(transcript)
         self._by_words = same_language
         self._aliases = aliases
-        self._said = {name.lower() for term in transcript.terms for name in [term, *term.split()]}
+        known = [*transcript.terms, *(one.speaker for one in transcript.sentences if one.speaker)]
+        self._said = {name.lower() for term in known for name in [term, *term.split()]}
         self._text = tidy(transcript.text).lower()
         self._words = set(re.findall(r"[^\W_]+", self._text))
 
@@ -67,10 +62,17 @@ class Ground:
             return Looked((Fault("support", "it names no sentences of the talk", True),), len(counted), len(named))
         near = self._near(claim.sentences)
         faults = [*self._numbers(claim, counted, near), *self._names(named), *self._of_another(claim)]
-        faults += self._polarity(claim, near) if self._by_words else self._denial(claim)
-        if self._by_words and not faults:
-            faults += self._content(claim, near)
+        if not self._by_words:
+            faults += self._denial(claim)
+        elif not self._as_said(claim):
+            faults += [*self._polarity(claim, near), *self._sense.look(claim, near)]
+            faults += () if faults else self._content(claim, near)
         return Looked(tuple(faults), len(counted), len(named))
+
+    def _as_said(self, claim: Claim) -> bool:
+        """Whether it is one of the sentences that it rests on, word for word."""
+        own = [token.text for token in tokens(tidy(claim.text))]
+        return any(own == [token.text for token in tokens(tidy(self._sentences[id].text))] for id in claim.sentences)
 
     def _near(self, ids: Sequence[int]) -> list[Sentence]:
         """The sentences named and those beside them, to which pronouns point."""
@@ -120,8 +122,8 @@ class Ground:
         """A clause that affirms what the clause that it stems from denies, or denies what that one affirms. "Salt
         water attacks copper" does neither to "salt water is not kind to copper": what is denied there is not in it."""
         said = [one for sentence in near for one in _stated(sentence.text)]
-        for clause in clauses(tidy(claim.text)):
-            scores = [(_alike(clause, other), other) for other in said]
+        for clause in (one for one in clauses(tidy(claim.text)) if not SUPPOSED.search(one.lower())):
+            scores = [(alike(clause, other), other) for other in said]
             most = max((score for score, _ in scores), default=0.0)
             nearest = [other for score, other in scores if score == most]
             if most < CLOSE or any(_agree(clause, other) for other in nearest):
@@ -147,18 +149,6 @@ def _agree(one: str, other: str) -> bool:
     if bool(denials(one)) == bool(denials(other)):
         return True
     return doubts(other if denials(one) else one)
-
-
-@lru_cache(8192)
-def _alike(one: str, other: str) -> float:
-    """How much two clauses speak of the same: the share of the smaller one's content that the other has too, and half
-    as much again where a number occurs in both."""
-    own, its = content(one), content(other)
-    shared = len(own & its)
-    if shared < min(2, len(own), len(its)) or not shared:
-        return 0.0
-    numbers = any(a.same(b) for a in amounts(one) for b in amounts(other))
-    return shared / min(len(own), len(its)) + (0.5 if numbers else 0.0)
 
 
 @lru_cache(4096)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -47,11 +48,60 @@ def opened(path: Path) -> Iterator[Any]:
         # As file:NAME: a name with a colon in it must not be taken for a protocol.
         container = av.open(f"file:{path}", options=OPTIONS, metadata_errors="replace")
     except (av.error.FFmpegError, ValueError, OSError) as error:
-        raise MediaError(f"{path} is no recording that can be read: {reason(error)}") from None
+        raise MediaError(f"{path} is no recording that can be read: {_looks_like(path) or reason(error)}") from None
     try:
         yield container
     finally:
         container.close()
+
+
+# How files begin that are often taken for recordings, and what they are.
+_OTHERS = (
+    (b"PK\x03\x04", "it is an archive (zip)"),
+    (b"\x1f\x8b", "it is an archive (gzip)"),
+    (b"Rar!", "it is an archive (rar)"),
+    (b"7z\xbc\xaf", "it is an archive (7z)"),
+    (b"%PDF", "it is a PDF document"),
+    (b"\x89PNG", "it is a picture (PNG)"),
+    (b"\xff\xd8\xff", "it is a picture (JPEG)"),
+    (b"GIF8", "it is a picture (GIF)"),
+    (b"#EXTM3U", "it is a playlist, and the files and addresses that it names are not opened"),
+    (b"ffconcat", "it is a playlist, and the files and addresses that it names are not opened"),
+    (b"[playlist]", "it is a playlist, and the files and addresses that it names are not opened"),
+)
+_PAGE = re.compile(rb"\s*(?:<!doctype html|<html|<head)", re.IGNORECASE)
+_MANIFEST = re.compile(rb"\s*<\?xml[^>]*>\s*<MPD|\s*<MPD", re.IGNORECASE)
+
+
+def _looks_like(path: Path) -> str | None:
+    """What a file that cannot be decoded is, by its beginning; None if that says nothing."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except OSError:
+        return None
+    for begins, told in _OTHERS:
+        if head.startswith(begins):
+            return told
+    if _PAGE.match(head):
+        return "it is a web page"
+    if _MANIFEST.match(head):
+        return "it is a playlist, and the files and addresses that it names are not opened"
+    if head[4:8] == b"ftyp":
+        return "its index is missing: it was cut off, or is not written to its end yet"
+    if _is_text(head):
+        return "it is text"
+    return None
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 3:  # a sign may be cut in two where the reading ended
+            return False
+        text = head[: error.start].decode("utf-8")
+    return all(sign.isprintable() or sign in "\r\n\t" for sign in text)
 
 
 def reason(error: BaseException) -> str:

@@ -32,6 +32,7 @@ class Labels:
     numbers: str
     names: str
     nothing_found: str
+    finding: str
     dropped: str
     marked: str
     only_by_numbers: str
@@ -62,8 +63,9 @@ class Labels:
         return self.held.format(held=count.held, of=count.of) if count.of else "–"
 
     def found(self, finding: Finding) -> str:
-        """What kind of finding it is, and what became of it."""
-        return f"{self.kinds[finding.kind]}, {self.dropped if finding.dropped else self.marked}"
+        """What kind of finding it is, and what became of it, up to what was found."""
+        became = self.dropped if finding.dropped else self.marked
+        return self.finding.format(kind=self.kinds[finding.kind], became=became)
 
     def disclosed(self, article: Article, model: str) -> str:
         """Who wrote the article. `model` is its name as the file may show it."""
@@ -91,6 +93,7 @@ _EN = Labels(
     numbers="Numbers",
     names="Names",
     nothing_found="Nothing was found wrong.",
+    finding="{kind}, {became}: ",
     dropped="left out",
     marked="marked",
     only_by_numbers="Article and talk are of different languages: sentences were compared by their numbers and names, not word by word.",
@@ -106,6 +109,7 @@ _EN = Labels(
         "number": "number",
         "negation": "negation",
         "name": "name",
+        "sense": "sense",
         "support": "support",
     },
     languages={"en": "English", "th": "Thai", "zh": "Chinese"},
@@ -131,6 +135,7 @@ _TH = Labels(
     numbers="ตัวเลข",
     names="ชื่อ",
     nothing_found="ไม่พบข้อผิดพลาด",
+    finding="{kind} {became}: ",
     dropped="ตัดออก",
     marked="ทำเครื่องหมายไว้",
     only_by_numbers="บทความกับการบรรยายใช้คนละภาษา จึงเทียบประโยคด้วยตัวเลขและชื่อ ไม่ใช่คำต่อคำ",
@@ -146,6 +151,7 @@ _TH = Labels(
         "number": "ตัวเลข",
         "negation": "การปฏิเสธ",
         "name": "ชื่อ",
+        "sense": "ความหมาย",
         "support": "หลักฐานรองรับ",
     },
     languages={"en": "อังกฤษ", "th": "ไทย", "zh": "จีน"},
@@ -171,6 +177,7 @@ _ZH = Labels(
     numbers="数字",
     names="名称",
     nothing_found="没有发现错误。",
+    finding="{kind}，{became}：",
     dropped="已删去",
     marked="已标出",
     only_by_numbers="文章与讲话语言不同：句子按数字和名称比对，没有逐字比对。",
@@ -186,6 +193,7 @@ _ZH = Labels(
         "number": "数字",
         "negation": "否定",
         "name": "名称",
+        "sense": "意思",
         "support": "依据",
     },
     languages={"en": "英语", "th": "泰语", "zh": "中文"},

@@ -97,7 +97,7 @@ class _Markdown:
 
     def _findings(self) -> list[str]:
         return [
-            f"- {self._words.found(one)}: {escaped(one.text)} ({escaped(one.told)})"
+            f"- {self._words.found(one)}{escaped(one.text)} ({escaped(one.told)})"
             for one in self._given.checked.report.findings
         ]
 

@@ -46,8 +46,12 @@ def media(source: Source, folder: Path, settings: MediaSettings, tell: Tell = si
         why = f": {sound.broken[0]}" if sound.broken else ""
         raise MediaError(f"{source.asked} holds neither sound nor pictures that can be decoded{why}")
     cut_times = picture.cuts(seen) if seen else []
-    figures = _figures(path, seen, cut_times, own, settings) if seen else ()
     duration = max(sound.seconds, seen.seconds if seen else 0.0)
+
+    def read(done: float, of: float) -> None:
+        tell((0.9 + 0.1 * done / of) * duration, duration)
+
+    figures = _figures(path, seen, cut_times, own, settings, read) if seen else ()
     tell(duration, duration)
     return Recording(
         source=source.asked,
@@ -65,7 +69,7 @@ def media(source: Source, folder: Path, settings: MediaSettings, tell: Tell = si
     )
 
 
-STAGE = Stage("media", 1, Source, MediaSettings, Recording, media)
+STAGE = Stage("media", 2, Source, MediaSettings, Recording, media)
 
 
 def _claimed(path: Path) -> float:
@@ -76,7 +80,9 @@ def _claimed(path: Path) -> float:
         return max(0.0, (container.duration or 0) / av.time_base)
 
 
-def _figures(path: Path, seen: Seen, cut_times: list[float], own: Path, settings: MediaSettings) -> tuple[Figure, ...]:
+def _figures(
+    path: Path, seen: Seen, cut_times: list[float], own: Path, settings: MediaSettings, tell: Tell
+) -> tuple[Figure, ...]:
     shutil.rmtree(own / "figures", ignore_errors=True)  # of a run that was stopped, or had other settings
     chosen = picture.choose(seen, cut_times, settings.figures)
     stills = picture.save(path, seen, [float(seen.time_S[i]) for i in chosen], own / "figures")
@@ -85,6 +91,7 @@ def _figures(path: Path, seen: Seen, cut_times: list[float], own: Path, settings
     for still in stills:
         i = chosen[still.place]
         text = read(still.path) if read else None
+        tell(len(made) + 1, len(stills))
         name = str(still.path.relative_to(own.parent))
         size = still.width, still.height
         made.append(Figure(len(made), float(seen.time_S[i]), name, *size, float(seen.sharp_S[i]), text))

@@ -6,9 +6,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Sequence
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 
 from moonlet.article.labels import Labels, labels
+from moonlet.article.language import split_words
 from moonlet.article.lead_back import Links, Terms, ToRender
 from moonlet.article.piece import Claim, Finding, Picture, Quote, Section
 from moonlet.article.stages import inside
@@ -36,7 +38,7 @@ class Page:
         article, title = self._article, escape(self._article.title)
         body = "".join(
             [
-                "<header>", self._kicker(), f"<h1>{title}</h1>", self._lead(), "</header>",
+                "<header>", self._kicker(), f"<h1>{self._heading(article.title)}</h1>", self._lead(), "</header>",
                 self._points(), self._contents(),
                 *(self._section(i, section) for i, section in enumerate(article.sections, 1)),
                 "<footer>", self._disclosure(), self._sources(), self._report(), self._transcript(), "</footer>",
@@ -50,6 +52,15 @@ class Page:
             f'<meta name="generator" content="moonlet"><title>{title}</title><style>{STYLE}</style></head>'
             f"<body><main><article>{body}</article></main></body></html>\n"
         )
+
+    def _heading(self, text: str) -> str:
+        """A heading; in Chinese, with the places between words at which its line may break."""
+        if self._article.language != "zh" or not text:
+            return escape(text)
+        opening = "“‘（《「『([<"
+        words = split_words(text, "zh")
+        breaks = (word[0].isalnum() and before[-1] not in opening for before, word in pairwise(words))
+        return escape(words[0]) + "".join(f"{'<wbr>' * may}{escape(word)}" for may, word in zip(breaks, words[1:]))
 
     def _kicker(self) -> str:
         recording = self._given.recording
@@ -91,7 +102,7 @@ class Page:
             blocks.insert(min(2 * place + 1, len(blocks)), self._picture(picture))
         for quote in section.quotes:
             blocks.insert(len(blocks) // 2 if len(blocks) > 1 else len(blocks), self._quote(quote))
-        heading = f'<h2 id="s{number}">{escape(section.heading)}{self._time(section.start)}</h2>'
+        heading = f'<h2 id="s{number}">{self._heading(section.heading)}{self._time(section.start)}</h2>'
         return f'<section aria-labelledby="s{number}">{heading}{"".join(blocks)}</section>'
 
     def _claims(self, claims: Sequence[Claim], terms: Terms) -> str:
@@ -169,7 +180,7 @@ class Page:
 
     def _finding(self, finding: Finding) -> str:
         told = f'<br><span class="small" lang="en">{escape(finding.told)}</span>'
-        return f"<li><b>{escape(self._words.found(finding))}</b>: {escape(finding.text)}{told}</li>"
+        return f"<li><b>{escape(self._words.found(finding))}</b>{escape(finding.text)}{told}</li>"
 
     def _transcript(self) -> str:
         lines = []

@@ -133,8 +133,18 @@ Kind = Literal[
     "number",
     "negation",
     "name",
+    "sense",  # turned: without its condition, without whose claim it is, with its roles exchanged
     "support",  # rests on nothing, or on sentences that speak of something else
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a sentence. `false`: it says what was not said; otherwise it is only not shown to be right."""
+
+    kind: Kind
+    told: str
+    false: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def render(given: ToRender, folder: Path, settings: RenderSettings, tell: Tell =
     return Rendered(tuple(files))
 
 
-STAGE: Stage[ToRender, RenderSettings, Rendered] = Stage("render", 1, ToRender, RenderSettings, Rendered, render)
+STAGE: Stage[ToRender, RenderSettings, Rendered] = Stage("render", 2, ToRender, RenderSettings, Rendered, render)
 
 
 def _file(kind: Format, given: ToRender, folder: Path, links: Links) -> str | bytes:

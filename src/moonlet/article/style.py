@@ -40,7 +40,8 @@ a:focus-visible,summary:focus-visible{outline:2px solid var(--link);outline-offs
 vertical-align:.32em;font-variant-numeric:tabular-nums;letter-spacing:.01em}
 :lang(th) strong{white-space:nowrap}:lang(zh) .t{margin:0 .18em 0 .1em}:lang(zh){text-spacing-trim:trim-start}
 a.t:hover{color:var(--link);text-decoration:underline}
-h2 .t,figcaption .t,.pull .t,li .t{font-weight:400}
+h2 .t,figcaption .t,.pull .t,li .t{font-weight:400}h2:lang(zh) .t{margin-left:.4em}
+h1:lang(zh),h2:lang(zh){word-break:keep-all}
 .card{background:var(--card);border-radius:.6rem;padding:1.3rem 1.5rem;margin:2rem 0}
 .card h2{margin:0 0 .6rem;font-size:.86rem;letter-spacing:.02em;color:var(--soft)}
 .card ul{margin:0;padding-left:1.15em}.card li{margin:.42em 0;padding-left:.15em}.card li::marker{color:var(--mark)}
@@ -48,23 +49,25 @@ nav{font-size:.9rem;line-height:1.7;margin:2rem 0}nav h2{font-size:.86rem;color:
 nav ol{margin:0;padding-left:1.4em}
 .pull{margin:2.2em 0;padding:0 0 0 1.3rem;border-left:3px solid var(--mark)}
 .pull blockquote{margin:0;font-size:1.26em;line-height:calc(var(--lead) - .18);text-wrap:pretty}
-.pull figcaption{margin-top:.5em}
+.pull figcaption{margin-top:.5em}.pull figcaption .t{margin-left:0}
 figure.shot{margin:2.2em 0}
 figure.shot img{display:block;width:100%;height:auto;border-radius:.4rem;background:var(--card)}
 figcaption{color:var(--soft);font-size:.82rem;line-height:1.6;margin-top:.6em}:lang(th) figcaption{line-height:1.75}
 .flag{text-decoration:underline wavy var(--mark);text-decoration-thickness:1px;text-underline-offset:.25em}
-.why{color:var(--mark);font:500 .68rem/1 var(--sans);margin-left:.3em;vertical-align:.25em}
+.why{color:var(--mark);font:500 .68rem/1 var(--sans);margin-left:.3em;vertical-align:.25em;
+white-space:nowrap}
 footer{border-top:1px solid var(--rule);margin-top:4rem;padding-top:.5rem;font-size:.9rem;line-height:1.65;
 font-family:var(--sans)}
-footer h2{font-size:1rem;margin:1.8em 0 .5em}footer p{margin:0 0 .8em;text-align:start}
+footer h2{font-size:1rem;margin:1.8em 0 .5em}footer p{margin:0 0 .8em}footer .line,footer .small{text-align:start}
 :lang(th) footer{line-height:1.8}
 table{border-collapse:collapse;width:100%;font-size:.86rem;font-variant-numeric:tabular-nums;margin:.4rem 0 .9rem}
 th,td{text-align:start;padding:.38em .8em .38em 0;border-bottom:1px solid var(--rule);vertical-align:top;
 font-weight:400}
-td:last-child{text-align:end;padding-right:0;white-space:nowrap}dl{margin:0}dt{color:var(--soft);font-size:.8rem}
+td:last-child{text-align:end;padding-right:0;overflow-wrap:anywhere;min-width:6em}dl{margin:0}dt{color:var(--soft);font-size:.8rem}
 dd{margin:0 0 .5em}.found{padding-left:1.1em;margin:.4em 0}.found li{margin:.5em 0}
 .small{color:var(--soft);font-size:.8rem}
-details summary{cursor:pointer;color:var(--link)}.line{margin:.25em 0}.line .t{margin:0 .6em 0 0;vertical-align:.1em}
+details summary{cursor:pointer;color:var(--link)}.line{margin:.25em 0;padding-left:2.9rem;text-indent:-2.9rem}
+.line .t{display:inline-block;min-width:2.3rem;text-indent:0;margin:0 .6rem 0 0;vertical-align:.1em}
 .unclear{border-bottom:1px dotted var(--mark)}
 @media(max-width:30rem){body{font-size:1.05rem}.card{margin-inline:-.5rem;padding:1.1rem}}
 @media print{:root{--ink:#000;--soft:#444;--page:#fff;--card:#fff;--rule:#bbb;--mark:#555;--link:#000}

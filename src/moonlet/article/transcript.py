@@ -62,7 +62,8 @@ def transcript(heard: Heard, folder: Path, settings: TranscriptSettings, tell: T
     found = _from_subtitles(heard, folder, settings) if settings.subtitles != "none" else None
     found = found or _recognised(heard, folder, settings, tell)
     if found is None or not found.sentences:
-        raise StageError(f"nothing is said in {heard.source}, so there is nothing to write about")
+        why = "has no sound, or only silence, and no subtitles" if heard.audio is None else "holds no speech"
+        raise StageError(f"nothing is said in {heard.source}: it {why}, so there is nothing to write about")
     tell(heard.duration, heard.duration)
     return found
 

@@ -155,7 +155,7 @@ class _Document:
         if not report.by_words:
             self._paragraph(words.only_by_numbers)
         for one in report.findings:
-            self._paragraph(f"{words.found(one)}: {one.text} ({one.told})", "List Bullet")
+            self._paragraph(f"{words.found(one)}{one.text} ({one.told})", "List Bullet")
         if not report.findings:
             self._paragraph(words.nothing_found)
         self._paragraph(words.disclosed(article, article.model or "?"))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from moonlet.article.amounts import lower, numbers
+from moonlet.article.amounts import amounts, lower, numbers
 from moonlet.article.language import UNSPACED
 
 _SIGN = re.compile(f"[{UNSPACED}]")
@@ -78,7 +78,8 @@ _NOT_ZH = re.compile("不|没|沒|無|无|未|非|别|別|勿|莫|否")
 _FREE_ZH = re.compile(
     "不仅|不僅|不但|不只|不光|不同|不过|不過|不断|不斷|不少|不错|不錯|差不多|不得不|不管|不论|不論|不久|不如|不足|没错|沒錯|非常|无论|無論|"
     "无人机|無人機|无线|無線|除非|非洲|特别|特別|分别|分別|区别|區別|个别|個別|级别|級別|类别|類別|性别|性別|别人|別人|别的|別的|未来|未來|"
-    "是否|能否|(.)不\\1|并非易事|是非|无数|無數|不一样|不一樣|不可思议|不可思議|告别|告別|识别|識別"
+    "是否|能否|(.)不\\1|并非易事|是非|无数|無數|不一样|不一樣|不可思议|不可思議|告别|告別|识别|識別|"
+    "没有(?!这么|那么|[^，。]*[很太])[^，。；]{2,12}(?:高|大|快|重|长|贵|强|远|早|久)(?=[，。；！]|$)"  # not as high as: compares
 )
 
 
@@ -145,8 +146,20 @@ def _grams(run: str) -> set[str]:
     return {run[i : i + width] for i in range(len(run) - width + 1)}
 
 
+@lru_cache(8192)
+def alike(one: str, other: str) -> float:
+    """How much two clauses speak of the same: the share of the smaller one's content that the other has too, and half
+    as much again where a number occurs in both."""
+    own, its = content(one), content(other)
+    shared = len(own & its)
+    if shared < min(2, len(own), len(its)) or not shared:
+        return 0.0
+    numbers = any(a.same(b) for a in amounts(one) for b in amounts(other))
+    return shared / min(len(own), len(its)) + (0.5 if numbers else 0.0)
+
+
 _CLAUSE = re.compile(
-    r"[.;:!?。；：！？\n]|,\s|，|、|\s[–—-]\s|—|\b(?:but|yet|although|though|whereas|while|because|however|and then|so that)\b|"
+    r"(?<=[\u0e00-\u0e7f]{15}) +(?=[\u0e00-\u0e7f]{15})|[.;:!?。；：！？\n]|,\s|，|、|\s[–—-]\s|—|\b(?:but|yet|although|though|whereas|while|because|however|and then|so that)\b|"
     "แต่|เพราะ|อย่างไรก็ตาม|ทั้งนี้|但是|可是|然而|不过|不過|因为|因為|所以|但|而且"
 )
 TURN = re.compile(
@@ -162,7 +175,9 @@ def clauses(text: str) -> list[str]:
 
 
 # What is asked or supposed is not said.
-SUPPOSED = re.compile(r"\b(?:whether|if|unless)\b|如果|假如|要是|是否|ถ้า|หาก|ไหม")
+SUPPOSED = re.compile(
+    r"\b(?:whether|if|unless)\b|如果|假如|要是|除非|只要|一旦|是否|能否|会不会|會不會|能不能|ถ้า|หาก|เว้นแต่|ต่อเมื่อ|ไหม|หรือไม่|หรือเปล่า"
+)
 
 
 _NAME = re.compile(r"[^\W\d_][\w'’-]*(?:\.\w+)*")

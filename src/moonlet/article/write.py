@@ -7,12 +7,12 @@ from the transcript and the recording.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from moonlet.article.ask import CONTEXT, Asker, NoAnswerError, TooMuchError
-from moonlet.article.outline import TEXT, Length, _best, _line, _list, _number, _object, quotable, shown
+from moonlet.article.outline import TEXT, Length, _best, _line, _list, _number, _object, quotable, ranked, shown
 from moonlet.article.piece import (
     LANGUAGES,
     Article,
@@ -87,7 +87,7 @@ def write_stage(llm: LLM | None, stopped: Callable[[], bool] = lambda: False) ->
         asker = Asker(llm, folder / "write", settings.context, stopped)
         return _Writer(given, asker, settings, tell).write()
 
-    return Stage("write", 1, ToWrite, WriteSettings, Article, run)
+    return Stage("write", 2, ToWrite, WriteSettings, Article, run)
 
 
 def extracted(given: ToWrite, settings: WriteSettings) -> Article:
@@ -178,6 +178,7 @@ class _Writer:
         self._language: Language = next(one for one in LANGUAGES if one == wanted)
         self._script = (given.transcript.script or "Hans") if self._language == "zh" else None
         self._notes = list(given.outline.notes)
+        self._answers = 0  # that could be used
         names = ", ".join(given.transcript.terms[:40])
         tongue = _IN["zh-Hant" if self._script == "Hant" else self._language]
         self._style = (
@@ -198,10 +199,24 @@ class _Writer:
             self._tell(i + 1, of)
             sections.append(self._section(part, heading))
         self._tell(of, of)
+        if not self._answers:
+            return self._unwritten()
         return Article(
             self._language, self._script, transcript.language, "written", self._asker.name, title, lead, points,
             tuple(sections), tuple(self._notes),
         )  # fmt: skip
+
+    def _unwritten(self) -> Article:
+        """Of a model none of whose answers could be used: it wrote nothing, and the article does not say that it did.
+        Raises StageError if another language is asked for."""
+        told = f"{self._asker.name} gave no answer that could be used: sentences were taken over as they were said"
+        plain = replace(ranked(self._given.transcript, self._settings.length), notes=(told,))
+        try:
+            return extracted(replace(self._given, outline=plain), self._settings)
+        except StageError:
+            raise StageError(
+                f"{self._asker.name} gave no answer that could be used, so there is no article in {self._language}"
+            ) from None
 
     def _front(self) -> tuple[str, tuple[Claim, ...], tuple[Claim, ...], list[str]]:
         """Title, lead, key points and headings, in the article's language."""
@@ -226,6 +241,7 @@ class _Writer:
             self._notes.append(f"title and key points are the outline's: {error}")
             own = tuple(Claim(point.text, point.sentences) for point in points)
             return outline.title, (), own, [part.heading for part in parts]
+        self._answers += 1
         lead, key = (self._claims_of(answer[name], points) for name in ("lead", "key_points"))
         headings = [_line(heading) or part.heading for heading, part in zip(answer["headings"], parts)]
         return _line(answer["title"]) or outline.title, lead, key, headings
@@ -256,6 +272,7 @@ class _Writer:
         while True:
             try:
                 answer = self._ask_section(part, heading, shown_now, figures)
+                self._answers += 1
                 break
             except TooMuchError as error:
                 if len(shown_now) < 2:
