@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from moonlet import _native, kernels
+from moonlet.model.config import ModelConfig
 from moonlet.model.folder import ModelFolder
 from moonlet.model.layout import DENSE_FILE, expert_row_bytes
 
@@ -78,6 +80,12 @@ def share_out(
             room -= longer - workspace
             return Memory(dense, cache, longer, room, True, tokens)
     return Memory(dense, cache, workspace, room, True, first)
+
+
+@lru_cache(1024)
+def step_bytes(config: ModelConfig, tokens: int) -> int:
+    """The workspace of a step of so many tokens, logits not counted."""
+    return int(_native.buffer_bytes(shape_of(config), tokens, 1, False)[0])
 
 
 def _too_little(dense: int, cache: int, workspace: int, experts: int, allowed: int, stated: bool) -> str:

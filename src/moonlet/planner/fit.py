@@ -9,12 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Literal
 
-from moonlet import _native
-from moonlet.engine.memory import STEP_TOKENS, STEPS
-from moonlet.engine.shape import shape_of
+from moonlet.engine.memory import STEP_TOKENS, STEPS, step_bytes
 from moonlet.model.anatomy import Format, size
 from moonlet.model.config import ModelConfig
 
@@ -182,7 +179,7 @@ def _arrangements(
         # Cards that share each layer hold the latent cache each for itself (it has one head, which cannot be split).
         cached = cache_bytes * (copied if dense + experts + cache_bytes * copied <= room[place] else 1)
         # What engines for cards take beside is in the reserve.
-        usual = 0 if place == "cards" else _step_bytes(subject.config, STEP_TOKENS)
+        usual = 0 if place == "cards" else step_bytes(subject.config, STEP_TOKENS)
         left = room[place] - dense - cached - usual
         if left < 0:
             what = "the cards hold" if place == "cards" else "memory holds"
@@ -210,17 +207,11 @@ def _arrangements(
         yield tuple(homes), tokens
 
 
-@lru_cache(1024)
-def _step_bytes(config: ModelConfig, tokens: int) -> int:
-    """Our engine's buffers for a step of so many tokens."""
-    return _native.buffer_bytes(shape_of(config), tokens, 1, False)[0]
-
-
 def _longest_step(config: ModelConfig, room: int) -> tuple[int, int]:
     """Tokens of a step when experts are streamed, each of which is read once a step, and the bytes that it takes more
     than a usual one: as the engine chooses them, of the memory that is left to experts."""
-    usual = _step_bytes(config, STEP_TOKENS)
-    longer = ((tokens, _step_bytes(config, tokens) - usual) for tokens in STEPS)
+    usual = step_bytes(config, STEP_TOKENS)
+    longer = ((tokens, step_bytes(config, tokens) - usual) for tokens in STEPS)
     return next((one for one in longer if one[1] <= room // STREAM_BUFFERS), (STEP_TOKENS, 0))
 
 
