@@ -23,11 +23,12 @@ BELOW: dict[str, set[str]] = {
     "engine": {"model", "kernels", "_native"},
     "llm": {"chat", "ledger"},
     "agent": {"llm", "tools", "chat", "ledger"},
+    "fleet": {"llm", "chat", "ledger"},
     "local": {"llm", "engine", "chat", "ledger", "model"},
     "simulate": {"agent", "llm", "tools", "chat"},
 }
 UP_TO_SIMULATE = set(BELOW)
-BELOW |= {part: UP_TO_SIMULATE for part in ("server", "train", "evals", "planner", "article")}
+BELOW |= {part: UP_TO_SIMULATE for part in ("server", "train", "evals", "planner", "article", "deploy")}
 BELOW["cli"] = set(BELOW)
 BELOW["__init__"] = {"local"}
 BELOW["__main__"] = {"cli"}

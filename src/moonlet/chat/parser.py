@@ -53,7 +53,7 @@ _SPELLINGS = {
     "<think>": _Kind.THINK_BEGIN,
     "</think>": _Kind.THINK_END,
 }
-_SPELLED = re.compile("|".join(re.escape(spelling) for spelling in _SPELLINGS))
+SPELLED = re.compile("|".join(re.escape(spelling) for spelling in _SPELLINGS))  # any mark, written out
 _LONGEST = max(map(len, _SPELLINGS))
 _STOPS = ("<|im_end|>", "[EOS]", "[EOT]")
 # What stands between the marks of a call's beginning: one word, with spaces around it at most.
@@ -82,23 +82,24 @@ class Parser:
 
     def __init__(
         self,
-        tokenizer: Tokenizer,
+        tokenizer: Tokenizer | None,
         family: Family,
         tools: Sequence[ToolSpec] = (),
         history_calls: int = 0,
         thinking_open: bool = False,
         spelled: bool = True,
     ) -> None:
-        """`history_calls`: calls of the conversation so far, where the ids of new ones go on. `thinking_open`: the
-        prompt ended inside a thought. `spelled`: marks written out in ordinary pieces count too; without it a reply
-        that quotes a foreign text can never call anything, which is safer where the model has the marks as tokens.
+        """`tokenizer`: None where only text is fed. `history_calls`: calls of the conversation so far, where the ids of
+        new ones go on. `thinking_open`: the prompt ended inside a thought. `spelled`: marks written out in ordinary
+        pieces count too; without it a reply that quotes a foreign text can never call anything, which is safer where
+        the model has the marks as tokens.
         """
         self._tokenizer = tokenizer
         self._tools = {tool.name: tool for tool in tools}
         self._thinks = thinks(family)
         self._history_calls = history_calls
         self._spelled = spelled
-        names = {id: tokenizer.piece(id).decode() for id in tokenizer.specials.values()}
+        names = {id: tokenizer.piece(id).decode() for id in tokenizer.specials.values()} if tokenizer else {}
         self._marks = {
             id: _Mark(_SPELLINGS[name], name, special=True) for id, name in names.items() if name in _SPELLINGS
         }
@@ -125,6 +126,7 @@ class Parser:
 
     def feed(self, ids: Iterable[int]) -> list[Event]:
         """Events that these ids complete. After a stop id everything is ignored."""
+        assert self._tokenizer is not None, "a parser of text is fed text"
         for id in ids:
             if self._over:
                 break
@@ -181,7 +183,7 @@ class Parser:
             return
         text = self._cut + text
         done = 0
-        for match in _SPELLED.finditer(text):
+        for match in SPELLED.finditer(text):
             self._text(text[done : match.start()])
             self._mark(_Mark(_SPELLINGS[match.group()], match.group(), special=False))
             done = match.end()
@@ -278,7 +280,7 @@ class Parser:
             return False
         self._state = _State.ARGUMENTS
         self._arguments = []
-        self._name = _name(head, self._tools)
+        self._name = tool_named(head, self._tools)
         if self._name is not None:
             self._start(self._name)
         return True
@@ -340,7 +342,7 @@ class Parser:
             self._give_up()
 
 
-def _name(head: str, tools: Iterable[str]) -> str | None:
+def tool_named(head: str, tools: Iterable[str]) -> str | None:
     """The tool that a call's id names; None if only the arguments can tell.
 
     Meant is `functions.NAME:IDX`. Models also write NAME:IDX, functions_NAME_IDX, NAME or IDX alone, or an id of their

@@ -21,6 +21,7 @@ VERBS = {
     "keys": "who may ask the server, for what, and how much",
     "ledger": "what was used, by whom, and what it cost",
     "plan": "does it fit, how fast is it, does owning pay",
+    "deploy": "manifests for a plan: compose, systemd, Kubernetes",
     "prices": "what tokens and seats cost elsewhere",
     "bench": "measure what plan predicts: predicted, measured, error",
     "simulate": "try a model in simulated worlds, or on your own MCP tools",

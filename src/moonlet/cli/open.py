@@ -22,7 +22,7 @@ def open_local(asked: argparse.Namespace) -> Local:
     """The model on this machine that the arguments name, by default the small one."""
     name = asked.model or NANO
     if is_url(name):
-        raise UsageError(f"{name} is an endpoint already; name a model on this machine")
+        raise UsageError(f"{name} is an endpoint already; name a model on this machine, or serve it with --engine URL")
     given = {
         "threads": asked.threads,
         "cache_tokens": asked.cache_tokens,

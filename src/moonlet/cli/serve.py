@@ -18,13 +18,15 @@ from rich.console import Console
 
 from moonlet.chat.template import TemplateError, calls_tools
 from moonlet.chat.tokenizer import TokenizerError
-from moonlet.cli import UsageError, page_planner
+from moonlet.cli import UsageError, engines, page_planner
 from moonlet.cli.article_extra import missing
+from moonlet.cli.engines import Wanted
 from moonlet.cli.ledger import open_ledger
 from moonlet.cli.mcp import offered
 from moonlet.cli.open import open_later
 from moonlet.cli.page import page_bench
 from moonlet.evals import kept
+from moonlet.fleet.fleet import Fleet
 from moonlet.ledger import keys, report
 from moonlet.ledger.books import Books
 from moonlet.ledger.database import Database, DatabaseError
@@ -54,12 +56,13 @@ def main(asked: argparse.Namespace) -> int:
     _check_tls(asked)
     if asked.a2a_grpc and not asked.a2a:
         raise UsageError("--a2a-grpc offers the agent of --a2a: give both")
+    wanted = engines.wanted(asked)
     with closing(open_ledger(asked.ledger)) as database:
-        _check_keys(asked, access, database)
+        _check_keys(asked, access, database, wanted)
         with _bound(asked) as bound, page_bench(asked, access) as bench:
-            loading = open_later(asked)
-            books = Books(database, price, find_meter(asked.watts), keep_prompts=asked.keep_prompts)
-            with closing(books), _pruning(database, asked.keep, asked.a2a):
+            others = engines.prices(wanted)
+            books = Books(database, price, find_meter(asked.watts), asked.keep_prompts, others=others)
+            with closing(books), _pruning(database, asked.keep, asked.a2a), _model(asked, wanted, database) as loading:
                 app = create_app(loading, books, access, bench)
                 page_planner.offer(asked, app, loading.name, database)
                 tools = offered(loading, app.state.accounts, own=not access.keys_needed, ledger=asked.ledger)
@@ -70,6 +73,16 @@ def main(asked: argparse.Namespace) -> int:
                     _run(asked, app, loading, bound, access, database)
                 books.wait_settled(SETTLE_S)
     return 0
+
+
+@contextmanager
+def _model(asked: argparse.Namespace, wanted: Wanted | None, database: Database) -> Iterator[Loading]:
+    """What answers: our own engine, or those of others."""
+    if wanted is None:
+        yield open_later(asked)
+        return
+    with engines.opened(asked.model, wanted, database) as loading:
+        yield loading
 
 
 def _offer(asked: argparse.Namespace, app: FastAPI, loading: Loading, books: Books, access: Access, port: int) -> None:
@@ -184,12 +197,13 @@ def _check_tls(asked: argparse.Namespace) -> None:
         raise UsageError(f"--cert {asked.cert}, --key-file {asked.key_file}: {error.strerror}") from None
 
 
-def _check_keys(asked: argparse.Namespace, access: Access, database: Database) -> None:
+def _check_keys(asked: argparse.Namespace, access: Access, database: Database, wanted: Wanted | None) -> None:
     usable = [key for key in keys.all_keys(database) if key.usable(time.time())]
     if access.keys_needed and not usable:
         where = f"--host {asked.host}" if asked.host not in LOOPBACK else "with this access"
         raise UsageError(f"{where}: a server for others needs at least one key; `moonlet keys add NAME` makes one")
-    if not asked.price and (dear := [key.name for key in usable if key.limits.nano_usd_per_month is not None]):
+    priced = asked.price or (wanted is not None and wanted.priced)
+    if not priced and (dear := [key.name for key in usable if key.limits.nano_usd_per_month is not None]):
         raise UsageError(f"the key {dear[0]} has a limit of money; state the price with --price PROMPT/CACHED/OUTPUT")
 
 
@@ -275,6 +289,9 @@ def _say(asked: argparse.Namespace, access: Access, loaded: LLM, port: int, data
     console.print(f"  ledger: {database.name}", soft_wrap=True)
     if isinstance(loaded, Local) and (tried := _tried(asked, loaded)):
         console.print(f"  tools: {tried}", soft_wrap=True, markup=False)
+    if isinstance(loaded, Fleet):
+        for line in engines.lines(loaded):
+            console.print(f"  {line}", soft_wrap=True, markup=False)
     if asked.keep_prompts:
         console.print("  [yellow]what is asked is kept, word for word, in the ledger[/yellow]", soft_wrap=True)
     if not asked.cert and any(host not in LOOPBACK for host in (asked.host, *(asked.a2a_grpc or ())[:1])):

@@ -11,7 +11,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from . import keys
@@ -20,9 +20,9 @@ from .energy import Meter
 from .keys import Key, Limits
 from .money import Price
 from .quota import Refusal, Used, decide
-from .rows import Entry, State, Took, lose, used_by, with_waiting, write
+from .rows import Answered, Entry, State, Took, lose, used_by, with_waiting, write
 
-__all__ = ["Books", "Entry", "OverLimitError", "State", "Took"]
+__all__ = ["Answered", "Books", "Entry", "OverLimitError", "State", "Took"]
 
 MAX_WAITING = 10_000  # rows kept in memory while nothing can be written; beyond, the oldest are given up
 _RETRY_S = 1.0  # how often that is tried again
@@ -49,9 +49,12 @@ class Books:
         meter: Meter | None = None,
         keep_prompts: bool = False,
         clock: Callable[[], float] = time.time,
+        others: Sequence[Price] = (),
     ) -> None:
+        """`price`: of tokens; `others`: of engines that have their own."""
         self.database = database
         self.price = price
+        self.most_price = Price.most([*([price] if price else []), *others])  # that a request may turn out to have
         self.keep_prompts = keep_prompts
         self.failures = 0  # attempts to write that failed
         self.given_up = 0  # rows that could not be kept at all
@@ -79,7 +82,7 @@ class Books:
         self, key: Key | None, api: str, model: str, prompt_tokens: int, output_tokens: int, asked: str | None = None
     ) -> Entry:
         """Opens the row of a request that takes at most so many tokens. Raises OverLimitError."""
-        price = self.price
+        price, most = self.price, self.most_price
         entry = Entry(
             id="req_" + secrets.token_hex(12),
             started=self._clock(),
@@ -89,7 +92,7 @@ class Books:
             api=api,
             model=model,
             charged_tokens=prompt_tokens + output_tokens,
-            charged_nano_usd=price.most_nano_usd(prompt_tokens, output_tokens) if price else 0,
+            charged_nano_usd=most.most_nano_usd(prompt_tokens, output_tokens) if most else 0,
             price=str(price) if price else None,
             asked=asked if self.keep_prompts else None,
         )
@@ -103,10 +106,15 @@ class Books:
             self._under_way.add(entry.id)
         return replace(entry, energy_mark=self._meter.begin()) if self._meter else entry
 
-    def settle(self, entry: Entry, state: State, took: Took, error: str | None = None) -> Entry:
-        """Closes the row with what the request took. Never raises: what cannot be written waits."""
+    def settle(
+        self, entry: Entry, state: State, took: Took, error: str | None = None, answered: Answered | None = None
+    ) -> Entry:
+        """Closes the row with what the request took, and who answered it. Never raises: what cannot be written
+        waits."""
         joules = self._meter.end(entry.energy_mark) if self._meter else None
-        cost = self.price.nano_usd(took.prompt_tokens, took.cached_tokens, took.output_tokens) if self.price else None
+        price, cost = (answered and answered.price) or self.price, answered.nano_usd if answered else None
+        if cost is None and price is not None:
+            cost = price.nano_usd(took.prompt_tokens, took.cached_tokens, took.output_tokens)
         closed = replace(
             entry,
             state=state,
@@ -119,6 +127,9 @@ class Books:
             joules=joules,
             joules_from=None if joules is None or self._meter is None else self._meter.origin,
             nano_usd=cost,
+            price=str(price) if price else None,
+            engine=answered.engine if answered else None,
+            overflow=answered.overflow if answered else False,
         )
         self._keep(closed)
         with self._settled:
@@ -179,7 +190,7 @@ class Books:
 
     def _decide(self, connection: Connection | None, limits: Limits, entry: Entry) -> None:
         assert entry.key_id is not None
-        if limits.nano_usd_per_month is not None and self.price is None:
+        if limits.nano_usd_per_month is not None and self.most_price is None:
             raise OverLimitError(Refusal("money per month", "money", "none", "a price, which this server lacks", None))
         used = used_by(connection, entry.key_id, entry.started) if connection else Used()
         for other in self._waiting.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
@@ -28,6 +29,14 @@ class Price:
         if not all(part.is_finite() and 0 <= part <= 1_000_000 for part in (prompt, cached, output)):
             raise PriceError(f"a price is between 0 and 1000000 dollars a million tokens, got {text!r}")
         return cls(prompt, cached, output)
+
+    @classmethod
+    def most(cls, prices: Iterable[Price]) -> Price | None:
+        """What is never below any of these; None if there are none."""
+        listed = list(prices)
+        if not listed:
+            return None
+        return cls(*(max(getattr(price, name) for price in listed) for name in ("prompt", "cached", "output")))
 
     def __str__(self) -> str:
         return f"{self.prompt}/{self.cached}/{self.output}"

@@ -8,13 +8,14 @@ from typing import Any, Literal
 
 from .database import Connection, Database, Value
 
-By = Literal["key", "owner", "day", "model", "api"]
+By = Literal["key", "owner", "day", "model", "api", "engine"]
 _GROUPS: dict[By, str] = {
     "key": "COALESCE(key_name, '(no key)')",
     "owner": "COALESCE(owner, '(no key)')",
     "day": "day",
     "model": "model",
     "api": "api",
+    "engine": "COALESCE(engine, '(here)') || CASE WHEN overflow = 1 THEN ' (overflow)' ELSE '' END",
 }
 _PAGE = 1000  # rows in memory at once
 
@@ -118,7 +119,7 @@ def rows(
 ROW_FIELDS = (
     *("id", "started", "ended", "day", "key_name", "owner", "api", "model", "state", "error"),
     *("prompt_tokens", "cached_tokens", "output_tokens", "thinking_tokens", "queue_s", "prefill_s", "decode_s"),
-    *("expert_hits", "expert_reads", "bytes_read", "joules", "joules_from", "nano_usd", "price"),
+    *("expert_hits", "expert_reads", "bytes_read", "joules", "joules_from", "nano_usd", "price", "engine", "overflow"),
 )
 LINE_FIELDS = tuple(field.name for field in fields(Line))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from .database import Connection
+from .money import Price
 from .quota import MINUTE_S, Used, day, month
 
 State = Literal["running", "done", "cancelled", "error", "lost"]
@@ -25,6 +26,16 @@ class Took:
     expert_hits: int | None = None  # experts that were in memory when they were needed
     expert_reads: int | None = None  # experts that had to be read
     bytes_read: int | None = None  # of the disk, for those
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """By which engine, where there are several."""
+
+    engine: str
+    overflow: bool = False  # rented, because the others were busy or away
+    price: Price | None = None  # of its own
+    nano_usd: int | None = None  # what it took cost; None: to be reckoned from the tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +59,8 @@ class Entry:
     joules_from: str | None = None
     nano_usd: int | None = None
     price: str | None = None
+    engine: str | None = None  # that answered, where there are several
+    overflow: bool = False  # and was rented for it
     asked: str | None = None  # the request's own words, if they are to be kept
     energy_mark: float = field(default=0.0, compare=False)
 
@@ -55,7 +68,7 @@ class Entry:
 _COLUMNS = (
     "id, server, started, ended, day, key_id, key_name, owner, api, model, state, error, prompt_tokens, cached_tokens, "
     "output_tokens, thinking_tokens, queue_s, prefill_s, decode_s, expert_hits, expert_reads, bytes_read, joules, "
-    "joules_from, nano_usd, price, charged_tokens, charged_nano_usd"
+    "joules_from, nano_usd, price, charged_tokens, charged_nano_usd, engine, overflow"
 )
 _NAMES = _COLUMNS.split(", ")
 _UPSERT = (
@@ -77,6 +90,7 @@ def write(connection: Connection, entry: Entry, server: int) -> None:
             *(took.thinking_tokens, took.queue_s, took.prefill_s, took.decode_s),
             *(took.expert_hits, took.expert_reads, took.bytes_read, entry.joules, entry.joules_from),
             *(entry.nano_usd, entry.price, entry.charged_tokens, entry.charged_nano_usd),
+            *(entry.engine, int(entry.overflow) if entry.engine else None),
         ),
     )
     if entry.key_id:

@@ -86,4 +86,8 @@ MIGRATIONS: Mapping[int, tuple[str, ...]] = {
         "CREATE INDEX requests_of_key ON requests (key_id, started)",
         "CREATE INDEX requests_running ON requests (key_id) WHERE state = 'running'",
     ),
+    2: (  # which of several engines answered, and whether it was rented for it (1) or not (0)
+        "ALTER TABLE requests ADD COLUMN engine TEXT",
+        "ALTER TABLE requests ADD COLUMN overflow BIGINT",
+    ),
 }

@@ -22,6 +22,7 @@ from moonlet.chat.messages import (
     ToolCall,
     ToolSpec,
 )
+from moonlet.ledger.money import Price
 
 if TYPE_CHECKING:  # numpy is slow to import, and only who looks inside a model needs it
     import numpy as np
@@ -170,6 +171,15 @@ def _sum(one: int | None, other: int | None) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Served:
+    """Which of several engines answers: the first event of a reply, where there are several."""
+
+    engine: str
+    overflow: bool = False  # rented, because the others were busy or away
+    price: Price | None = None  # of its tokens, where it has one of its own
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """The last event of every reply."""
 
@@ -177,6 +187,7 @@ class Done:
     finish: Finish
     usage: Usage
     stop: str | None = None  # the stop string that ended it
+    served: Served | None = None  # where there are several engines
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +228,7 @@ class Look:
 
 TIERS = ("memory", "pinned", "cached", "disk")  # all of it in memory; or streamed: kept there, there for now, not there
 
-Event = Text | Thinking | CallStart | CallArguments | CallEnd | Scored | Look | Done
+Event = Served | Text | Thinking | CallStart | CallArguments | CallEnd | Scored | Look | Done
 
 
 class LLM(Protocol):

@@ -22,7 +22,12 @@ class Loading:
     @property
     def ready(self) -> bool:
         """Whether it answers."""
-        return self._model is not None
+        return self._model is not None and bool(getattr(self._model, "ready", True))
+
+    @property
+    def loaded(self) -> LLM | None:
+        """The model; None while it is on its way."""
+        return self._model
 
     def wait(self) -> LLM:
         """The model, once it is there. Raises what loading it raised."""

@@ -22,7 +22,25 @@ from moonlet.chat.messages import (
     to_openai,
     tool_to_openai,
 )
-from moonlet.llm import PLAIN, Assembly, Done, Event, Finish, LLMError, RefusedError, ReplyOptions, Usage
+from moonlet.llm import (
+    PLAIN,
+    Assembly,
+    BusyError,
+    Done,
+    Event,
+    Finish,
+    LLMError,
+    RefusedError,
+    ReplyOptions,
+    Scored,
+    ScoredToken,
+    Usage,
+)
+
+# Reasons that engines give for an end; whatever else they say is an end of the model's own.
+_CUT = ("length", "max_tokens", "model_length", "max_output_tokens")
+# Every client under way has a connection of its own: their number is bounded by who asks, not here.
+_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=64)
 
 
 class Remote:
@@ -38,10 +56,13 @@ class Remote:
         key = os.environ.get(key_name)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         try:
-            self._client = httpx.Client(headers=headers, timeout=httpx.Timeout(timeout_s, connect=10.0))
+            timeout = httpx.Timeout(timeout_s, connect=10.0, pool=None)
+            # Reading the certificates of all authorities takes longer than many a request; without TLS none is needed.
+            safe = self._url.startswith("https://")
+            self._client = httpx.Client(headers=headers, timeout=timeout, limits=_LIMITS, verify=safe)
         except UnicodeEncodeError:
             raise LLMError(f"the key in {key_name} holds characters that no key has") from None
-        self.name = model or self._first_model()
+        self.name = model or self.models()[0]
 
     def reply(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN
@@ -51,16 +72,20 @@ class Remote:
     def close(self) -> None:
         self._client.close()
 
-    def _first_model(self) -> str:
+    def models(self, timeout_s: float = 10.0) -> list[str]:
+        """What the endpoint lists, at least one. Raises LLMError."""
         try:
-            answer = self._client.get(f"{self._url}/models")
+            answer = self._client.get(f"{self._url}/models", timeout=timeout_s)
             if answer.is_error:
                 raise _failure(self._url, answer)
-            return str(answer.json()["data"][0]["id"])
+            names = [str(card["id"]) for card in answer.json()["data"]]
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise LLMError(f"{self._url}: {_reason(error)}") from None
-        except (ValueError, LookupError, TypeError):
-            raise LLMError(f"{self._url}/models lists no model; is this an OpenAI-style endpoint?") from None
+        except (ValueError, LookupError, TypeError, RecursionError):
+            names = []
+        if not names:
+            raise LLMError(f"{self._url}/models lists no model; is this an OpenAI-style endpoint?")
+        return names
 
     def _stream(self, body: Mapping[str, Any]) -> Iterator[Event]:
         begun, first_s = time.perf_counter(), 0.0
@@ -78,14 +103,14 @@ class Remote:
             raise LLMError(f"{self._url}: {_reason(error)}") from None
         except _WireError as error:
             raise LLMError(f"{self._url}: {error}") from None
-        if reading.finish is None:
+        if reading.finish is None and not reading.ended:
             raise LLMError(f"{self._url}: the stream broke off before the reply was finished")
         for event in reading.close_call():
             reading.assembly.add(event)
             yield event
         usage = reading.usage
         message = reading.assembly.message()
-        finish: Finish = "tool_calls" if message.calls else "length" if reading.finish == "length" else "stop"
+        finish: Finish = "length" if reading.finish in _CUT else "tool_calls" if message.calls else "stop"
         decode_s = time.perf_counter() - begun - first_s
         yield Done(
             message, finish, Usage(*usage, prefill_s=first_s, decode_s=decode_s, decode_tokens=max(usage[2] - 1, 0))
@@ -102,6 +127,7 @@ class _Reading:
     def __init__(self) -> None:
         self.assembly = Assembly()
         self.finish: str | None = None
+        self.ended = False  # in order, whether a reason was given or not
         self.usage = (0, 0, 0)  # prompt, cached, output
         self._open: tuple[int, str, str, list[str]] | None = None  # index, id, name, arguments of the call being read
         self._calls = 0
@@ -111,6 +137,7 @@ class _Reading:
             return
         data = line.removeprefix("data:").strip()
         if data == "[DONE]":
+            self.ended = True
             return
         try:
             chunk = json.loads(data)
@@ -124,7 +151,7 @@ class _Reading:
             for event in self._chunk(chunk):
                 self.assembly.add(event)
                 yield event
-        except (AttributeError, LookupError, TypeError):
+        except (AttributeError, LookupError, TypeError, ValueError):
             raise _WireError(f"sent {data[:60]!r}, which is no chunk of a completion") from None
 
     def _chunk(self, chunk: Mapping[str, Any]) -> Iterator[Event]:
@@ -139,6 +166,8 @@ class _Reading:
             delta = choice.get("delta") or {}
             if thought := delta.get("reasoning_content") or delta.get("reasoning"):
                 yield Thinking(thought)
+            if tokens := (choice.get("logprobs") or {}).get("content"):
+                yield Scored(tuple(map(_scored, tokens)))
             if text := delta.get("content"):
                 yield Text(text)
             for part in delta.get("tool_calls") or ():
@@ -166,6 +195,14 @@ class _Reading:
             yield CallEnd(index, ToolCall(id, name, "".join(arguments)))
 
 
+def _scored(token: Mapping[str, Any]) -> ScoredToken:
+    def piece(one: Mapping[str, Any]) -> tuple[bytes, float]:
+        raw = one.get("bytes")
+        return (bytes(raw) if raw is not None else str(one["token"]).encode()), float(one["logprob"])
+
+    return ScoredToken(*piece(token), tuple(piece(one) for one in token.get("top_logprobs") or ()))
+
+
 def _request(
     model: str, messages: Sequence[Message], tools: Sequence[ToolSpec], options: ReplyOptions
 ) -> dict[str, Any]:
@@ -182,7 +219,9 @@ def _request(
             body["tool_choice"] = options.tool_choice
         elif options.tool_choice != "auto":
             body["tool_choice"] = {"type": "function", "function": {"name": options.tool_choice}}
-    for name in ("max_tokens", "temperature", "top_p", "seed"):
+        if not options.parallel_calls:
+            body["parallel_tool_calls"] = False
+    for name in ("max_tokens", "temperature", "top_p", "top_k", "seed"):
         if (value := getattr(options, name)) is not None:
             body[name] = value
     for name in ("presence_penalty", "frequency_penalty"):
@@ -192,6 +231,8 @@ def _request(
         body["logit_bias"] = {str(id): bias for id, bias in options.logit_bias.items()}
     if options.stop:
         body["stop"] = list(options.stop)
+    if options.logprobs:
+        body |= {"logprobs": True, "top_logprobs": options.top_logprobs}
     if options.answer_schema is not None:
         wanted = {"name": "answer", "schema": dict(options.answer_schema)}
         body["response_format"] = {"type": "json_schema", "json_schema": wanted}
@@ -206,8 +247,18 @@ def _failure(url: str, answer: httpx.Response) -> LLMError:
         told = _message_of(answer.json())
     except (ValueError, RecursionError):
         told = " ".join(answer.text.split())[:200] or answer.reason_phrase
-    kind = RefusedError if answer.status_code in (400, 404, 413, 422) else LLMError
-    return kind(f"{url}: HTTP {answer.status_code}: {told}")
+    told = f"{url}: HTTP {answer.status_code}: {told}"
+    if answer.status_code in (429, 503):
+        return BusyError(told, _retry_s(answer))
+    return (RefusedError if answer.status_code in (400, 404, 413, 422) else LLMError)(told)
+
+
+def _retry_s(answer: httpx.Response) -> float:
+    """When to ask again, as the endpoint says it in seconds; it may also say a date, or nothing."""
+    try:
+        return min(max(float(answer.headers.get("retry-after", "1")), 0.1), 3600.0)
+    except ValueError:
+        return 1.0
 
 
 def _message_of(body: Any) -> str:

@@ -5,8 +5,10 @@ nothing is rounded on the way; an amount of a year, years of payback and prices 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
+from .cluster import cluster
 from .plan import BATCHES, PROMPTS, TEAMS, Plan
 from .simulate import Result
 from .speed import Load
@@ -25,6 +27,7 @@ def as_json(plan: Plan, others: Sequence[Plan] = (), day: Result | None = None, 
         "homes": [{"part": home.part, "place": home.place, "bytes": home.bytes} for home in fit.homes],
         "largest_context": fit.largest_context,
         "context": fit.context,
+        "cluster": None if (shape := cluster(plan)) is None else asdict(shape) | {"machines": shape.nodes},
         "assumptions": plan.notes,
     }
     if plan.speed:

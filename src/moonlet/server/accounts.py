@@ -10,10 +10,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from moonlet.chat.messages import CallArguments, CallStart, Message, Text, Thinking, to_openai
-from moonlet.ledger.books import Books, Entry, OverLimitError, State, Took
+from moonlet.ledger.books import Answered, Books, Entry, OverLimitError, State, Took
 from moonlet.ledger.keys import Key, Limits
+from moonlet.ledger.money import Price
 from moonlet.ledger.quota import most_output
-from moonlet.llm import LLM, Done, Event, Plain, ReplyOptions, Usage
+from moonlet.llm import LLM, Done, Event, Plain, ReplyOptions, Served, Usage
 from moonlet.local import MAX_TOKENS
 from moonlet.server.errors import ApiError
 from moonlet.server.metrics import Family, Metrics, counter, gauge
@@ -44,7 +45,7 @@ class Accounts:
         if key is not None and key.limits != Limits():
             prompt_tokens = self._count(asked) * asked.count
             if options.max_tokens is None:  # the reply's limit is ours to choose: one that can be had
-                most = most_output(key.limits, books.price, prompt_tokens, replies * MAX_TOKENS)
+                most = most_output(key.limits, books.most_price, prompt_tokens, replies * MAX_TOKENS)
                 options = replace(options, max_tokens=max(most // replies, 1))
         output_tokens = replies * (options.max_tokens or MAX_TOKENS)
         words = _words(asked) if books.keep_prompts else None
@@ -93,6 +94,8 @@ class Account:
         self._began = time.perf_counter()
         self._pieces = 0  # events of a reply that may never say how many tokens it had
         self._finishes: list[str] = []
+        self._served: Served | None = None  # the last, of several replies
+        self._nano_usd: int | None = None  # of those that are over, at the prices of their engines
         metrics.waits()
 
     @property
@@ -102,14 +105,24 @@ class Account:
 
     def see(self, event: Event) -> None:
         """An event of the reply passes."""
-        if isinstance(event, Done):
+        if isinstance(event, Served):
+            self._served = event
+        elif isinstance(event, Done):
             self._finishes.append(event.finish)
+            if event.served is not None and self._books is not None:
+                self._charge(event.usage, event.served.price or self._books.price)
         elif isinstance(event, Text | Thinking | CallStart | CallArguments):
             with self._lock:
                 self._pieces += 1
                 first = self._pieces == 1
             if first:
                 self._metrics.first_token(time.perf_counter() - self._began)
+
+    def _charge(self, took: Usage, price: Price | None) -> None:
+        if price is not None:
+            cost = price.nano_usd(took.prompt_tokens, took.cached_tokens, took.output_tokens)
+            with self._lock:
+                self._nano_usd = (self._nano_usd or 0) + cost
 
     def close(self, usage: Usage | None, error: Exception | None = None, left: bool = False) -> None:
         """The request is over. `usage`: None if the reply never came to say it; `left`: its client was gone."""
@@ -119,7 +132,9 @@ class Account:
         seconds = time.perf_counter() - self._began
         self._metrics.ended(state, self._pieces > 0, seconds, known, self._finishes)
         if self._books and self._entry:
-            closed = self._books.settle(self._entry, state, _took(known), str(error) if error else None)
+            by = self._served
+            answered = Answered(by.engine, by.overflow, by.price, self._nano_usd) if by else None
+            closed = self._books.settle(self._entry, state, _took(known), str(error) if error else None, answered)
             self._metrics.energy(closed.joules, closed.joules_from)
 
 

@@ -32,9 +32,11 @@ from moonlet.server import (
 from moonlet.server.accounts import Accounts, books_families
 from moonlet.server.body import read_json
 from moonlet.server.errors import ApiError, api_error
+from moonlet.server.fleet_metrics import fleet_families
 from moonlet.server.kept import Kept, KeptResponses
 from moonlet.server.keys import Access, Door, HostCheck, KeyCheck, owner_of
 from moonlet.server.metrics import CONTENT_TYPE, Metrics
+from moonlet.server.page_about import loaded
 from moonlet.server.page_runs import Runs
 from moonlet.server.page_tools import Workbench
 from moonlet.server.replies import Replies
@@ -56,7 +58,7 @@ def create_app(
     _add_openai(app, replies)
     _add_responses(app, replies, kept)
     _add_anthropic(app, replies)
-    _add_metrics(app, metrics, books)
+    _add_metrics(app, metrics, books, model)
     _add_page(app, model, books, access, bench or Workbench(access))
     if books is not None:
         app.state.door = Door(books.database, access, metrics)  # also for what comes in by another transport
@@ -78,7 +80,8 @@ def _add_models(app: FastAPI, replies: Replies) -> None:
     @app.get("/health")
     async def health() -> Response:
         ready = getattr(replies.model, "ready", True)
-        return JSONResponse({"status": "ok" if ready else "loading"}, 200 if ready else 503)
+        why = "loading" if loaded(replies.model) is None else "no engine answers"
+        return JSONResponse({"status": "ok" if ready else why}, 200 if ready else 503)
 
     @app.get("/v1/models")
     async def models(request: Request) -> dict[str, Any]:
@@ -165,10 +168,11 @@ def _add_anthropic(app: FastAPI, replies: Replies) -> None:
         return {"input_tokens": await asyncio.to_thread(count, asked.messages, asked.tools, asked.options)}
 
 
-def _add_metrics(app: FastAPI, metrics: Metrics, books: Books | None) -> None:
+def _add_metrics(app: FastAPI, metrics: Metrics, books: Books | None, model: LLM) -> None:
     @app.get("/metrics")
     async def prometheus() -> Response:
-        return Response(metrics.text(books_families(books)), media_type=CONTENT_TYPE)
+        extra = [*books_families(books), *fleet_families(loaded(model))]
+        return Response(metrics.text(extra), media_type=CONTENT_TYPE)
 
 
 def _add_page(app: FastAPI, model: LLM, books: Books | None, access: Access, bench: Workbench) -> None:

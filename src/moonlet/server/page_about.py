@@ -18,7 +18,7 @@ def loaded(model: LLM) -> LLM | None:
     """The model itself; None while it is on its way into memory."""
     if not isinstance(model, Loading):
         return model
-    return model.wait() if model.ready else None
+    return model.loaded
 
 
 def mount(app: FastAPI, model: LLM, books: Books | None, access: Access) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -19,7 +19,7 @@ from fastapi import Request
 
 from moonlet import llm
 from moonlet.chat.messages import Message, ToolSpec
-from moonlet.llm import LLM, PLAIN, Done, Event, LLMError, Plain, ReplyOptions, Usage
+from moonlet.llm import LLM, PLAIN, Done, Event, LLMError, Plain, ReplyOptions, Served, Usage
 from moonlet.server.accounts import Account, Accounts
 from moonlet.server.errors import ApiError
 from moonlet.server.keys import api_of, key_of
@@ -115,6 +115,11 @@ class Reply:
         self._reading = len(replies)
         self._usages: list[Usage] = []
         self._error: Exception | None = None
+        self._served: dict[int, Served] = {}
+        self._placed = asyncio.Event()  # every reply has its engine, or none of them waits for one
+        self._routed = self._unplaced = sum(getattr(events, "routed", False) for events in replies)
+        if not self._unplaced:
+            self._placed.set()
         for number, events in enumerate(replies):
             threading.Thread(target=self._read, args=(number, events), name="moonlet-reply", daemon=True).start()
 
@@ -130,6 +135,23 @@ class Reply:
             else:
                 yield item
 
+    async def placed(self, wait_s: float) -> dict[str, str]:
+        """Headers that tell which of several engines answer. Waits for that, but no longer than a client would: then
+        only whether one of them is rented is told, and stays so. Raises what a reply raised before it was placed."""
+        if not self._placed.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._placed.wait(), wait_s)
+        if self._error is not None and len(self._served) < self._routed:
+            raise self._error
+        served = list(self._served.values())
+        rented = any(one.overflow for one in served)
+        if not self._placed.is_set():
+            late = [events for number, events in enumerate(self._replies) if number not in self._served]
+            rented = any([await asyncio.to_thread(pin) for pin in map(_pin, late)]) or rented
+            served = []
+        names = {"x-moonlet-engine": ", ".join(dict.fromkeys(one.engine for one in served))} if served else {}
+        return {**names, **({"x-moonlet-overflow": "true"} if rented else {})}
+
     def leave(self) -> None:
         """Nobody listens any more: what is still on its way ends within a step of the engine."""
         self._left.set()
@@ -140,6 +162,10 @@ class Reply:
         try:
             for event in events:
                 self._account.see(event)
+                if isinstance(event, Served):
+                    self._served[number] = event
+                    self._place()
+                    continue
                 if isinstance(event, Done):
                     self._usages.append(event.usage)
                 if self._left.is_set():
@@ -150,6 +176,7 @@ class Reply:
             if not isinstance(error, LLMError):
                 _log.exception("a reply broke")
             self._error = self._error or error
+            self._place()
             self._tell(error)
         finally:
             llm.close(events)
@@ -161,6 +188,21 @@ class Reply:
                 self._account.close(usage, self._error, self._left.is_set())
             self._tell(None)
 
+    def _place(self) -> None:
+        """One more reply has its engine, or has failed."""
+        with self._lock:
+            self._unplaced -= 1
+            over = self._unplaced <= 0
+        if over:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._placed.set)
+
     def _tell(self, item: tuple[int, Event] | Exception | None) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody listens any more
             self._loop.call_soon_threadsafe(self._heard.put_nowait, item)
+
+
+def _pin(events: Iterator[Event]) -> Callable[[], bool]:
+    """Keeps a reply from being moved to a rented engine, or from it. Says whether it is there."""
+    pin: Callable[[], bool] = getattr(events, "pin", lambda: False)
+    return pin

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import aclosing, suppress
 from typing import Any, Protocol
 
@@ -51,8 +51,8 @@ class Wire(Protocol):
 class _Stream(StreamingResponse):
     """A stream whose reply ends with it, also when the client left before its beginning."""
 
-    def __init__(self, reply: Reply, wire: Wire) -> None:
-        super().__init__(_sent(reply, wire), media_type="text/event-stream", headers=NO_BUFFER)
+    def __init__(self, reply: Reply, wire: Wire, headers: Mapping[str, str]) -> None:
+        super().__init__(_sent(reply, wire), media_type="text/event-stream", headers={**NO_BUFFER, **headers})
         self._reply = reply
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,11 +63,17 @@ class _Stream(StreamingResponse):
 
 
 async def answer(request: Request, reply: Reply, wire: Wire, stream: bool) -> Response:
-    """The HTTP response. A client that leaves ends the reply. Raises what the reply raises if it is not streamed."""
+    """The HTTP response. A client that leaves ends the reply. Raises what the reply raises if it is not streamed, or
+    before it has begun."""
     if stream:
-        return _Stream(reply, wire)
+        try:
+            return _Stream(reply, wire, await reply.placed(KEEP_ALIVE_S))
+        except BaseException:  # a client that leaves cancels
+            reply.leave()
+            raise
     try:
-        return JSONResponse(wire.whole(await _unless_gone(request, reply, wire)))
+        whole = wire.whole(await _unless_gone(request, reply, wire))
+        return JSONResponse(whole, headers=await reply.placed(0))
     finally:
         reply.leave()
 

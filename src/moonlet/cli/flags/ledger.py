@@ -9,7 +9,8 @@ from moonlet.cli.flags.shared import add_ledger_place, add_owning
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--by", choices=("key", "owner", "day", "model", "api"), default="key", help="default: key")
+    by = ("key", "owner", "day", "model", "api", "engine")
+    parser.add_argument("--by", choices=by, default="key", help="default: key")
     parser.add_argument("--since", type=moment("past"), metavar="WHEN", help="like 7d, 12h or 2026-11-01")
     parser.add_argument("--until", type=moment("past"), metavar="WHEN")
     parser.add_argument("--rows", action="store_true", help="the requests themselves: JSON lines, or --csv")

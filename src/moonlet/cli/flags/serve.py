@@ -9,7 +9,7 @@ from moonlet.cli.flags.shared import add_engine, add_ledger_place
 
 
 def add_flags(serve: argparse.ArgumentParser) -> None:
-    serve.add_argument("model", nargs="?", metavar="MODEL", help="a folder or a pulled model")
+    serve.add_argument("model", nargs="?", metavar="MODEL", help="a folder or a pulled model; with --engine a name")
     serve.add_argument("--host", default="127.0.0.1", help="another than a loopback address needs keys")
     serve.add_argument("--port", type=port, default=8000, help="0 takes a free one")
     serve.add_argument("--require-key", action="store_true", help="ask for keys on a loopback address too")
@@ -17,6 +17,10 @@ def add_flags(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--key-file", metavar="FILE", help="and its private key (PEM)")
     serve.add_argument("--allow-host", action="append", metavar="NAME", help="a name that requests may be addressed to")
     serve.add_argument("--cors", action="append", metavar="ORIGIN", help="web pages from there may ask too")
+    serve.add_argument(
+        "--engine", action="append", metavar="ENGINE", help="vllm, sglang, or where one answers: URL[,WORD=...]"
+    )
+    serve.add_argument("--plan", metavar="FILE", help="of `moonlet plan --json`: how vllm or sglang is started")
     serve.add_argument("--price", metavar="P/C/O", help="dollars a million tokens: prompt/cached/output")
     serve.add_argument("--watts", type=float, help="of the machine at work, where it cannot measure them")
     serve.add_argument("--keep", type=positive, metavar="DAYS", help="delete older requests from the ledger daily")

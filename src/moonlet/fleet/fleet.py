@@ -1,0 +1,287 @@
+"""Several engines as one model: each request goes to one of them, and to another if that fails before it has answered.
+
+Engines are looked at every CHECK_EVERY_S. One that fails is left out at once, and comes back when it answers. Rented
+ones are asked only when every other is busy or away, and only as long as their month's allowance lasts.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from moonlet.chat.messages import Message, Text, Thinking, ToolSpec, to_openai
+from moonlet.fleet.counts import Counts
+from moonlet.fleet.guard import NoCallError, promised
+from moonlet.fleet.replica import Replica
+from moonlet.fleet.route import Beginnings, beginnings, choose
+from moonlet.ledger.allowance import Allowance
+from moonlet.llm import (
+    PLAIN,
+    Assembly,
+    BusyError,
+    Done,
+    Event,
+    LLMError,
+    RefusedError,
+    ReplyOptions,
+    Served,
+    Usage,
+)
+
+CHECK_EVERY_S = 2.0
+OVERFLOW_TOKENS = 8192  # of a rented reply that states no limit: what it can cost must be known beforehand
+_BYTES_PER_TOKEN = 3  # of English, code and Chinese a token has more: so prompts are estimated rather too long
+
+_log = logging.getLogger("moonlet.fleet")
+
+
+class Fleet:
+    """Close it, so that nobody looks at the engines any longer."""
+
+    def __init__(
+        self, name: str, replicas: Sequence[Replica], allowances: Mapping[str, Allowance] | None = None
+    ) -> None:
+        """`name`: of the model, to those who ask. `allowances`: by the names of the engines that are for overflow."""
+        self.name = name
+        self.replicas = tuple(replicas)
+        self.counts = Counts()
+        self._allowances = dict(allowances or {})
+        assert all(replica.name in self._allowances for replica in replicas if replica.spec.overflow)
+        self._over = threading.Event()
+        self._look = threading.Event()  # something failed: look again at once
+        self._thread = threading.Thread(target=self._watch, name="moonlet-engines", daemon=True)
+        self._thread.start()
+
+    @property
+    def ready(self) -> bool:
+        """Whether any engine answers."""
+        return any(replica.up for replica in self.replicas)
+
+    def reply(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN
+    ) -> Iterator[Event]:
+        """As `moonlet.llm.LLM` says; the first event is Served."""
+        return _Reply(self, messages, tools, options)
+
+    def complete(self, prompt: str | Sequence[int], options: ReplyOptions = PLAIN) -> Iterator[Event]:
+        """No text is gone on with: not every engine has an API for that."""
+        raise RefusedError(f"{self.name} answers conversations only")
+
+    def count(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN) -> int:
+        """An estimate: the engines' own tokenisers are not here."""
+        texts = [*map(to_openai, messages), *((tool.name, tool.description, tool.parameters) for tool in tools)]
+        return sum(len(str(text).encode("utf-8", "replace")) for text in texts) // _BYTES_PER_TOKEN + 1
+
+    def close(self) -> None:
+        """Ends the watch."""
+        self._over.set()
+        self._look.set()
+        self._thread.join()
+        for replica in self.replicas:
+            replica.close()
+
+    def failed(self, replica: Replica, error: LLMError) -> None:
+        """A request was not answered there."""
+        if isinstance(error, BusyError):
+            self.counts.add("engine_busy", replica.name)
+            return
+        self.counts.add("engine_failures", replica.name)
+        if replica.up:
+            self.counts.add("engine_ejected", replica.name)
+            _log.warning("%s is left out until it answers: %s", replica.name, error)
+        replica.eject(str(error))
+        self._look.set()
+
+    def died(self, replica: Replica) -> Callable[[str], None]:
+        """What is to be called when the server of an engine has ended and is started again."""
+
+        def ended(why: str) -> None:
+            self.counts.add("engine_restarts", replica.name)
+            _log.warning("%s", why)
+            replica.eject(why)
+            self._look.set()
+
+        return ended
+
+    def choose(self, request: Beginnings, tried: Sequence[Replica], overflow: bool) -> Replica | None:
+        """Who is asked next; None if there is nobody. `overflow`: whether that may be a rented one."""
+        free = [replica for replica in self.replicas if replica.up and replica not in tried]
+        own = [replica for replica in free if not replica.spec.overflow]
+        idle = [replica for replica in own if not replica.busy]
+        rented = [replica for replica in free if replica.spec.overflow and not replica.busy] if overflow else []
+        # Where nothing is rented a busy engine is asked all the same: it has a line of its own.
+        choice = idle or rented or own
+        return choose(choice, request) if choice else None
+
+    def allowance(self, replica: Replica) -> Allowance | None:
+        """What may be spent there; None: it costs nothing more."""
+        return self._allowances.get(replica.name)
+
+    def _watch(self) -> None:
+        while not self._over.is_set():
+            self._look.clear()
+            # A rented one that works is left in peace; a request will tell if it fails.
+            asked = [replica for replica in self.replicas if not (replica.up and replica.spec.overflow)]
+            looks = [threading.Thread(target=self._check, args=(replica,), daemon=True) for replica in asked]
+            for look in looks:
+                look.start()
+            for look in looks:
+                look.join()
+            self._over.wait(0.05)  # whoever fails all the time is not asked without a pause
+            self._look.wait(CHECK_EVERY_S)
+
+    def _check(self, replica: Replica) -> None:
+        was = replica.up
+        if replica.check():
+            if replica.up:
+                _log.warning("%s answers", replica.name)
+            elif was:
+                self.counts.add("engine_ejected", replica.name)
+                _log.warning("%s is left out until it answers: %s", replica.name, replica.why)
+
+
+class _Money:
+    """What a rented request may cost, taken from the allowance until it is known what it did cost."""
+
+    def __init__(self, allowance: Allowance, served: Served, prompt: int, options: ReplyOptions) -> None:
+        assert served.price is not None and options.max_tokens is not None
+        self._allowance, self._price = allowance, served.price
+        self._most = self._price.most_nano_usd(prompt, options.max_tokens)
+        self._period = allowance.take(self._most)
+
+    @property
+    def taken(self) -> bool:
+        """Whether there was so much left."""
+        return self._period is not None
+
+    def settle(self, usage: Usage) -> None:
+        """It is over."""
+        if self._period is not None:
+            cost = self._price.nano_usd(usage.prompt_tokens, usage.cached_tokens, usage.output_tokens)
+            self._allowance.give_back(self._period, self._most - cost)
+            self._period = None
+
+
+class _Reply(Iterator[Event]):
+    """A reply under way. Unlike a generator it can be closed while another thread waits for its next event; it then
+    ends with what it took so far, as far as that can be told from outside."""
+
+    routed = True  # which engine answers is told by the first event, see `moonlet.server.replies`
+
+    def __init__(
+        self, fleet: Fleet, messages: Sequence[Message], tools: Sequence[ToolSpec], options: ReplyOptions
+    ) -> None:
+        self._fleet, self._messages, self._tools, self._options = fleet, messages, tools, options
+        self._request = beginnings(messages, tools)
+        self._prompt = fleet.count(messages, tools)
+        self._said, self._pieces = Assembly(), 0
+        self._served: Served | None = None
+        self._left = self._over = False
+        self._pinned: bool | None = None
+        self._lock = threading.Lock()
+        self._events = self._answered()
+
+    def __next__(self) -> Event:
+        if self._over:
+            raise StopIteration
+        if not self._left:
+            event = next(self._events, None)
+            if isinstance(event, Done):
+                self._over = True
+                self._events.close()  # its engine is free
+                return event
+            if event is not None and not self._left:
+                return event
+        self._over = True
+        self._events.close()
+        return Done(self._said.message(), "cancelled", self._usage, served=self._served)
+
+    def close(self) -> None:
+        """Nobody listens any more: it ends with its engine's next event."""
+        self._left = True
+
+    def pin(self) -> bool:
+        """Whether a rented engine is asked; from now on that stays so, because the client has been told."""
+        with self._lock:
+            self._pinned = self._served is not None and self._served.overflow
+            return self._pinned
+
+    @property
+    def _usage(self) -> Usage:
+        """An estimate, until the engine says it."""
+        if self._served is None or not self._pieces:
+            return Usage()
+        return Usage(self._prompt, output_tokens=self._pieces)
+
+    def _answered(self) -> Generator[Event]:
+        tried: list[Replica] = []
+        failure: LLMError | None = None
+        while (found := self._next(tried)) is not None:
+            replica, options, money = found
+            tried.append(replica)
+            begun = False
+            try:
+                for event in self._asked(replica, options, money):
+                    if not begun and self._served is not None:
+                        begun = True
+                        yield self._served
+                    yield event
+                return
+            except (RefusedError, NoCallError):
+                raise
+            except LLMError as error:
+                self._fleet.failed(replica, error)
+                if begun:
+                    raise
+                failure = failure if isinstance(failure, BusyError) else error
+        if failure is None:
+            away = "; ".join(f"{replica.name} {replica.why}" for replica in self._fleet.replicas if replica.why)
+            failure = LLMError(f"no engine answers: {away}" if away else "no engine may be asked")
+        raise failure
+
+    def _next(self, tried: list[Replica]) -> tuple[Replica, ReplyOptions, _Money | None] | None:
+        """Who is asked next, and how; None if nobody is left."""
+        passed = list(tried)
+        while True:
+            with self._lock:
+                overflow = self._pinned is not False
+                replica = self._fleet.choose(self._request, passed, overflow)
+                if replica is None or (self._pinned and not replica.spec.overflow):
+                    return None
+                served = Served(replica.name, replica.spec.overflow, replica.spec.price)
+                options, money = self._options, None
+                if (allowance := self._fleet.allowance(replica)) is not None:
+                    options = replace(options, max_tokens=options.max_tokens or OVERFLOW_TOKENS)
+                    money = _Money(allowance, served, self._prompt, options)
+                    if not money.taken:
+                        passed.append(replica)
+                        continue
+                self._served = served
+            self._count(replica)
+            return replica, options, money
+
+    def _asked(self, replica: Replica, options: ReplyOptions, money: _Money | None) -> Iterator[Event]:
+        usage: Usage | None = None
+        try:
+            with replica.working(self._request):
+                for event in promised(replica.reply, self._messages, self._tools, options, self._fleet.counts):
+                    if isinstance(event, Done):
+                        usage = event.usage
+                        self._fleet.counts.add("engine_replies", replica.name)
+                        event = replace(event, served=self._served)
+                    else:
+                        self._said.add(event)
+                        self._pieces += isinstance(event, Text | Thinking)
+                    yield event
+        finally:
+            if money is not None:
+                money.settle(usage or self._usage)
+
+    def _count(self, replica: Replica) -> None:
+        known, whole = replica.known.characters(self._request), self._request[-1][1] if self._request else 0
+        why = "overflow" if replica.spec.overflow else "prefix" if known else "load"
+        self._fleet.counts.add("engine_routed", why)
+        self._fleet.counts.add("engine_prefix_characters", "all", whole)
+        self._fleet.counts.add("engine_prefix_characters", "known", known)
