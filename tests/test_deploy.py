@@ -85,6 +85,14 @@ def test_kubernetes_takes_every_document(
             judge.validate(document, "1.31", strict=True)
 
 
+def test_the_judge_of_documents_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    judge = pytest.importorskip("kubernetes_validate", reason="the schemas of Kubernetes are not installed")
+    front = documents(printed(tmp_path, capsys, TWO))["Deployment", "front"]
+    front["spec"]["template"]["spec"]["containers"][0]["imag"] = "misspelt"
+    with pytest.raises(judge.ValidationError, match="imag"):
+        judge.validate(front, "1.31", strict=True)
+
+
 def test_an_engine_on_several_machines_is_a_group_that_fronts_reach_by_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,8 +3,9 @@
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ from moonlet.ledger.books import Books
 from moonlet.ledger.database import Database, open_database
 from moonlet.ledger.keys import NANO, Limits
 from moonlet.ledger.money import Price
+from moonlet.ledger.quota import day
 from moonlet.llm import Done, LLMError, ReplyOptions, Served
 from moonlet.server.keys import Access
+from postgres import postgres
 from serving import serving
 
 USER = [Message("user", "Hello")]
@@ -393,3 +396,56 @@ def test_usage_of_the_engine_is_the_usage() -> None:
         *_, done = fleet.reply(USER)
         assert isinstance(done, Done) and (done.usage.prompt_tokens, done.usage.cached_tokens) == (50, 30)
         assert done.usage.output_tokens == 7
+
+
+# ---- two fronts on one database ----
+
+
+def test_two_fronts_on_one_postgres_share_limits_and_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While an engine goes away and comes back. Killing the fronts too takes processes: `python -m bench.fleet`."""
+    monkeypatch.setattr(fleet_module, "CHECK_EVERY_S", 0.05)
+    each = 20 + 12  # tokens that a reply takes: as the engine counts them
+    with (
+        postgres() as url,
+        Foreign(lambda body: [*said("word")[:-1], usage(20, 12)]) as engine,
+        Foreign(lambda body: [*said("rented")[:-1], usage(20, 12)]) as rented,
+        ExitStack() as stack,
+    ):
+        fronts = []
+        for _ in range(2):
+            books = stack.enter_context(closing(Books(open_database(url), Price.read("1/1/1"))))
+            words = (f"{engine.url},name=own", f"{rented.url},name=far,price=1/1/1,overflow=0.0005")
+            fleet = stack.enter_context(fleet_of(*words, database=books.database))
+            fronts.append((books, fleet, stack.enter_context(serving(fleet, books, Access(keys_needed=True)))))
+        ann = keys.add(books.database, "ann", limits=Limits(tokens_per_day=40 * each))[1]
+        statuses: list[int] = []
+
+        def ask(number: int) -> None:
+            with httpx.Client(headers={"Authorization": f"Bearer {ann}"}, timeout=30) as client:
+                for turn in range(8):
+                    body = {"model": "kimi", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 12}
+                    answer = client.post(f"{fronts[(number + turn) % 2][2]}/chat/completions", json=body)
+                    statuses.append(answer.status_code)
+
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: len(statuses) > 8, 20)
+        engine.close()  # what it had is answered by the rented one, as far as its allowance goes
+        wait_for(lambda: len(statuses) > 16, 20)
+        stack.enter_context(Foreign(lambda body: [*said("word")[:-1], usage(20, 12)], port=engine.port))
+        for thread in threads:
+            thread.join()
+        for books, _, _ in fronts:
+            books.wait_settled(5)
+        rows = list(report.rows(books.database))
+        states = Counter(row["state"] for row in rows)
+        assert states["running"] == 0 and len({row["id"] for row in rows}) == len(rows)
+        assert states["done"] == statuses.count(200) and len(rows) == len(statuses) - statuses.count(429)
+        assert 0 < states["done"] <= 40
+        with books.database.reading() as connection:
+            spent = dict(connection.run("SELECT key_id, tokens FROM spent WHERE period = ?", (day(time.time()),)))
+            far = connection.run("SELECT nano_usd FROM spent WHERE key_id = ?", ("overflow:far",))
+        assert sum(spent.values()) == states["done"] * each  # an error took nothing
+        flowed = sum(bool(row["overflow"]) and row["state"] == "done" for row in rows)
+        assert not far or (far == [(flowed * each * 1000,)] and far[0][0] <= 500_000)

@@ -32,6 +32,7 @@ from moonlet.llm import (
 
 CHECK_EVERY_S = 2.0
 OVERFLOW_TOKENS = 8192  # of a rented reply that states no limit: what it can cost must be known beforehand
+_PER_MESSAGE = 16  # tokens that a template writes around a message, and of the system message that it may add
 _BYTES_PER_TOKEN = 3  # of English, code and Chinese a token has more: so prompts are estimated rather too long
 
 _log = logging.getLogger("moonlet.fleet")
@@ -72,7 +73,8 @@ class Fleet:
     def count(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN) -> int:
         """An estimate: the engines' own tokenisers are not here."""
         texts = [*map(to_openai, messages), *((tool.name, tool.description, tool.parameters) for tool in tools)]
-        return sum(len(str(text).encode("utf-8", "replace")) for text in texts) // _BYTES_PER_TOKEN + 1
+        size = sum(len(str(text).encode("utf-8", "replace")) for text in texts)
+        return size // _BYTES_PER_TOKEN + _PER_MESSAGE * len(texts)
 
     def close(self) -> None:
         """Ends the watch."""

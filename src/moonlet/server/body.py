@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from moonlet.server.errors import ApiError
 from moonlet.server.fields import whole_characters
@@ -20,10 +21,13 @@ async def read_json(request: Request) -> Any:
     if content_type(request) != "application/json":
         raise ApiError("the Content-Type must be application/json", status=415)
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY:
-            raise ApiError(f"the body is larger than {MAX_BODY >> 20} MiB", status=413)
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > MAX_BODY:
+                raise ApiError(f"the body is larger than {MAX_BODY >> 20} MiB", status=413)
+    except ClientDisconnect:
+        raise ApiError("the client closed the connection", status=499) from None
     try:
         value = json.loads(body.decode("utf-8-sig"), parse_float=_finite, parse_constant=_finite)
         return whole_characters(value) if b"\\ud" in body or b"\\uD" in body else value
