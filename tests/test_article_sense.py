@@ -11,9 +11,10 @@ from article_talks import Language, made_up, real, second, talk
 from moonlet.article.check import ToCheck, check
 from moonlet.article.claims import Ground
 from moonlet.article.laid_to import reported, speaker
-from moonlet.article.piece import Article, Claim, Fault, Section
+from moonlet.article.piece import Article, Claim, Fault, Quote, Section
 from moonlet.article.supposed import outright, supposed
 from moonlet.article.talk import Transcript
+from moonlet.article.verbatim import Spoken
 
 
 def _faults(texts: dict[Language, str], case: tuple[Language, int, str]) -> tuple[Fault, ...]:
@@ -85,6 +86,30 @@ def test_a_sentence_as_it_was_said_is_never_rejected() -> None:
     text = "He was not an ill-disposed young man, unless to be cold-hearted and selfish is to be ill-disposed."
     said = talk(f"{text}\nHe was ill-disposed to nobody.", "en")
     assert Ground(said, True, {}).look(Claim(text, (0,))).faults == ()
+
+
+@pytest.mark.parametrize(
+    ("language", "id", "text", "told"),
+    [
+        ("en", 1, "the whole harvest rots in the ground", "condition"),
+        ("en", 9, "The bank will lend us the money", "condition"),
+        ("en", 5, "blue potatoes cause headaches", "others"),
+        ("en", 10, "the frost would kill half of the plants", "others"),
+        ("th", 1, "ข้าวจะตายทั้งนา", "condition"),
+        ("th", 4, "ข้าวสีม่วงรักษาโรคเบาหวาน", "others"),
+        ("zh", 1, "咖啡花就会全部落掉", "condition"),
+        ("zh", 4, "咖啡会伤害心脏", "others"),
+        ("en", 3, "Chinchero beat Ollantaytambo by 40 sacks", None),
+        ("en", 2, "the soil is poisoned", None),
+        ("en", 5, "nobody has ever measured it", None),
+        ("zh", 4, "没有人证明过", None),
+    ],
+)
+def test_a_quote_is_not_cut_out_of_its_condition(language: Language, id: int, text: str, told: str | None) -> None:
+    said = talk(turned.FIRST[language], language)
+    (place, *_) = Spoken(said).find(text)
+    finding = Spoken(said).check(Quote((id,), text, place.start, place.end), "here")
+    assert (finding is None) == (told is None) and (finding is None or told is None or told in finding.told)
 
 
 def test_a_denied_report_and_a_denied_reason() -> None:

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from moonlet.article.amounts import amounts, lower
+from moonlet.article.laid_to import reported
 from moonlet.article.piece import Finding, Kind, Quote
+from moonlet.article.supposed import supposed
 from moonlet.article.talk import Sentence, Transcript
 from moonlet.article.words import SUPPOSED, TURN, Token, denials, tidy, tokens
 
@@ -143,20 +145,33 @@ def _cut(spoken: _Spoken, first: int, last: int) -> str | None:
     line_start = spoken.text.rfind("\n", 0, begin) + 1
     line_end = spoken.text.find("\n", end)
     before, after = spoken.text[line_start:begin], spoken.text[end:line_end]
+    line, quote = spoken.text[line_start:line_end], spoken.text[begin:end]
+    if any(one.condition and _within(quote, one.text) for one in supposed(line)):
+        return "it leaves out the condition under which it was said"
+    if any((one.doubted or one.denied) and _within(quote, one.text) for one in reported(line)):
+        return "it leaves out that others say or believe it"
     turn = max((match.end() for match in TURN.finditer(lower(before))), default=0)
     own = spoken.low[begin:]
     comma = before.rstrip()[-1:]  # a turn may begin with the comma before the quote
     turns_itself = TURN.match(own) or (comma and TURN.match(f"{comma} {own}" if comma == "," else comma + own))
     if denials(before[turn:]) and not turns_itself:
         return "what stands before it in the same sentence denies it"
-    if (supposed := SUPPOSED.search(before.rstrip())) and not before[supposed.end() :].strip():
+    if (opened := SUPPOSED.search(before.rstrip())) and not before[opened.end() :].strip():
         return "it stands under a question or a condition"
-    if _breaks_amount(spoken.text[begin:end], after):
+    if _breaks_amount(quote, after):
         return "it stops in the middle of an amount"
     clause = re.split(r"[,.;:!?，。；：！？、–—]|\s{2,}", after)[0]
     if denials(clause):
         return "what follows it in the same sentence denies it"
     return None
+
+
+def _within(quote: str, text: str) -> bool:
+    """Whether a quote is a piece of a clause; one of fewer than four words or six signs says too little for that."""
+    own, its = ([token.text for token in tokens(tidy(one))] for one in (quote, text))
+    signs = any(len(one) == 1 and ord(one) > 0xDFF for one in own)
+    starts = range(len(its) - len(own) + 1)
+    return len(own) >= (6 if signs else 4) and any(its[at : at + len(own)] == own for at in starts)
 
 
 def _breaks_amount(quote: str, after: str) -> bool:
