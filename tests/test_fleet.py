@@ -56,7 +56,7 @@ def fleet_of(*texts: str, database: Database | None = None) -> Iterator[Fleet]:
         yield fleet
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "it never came"
@@ -430,9 +430,9 @@ def test_two_fronts_on_one_postgres_share_limits_and_allowance(monkeypatch: pyte
         threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
         for thread in threads:
             thread.start()
-        wait_for(lambda: len(statuses) > 8, 20)
+        wait_for(lambda: len(statuses) > 8)
         engine.close()  # what it had is answered by the rented one, as far as its allowance goes
-        wait_for(lambda: len(statuses) > 16, 20)
+        wait_for(lambda: len(statuses) > 16)
         stack.enter_context(Foreign(lambda body: [*said("word")[:-1], usage(20, 12)], port=engine.port))
         for thread in threads:
             thread.join()
