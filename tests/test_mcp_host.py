@@ -18,6 +18,8 @@ from moonlet.tools.tool import Tool, call
 
 ODD = str(Path(__file__).parent / "mcp_servers" / "odd.py")
 
+FLOOD = ServerConfig("flood", command=sys.executable, args=(ODD.replace("odd.py", "flood.py"),))  # it starts at once
+
 
 def odd(name: str = "odd", *args: str, **facts: Any) -> ServerConfig:
     return ServerConfig(name, command=sys.executable, args=(ODD, *args), **facts)
@@ -162,24 +164,25 @@ def test_a_server_that_crashes_is_reported_and_started_again(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("tool", "told"), [("line", "more than 16 MiB"), ("messages", "it flooded us")])
 def test_a_server_that_floods_is_stopped(tmp_path: Path, tool: str, told: str) -> None:
-    flood = ServerConfig("flood", command=sys.executable, args=(ODD.replace("odd.py", "flood.py"),))
-    with Host([flood], tmp_path) as host:
+    with Host([FLOOD], tmp_path) as host:
         assert told in said(host, f"flood__{tool}")
         assert said(host, "flood__echo") == "here"
 
 
 def test_servers_that_do_not_come_up_leave_the_others_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("moonlet.tools.mcp.connection.CONNECT_S", 8.0)
+    monkeypatch.setattr("moonlet.tools.mcp.connection.CONNECT_S", 4.0)
     missing = ServerConfig("missing", command="no-such-command-anywhere")
     refused = ServerConfig("refused", url="http://127.0.0.1:9/mcp")
+    mute = ServerConfig("mute", command="sleep", args=("600",))
+    dead = ServerConfig("dead", command="sh", args=("-c", "echo no such database >&2; exit 3"))
     begun = time.monotonic()
-    with Host([odd("mute", "mute"), odd("dead", "dead"), missing, refused, odd()], tmp_path) as host:
+    with Host([mute, dead, missing, refused, FLOOD], tmp_path) as host:
         notices = "\n".join(sorted(host.notices()))
         assert "server dead: it ended (exit code 3): no such database" in notices
         assert "server missing: there is no command no-such-command-anywhere" in notices
         assert "server mute: it did not answer in time" in notices
         assert "server refused: " in notices
-        assert said(host, "odd__echo", text="here") == "odd: here"
+        assert said(host, "flood__echo") == "here"
     assert time.monotonic() - begun < 60
 
 
@@ -192,6 +195,14 @@ def test_a_server_that_changes_its_tools_is_reported(tmp_path: Path) -> None:
         assert said(host, "odd__later") == "later"
         assert "there is no tool 'odd__fail'" in said(host, "odd__fail")
         assert tool(host, "odd__echo") is before
+
+
+def test_what_can_be_read_is_offered_once_there_is_something(tmp_path: Path) -> None:
+    with Host([odd("bare", "bare")], tmp_path) as host:
+        assert not [one for one in host.tools() if one.spec.name.endswith("_resource")]
+        assert said(host, "bare__publish") == "published"
+        soon(lambda: any(one.spec.name == "bare__read_resource" for one in host.tools()))
+        assert said(host, "bare__read_resource", uri="note://late") == "It is late."
 
 
 def test_servers_of_one_name_are_kept_apart(tmp_path: Path) -> None:
@@ -248,5 +259,7 @@ def test_every_familiar_way_to_name_a_server(tmp_path: Path, monkeypatch: pytest
     (line,) = read_servers("npx -y @modelcontextprotocol/server-filesystem '/tmp/my folder'")
     assert (line.name, line.command, line.args[-1]) == ("filesystem", "npx", "/tmp/my folder")
     assert read_servers("mcp-server-time")[0].name == "time"
+    (tmp_path / "mcp-server-own").touch(0o700)
+    assert read_servers(str(tmp_path / "mcp-server-own"))[0].command == str(tmp_path / "mcp-server-own")
     with pytest.raises(ConfigError, match="cannot be read"):
         read_servers(str(tmp_path / "nothing.json"))

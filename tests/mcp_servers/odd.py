@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from typing import Annotated
 
 import anyio
@@ -15,11 +14,6 @@ from pydantic import BaseModel
 
 name = sys.argv[1] if len(sys.argv) > 1 else "odd"
 server = MCPServer(name, instructions="Be kind.")
-if name == "mute":
-    time.sleep(600)
-if name == "dead":
-    print("no such database", file=sys.stderr)
-    sys.exit(3)
 
 
 @server.tool(annotations=ToolAnnotations(read_only_hint=True))
@@ -122,16 +116,27 @@ async def work(context: Context) -> str:
     return "worked"
 
 
-@server.resource("note://today")
+@server.tool()
+async def publish(context: Context) -> str:
+    """Come to have something more to read."""
+    server.resource("note://late", name="late")(lambda: "It is late.")
+    await context.notify_resources_changed()
+    return "published"
+
+
 def today() -> str:
     """What is on today."""
     return "Dentist at three."
 
 
-@server.resource("note://{day}")
 def day(day: str) -> str:
     """What is on a day."""
     return f"Nothing on {day}."
+
+
+if name != "bare":
+    server.resource("note://today")(today)
+    server.resource("note://{day}")(day)
 
 
 @server.prompt()

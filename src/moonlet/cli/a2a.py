@@ -79,7 +79,7 @@ def _grpc(asked: argparse.Namespace, app: FastAPI, url: str) -> tuple[a2a.Beside
         raise UsageError(f"--a2a-grpc: cannot listen on {host} port {port}: {error.strerror}") from None
     certificate = (Path(asked.key_file).read_bytes(), Path(asked.cert).read_bytes()) if asked.cert else None
     place = Place(host, port, certificate)
-    named = urlsplit(asked.a2a_url).hostname if asked.a2a_url else host
+    named = urlsplit(url).hostname if asked.a2a_url or host in ("0.0.0.0", "::") else host
     return partial(listening, place=place, door=app.state.door), place.at(named or host)
 
 

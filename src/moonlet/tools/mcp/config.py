@@ -71,7 +71,7 @@ def read_servers(source: str, folder: Path = Path(".")) -> list[ServerConfig]:
     if source.startswith(("http://", "https://")):
         return [ServerConfig(_name_of(source), url=source)]
     path = Path(source).expanduser()
-    if path.suffix == ".json" or os.path.isfile(path):
+    if path.suffix == ".json" or (os.path.isfile(path) and not os.access(path, os.X_OK)):  # else it is a program
         return _read_file(path, folder)
     try:
         command, *args = shlex.split(source)

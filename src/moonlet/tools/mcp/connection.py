@@ -23,6 +23,7 @@ from moonlet.tools.tool import ToolError
 
 CONNECT_S = 60.0  # a first start may have to unpack the server
 REQUEST_S = 30.0  # for lists and the like; calls have the agent's limit
+LISTEN_AGAIN_S = 1.0  # after a stream of changes was lost, at first
 RETRIES = 3  # connections in a row that fail before a server is given up
 PAGES, ITEMS = 50, 500  # of a list: more are not asked for
 _ME = types.Implementation(name="moonlet", version="0.1.0")
@@ -36,7 +37,11 @@ class Offer:
     prompts: tuple[types.Prompt, ...] = ()
     resources: tuple[types.Resource, ...] = ()
     templates: tuple[types.ResourceTemplate, ...] = ()
-    reads: bool = False  # it has resources, or may come to have some
+
+    @property
+    def reads(self) -> bool:
+        """Whether there is something to read: a server may say that it can have resources, and have none."""
+        return bool(self.resources or self.templates)
 
 
 class Connection:
@@ -143,13 +148,23 @@ class Connection:
                 self._stale.set()
 
     async def _listen(self, client: Client) -> None:
-        """From 2026-07-28 on, changes are told on a stream that must be asked for."""
+        """From 2026-07-28 on, changes are told on a stream that must be asked for, and again if it is lost."""
         if client.protocol_version < "2026-07-28":
             return
-        with suppress(MCPError, SubscriptionLost, TimeoutError):
-            async with client.listen(tools_list_changed=True, prompts_list_changed=True) as changes:
-                async for _ in changes:
-                    self._stale.set()
+        wait_s = LISTEN_AGAIN_S
+        with suppress(MCPError):  # it has no such stream
+            while True:
+                try:
+                    async with client.listen(
+                        tools_list_changed=True, prompts_list_changed=True, resources_list_changed=True
+                    ) as changes:
+                        async for _ in changes:
+                            self._stale.set()
+                    return  # ended in order
+                except (SubscriptionLost, TimeoutError):
+                    await asyncio.sleep(wait_s)
+                    wait_s = min(wait_s * 2, 60.0)
+                    self._stale.set()  # what was told meanwhile is not told again
 
     async def _refresh(self, client: Client) -> None:
         """Ask again what is offered, whenever the server says that it changed, at most twice a second."""
@@ -196,7 +211,6 @@ class Connection:
             await pages(client.list_prompts, "prompts") if can.prompts else (),
             resources,
             templates,
-            bool(can.resources),
         )
 
     async def connected(self) -> Client:
