@@ -125,7 +125,7 @@ def typing(page: Page) -> tuple[list[float], list[float], float]:
     """Milliseconds of each key, of each long task, and the tokens a second that came meanwhile."""
     page.locator("#said").fill("Tell me a long story")
     page.locator("#said").press("Enter")
-    page.wait_for_selector(".answer[aria-busy=true] .prose h3")
+    page.wait_for_selector(".answer[aria-busy=true] .prose table")
     page.evaluate(WATCH)
     length = "document.querySelector('.answer[aria-busy=true] .prose').textContent.length"
     page.locator("#said").focus()

@@ -67,6 +67,11 @@ def test_the_first_view_is_asked_for_at_once() -> None:
     assert asked == needed
 
 
+def test_the_words_of_a_language_are_asked_for_once(url: str) -> None:
+    sent = httpx.get(f"{url}page/i18n/th.json").json()
+    assert sent == {name: _catalogue("th", name) for name in CATALOGUES}
+
+
 def test_a_file_is_sent_once_and_compressed(url: str) -> None:
     first = httpx.get(url + "page/app.js", headers={"Accept-Encoding": "gzip"})
     assert first.headers["content-encoding"] == "gzip" and first.headers["cache-control"] == "no-cache"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import mimetypes
 from dataclasses import dataclass
 from functools import lru_cache
@@ -47,6 +48,7 @@ _HEADERS = {
 }
 _KINDS = {".js": "text/javascript", ".json": "application/json", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
 _PACKED = {".woff2", ".png"}  # compressed by themselves
+_WORDS = {f"i18n/{language}.json" for language in ("en", "th", "zh")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class File:
 def find(name: str) -> File | None:
     """A file of the page by its path below it, or None. What has changed on disk is read anew."""
     path = ROOT / name
+    if name in _WORDS:
+        return _words(path.with_suffix(""), max(one.stat().st_mtime_ns for one in path.with_suffix("").iterdir()))
     try:
         # Resolved, so that no path leads out of the folder.
         if not path.resolve().is_relative_to(ROOT.resolve()) or not path.is_file():
@@ -73,7 +77,17 @@ def find(name: str) -> File | None:
 
 @lru_cache(maxsize=512)
 def _read(path: Path, changed_ns: int) -> File:
-    plain = path.read_bytes()
+    return _file(path, path.read_bytes())
+
+
+@lru_cache(maxsize=16)
+def _words(folder: Path, changed_ns: int) -> File:
+    """All catalogues of a language in one, so that they are asked for once."""
+    all_of_it = {path.stem: json.loads(path.read_bytes()) for path in sorted(folder.glob("*.json"))}
+    return _file(folder.with_suffix(".json"), json.dumps(all_of_it, ensure_ascii=False).encode())
+
+
+def _file(path: Path, plain: bytes) -> File:
     packed = None if path.suffix in _PACKED else gzip.compress(plain, 9, mtime=0)
     kind = _KINDS.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     text = kind.startswith("text/") or kind.endswith("json")

@@ -136,4 +136,6 @@ function KeyForm({ done = () => {} }) {
 }
 
 await Promise.all([speak(i18n.preferred()), learn()]);
-render(html`<${App} />`, document.getElementById("app"));
+const place = document.getElementById("app");
+place.replaceChildren(); // what was there while nothing else was
+render(html`<${App} />`, place);

@@ -4,7 +4,6 @@
 // A message may be an object of plural forms ({"one": ..., "other": ...}) chosen by values.count.
 
 export const LANGUAGES = { en: "English", th: "ไทย", zh: "中文" };
-const CATALOGUES = ["shell", "talk", "inside", "act", "articles", "books", "plan"];
 const LOCALES = { en: "en", th: "th", zh: "zh-Hans" }; // of the words
 
 let language = "en";
@@ -21,11 +20,8 @@ export function preferred() {
 }
 
 export async function load(wanted) {
-  const files = CATALOGUES.map(async (name) => {
-    const answer = await fetch(`page/i18n/${wanted}/${name}.json`);
-    return [name, answer.ok ? await answer.json() : {}];
-  });
-  messages = Object.fromEntries(await Promise.all(files));
+  const answer = await fetch(`page/i18n/${wanted}.json`); // all of i18n/<language>/ in one
+  messages = answer.ok ? await answer.json() : {};
   language = wanted;
   document.documentElement.lang = LOCALES[wanted];
 }

@@ -11,6 +11,7 @@ const PATHS = {
   plan: "M4 19h16M5 16c3 0 4-9 7-9s3 5 7-2M19 5v4M19 5h-4",
   send: "M12 20V5M5.500 11.500 12 5l6.500 6.500",
   stop: "M7 7h10v10H7z",
+  save: "M12 4v11M7 10.500l5 5 5-5M5 20h14",
   close: "M6 6l12 12M18 6 6 18",
   plus: "M12 5v14M5 12h14",
   copy: "M9 9h10v11H9zM5 15V4h10",

@@ -77,8 +77,11 @@ export function messages(nodes, system) {
 let opened;
 function database() {
   opened ??= new Promise((done, failed) => {
-    const asked = indexedDB.open("moonlet", 1);
-    asked.onupgradeneeded = () => asked.result.createObjectStore("talks", { keyPath: "id" });
+    const asked = indexedDB.open("moonlet", 2);
+    asked.onupgradeneeded = ({ oldVersion }) => {
+      const talks = oldVersion ? asked.transaction.objectStore("talks") : asked.result.createObjectStore("talks", { keyPath: "id" });
+      talks.createIndex("summary", ["changed", "title"]);
+    };
     asked.onsuccess = () => done(asked.result);
     asked.onerror = () => failed(asked.error);
   });
@@ -93,11 +96,24 @@ async function inBrowser(mode, work) {
   });
 }
 
+// From the index alone: conversations may be long, and many.
+async function summaries() {
+  const index = (await database()).transaction("talks").objectStore("talks").index("summary");
+  return new Promise((done, failed) => {
+    const found = [];
+    const asked = index.openKeyCursor(null, "prev");
+    asked.onsuccess = () => {
+      const at = asked.result;
+      if (!at) return done(found);
+      found.push({ id: at.primaryKey, changed: at.key[0], title: at.key[1] });
+      at.continue();
+    };
+    asked.onerror = () => failed(asked.error);
+  });
+}
+
 const browser = {
-  all: async () =>
-    (await inBrowser("readonly", (store) => store.getAll()))
-      .map(({ id, title, changed }) => ({ id, title, changed }))
-      .sort((a, b) => b.changed - a.changed),
+  all: summaries,
   find: (id) => inBrowser("readonly", (store) => store.get(id)),
   keep: (talk) => inBrowser("readwrite", (store) => store.put(talk)),
   drop: (id) => inBrowser("readwrite", (store) => store.delete(id)),

@@ -245,7 +245,7 @@ function Article({ article, below, again }) {
       <div class="row">
         ${made?.files.html && below && html`<a class="button primary" href=${file("html")} target="_blank" rel="noopener">${t("articles.open")}</a>`}
         ${made && below && KINDS.filter((kind) => made.files[kind]).map((kind) => html`
-          <a class="button" href=${file(kind)} download=${`${plain(title)}.${kind}`} aria-label=${t("articles.download", { kind: kind.toUpperCase() })}>${kind.toUpperCase()}</a>`)}
+          <a class="button" href=${file(kind)} download=${`${plain(title)}.${kind}`} aria-label=${t("articles.download", { kind: kind.toUpperCase() })}><${Icon} name="save" /><span>${kind.toUpperCase()}</span></a>`)}
         ${under && html`<${Button} icon="stop" kind="danger" onClick=${act("/cancel", "POST")}>${t("articles.cancel")}<//>`}
         ${["failed", "cancelled"].includes(status) && html`<${Button} icon="again" onClick=${act("/resume", "POST")}>${t("articles.resume")}<//>`}
         ${!under && !asking && html`<${Button} kind="quiet" icon="trash" label=${t("articles.drop_it", { title })} onClick=${() => ask(true)} />`}

@@ -8,7 +8,8 @@ import { Band } from "./band.js";
 import { Turn } from "./turn.js";
 import { Settings, settings } from "./settings.js";
 
-const SHOWN = 40; // turns that are drawn at first; earlier ones as one scrolls up to them
+const SHOWN = 40; // turns that are drawn at first
+const MORE = 10; // earlier ones at a time, as one scrolls up to them: few, so that it stays smooth
 const FILE_BYTES = 256 * 1024;
 
 export const talk = store(newTalk());
@@ -35,8 +36,10 @@ export function keep(one, soon = 150) {
     timers.delete(one.id);
     if (!Object.keys(one.nodes).length) return;
     try {
-      await shelf(place()).keep(JSON.parse(JSON.stringify(one)));
-      refresh();
+      await shelf(place()).keep(one);
+      const { id, title, changed } = one;
+      list.set((before) => [{ id, title, changed }, ...(before ?? []).filter((other) => other.id !== id)]);
+      trouble.set("");
     } catch (problem) {
       trouble.set(problem.message);
     }
@@ -167,7 +170,7 @@ function Turns({ talk: one, nodes, act, about }) {
   // Earlier turns, as one comes to them.
   useEffect(() => {
     if (!from) return;
-    const seen = new IntersectionObserver(([entry]) => entry.isIntersecting && setFrom((now) => Math.max(0, now - SHOWN)), { rootMargin: "600px" });
+    const seen = new IntersectionObserver(([entry]) => entry.isIntersecting && setFrom((now) => Math.max(0, now - MORE)), { rootMargin: "1200px" });
     seen.observe(top.current);
     return () => seen.disconnect();
   }, [from]);
