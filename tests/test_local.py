@@ -121,11 +121,11 @@ def test_no_call_where_none_may_be(model: Local, tools: list[ToolSpec]) -> None:
 
 
 def test_a_stop_string_ends_the_reply(model: Local) -> None:
-    text = model.generate("hello", max_tokens=40, temperature=1.0, seed=7).content
-    stop = text[len(text) // 2 : len(text) // 2 + 2]
-    done = _done(list(model.stream("hello", max_tokens=40, temperature=1.0, seed=7, stop=(stop,))))
+    text = model.generate("hello", max_tokens=400, temperature=1.0, seed=7).content
+    stop = text[len(text) // 8 : len(text) // 8 + 2]
+    done = _done(list(model.stream("hello", max_tokens=400, temperature=1.0, seed=7, stop=(stop,))))
     assert done.message.content == text[: text.index(stop)]
-    assert done.finish == "stop" and done.usage.output_tokens < 40
+    assert done.finish == "stop" and done.usage.output_tokens < 400
 
 
 def test_a_reply_can_be_ended_from_another_thread(model: Local) -> None:

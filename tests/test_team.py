@@ -276,7 +276,7 @@ def test_keys_and_ledger_on_the_command_line(folder: Path, ledger: Path) -> None
     cost = (line["prompt_tokens"] - line["cached_tokens"]) * 1 + line["cached_tokens"] * 0.5 + 16 * 2
     assert line["usd"] == pytest.approx(cost / 1e6) and line["joules_modelled"] > 0
     csv = moonlet(ledger, "ledger", "--rows", "--csv", "--prompts").stdout.splitlines()
-    assert len(csv) == 3 and csv[0].endswith(",usd,price,asked") and '""content"": ""hello""' in csv[1]
+    assert len(csv) == 3 and csv[0].endswith(",usd,price,engine,overflow,asked") and '""content"": ""hello""' in csv[1]
     assert len(rows(ledger)) == 2
     assert moonlet(ledger, "ledger", "--prune", "1").stdout.startswith("0 requests")
     assert "no requests" in moonlet(ledger, "ledger", "--until", "2020-01-01").stderr

@@ -272,7 +272,7 @@ class _Steps:
         """Seconds of a step."""
         vocab, tokens = self._engine.config.vocab, 96
         prompts = [[(i + j) % vocab for j in range(8)] for i in range(sequences)]
-        replies = [self._engine.submit(p, Sampling(max_tokens=tokens, temperature=0)) for p in prompts]
+        replies = [self._engine.submit(p, Sampling(max_tokens=tokens, temperature=1, seed=0)) for p in prompts]
         for reply in replies:
             list(reply)
         return statistics.median(reply.stats.decode_s for reply in replies) / (tokens - 1)
@@ -291,6 +291,6 @@ _VOCAB = 131_072
 
 def _drawing() -> Callable[[], float]:
     """The drawing of a token from so many logits."""
-    sampler = Sampler(Sampling(temperature=0), [1], _VOCAB)
+    sampler = Sampler(Sampling(temperature=1, seed=0), [1], _VOCAB)
     logits = np.random.default_rng(0).standard_normal(_VOCAB, np.float32)
     return _clocked(lambda: sampler.draw(logits, None))
