@@ -16,6 +16,7 @@ The load average of the machine stands beside them: a busy one makes all of them
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import shutil
 import socket
@@ -24,8 +25,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
 
 import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -41,7 +42,7 @@ STORY = (
     "```python\ntotal = sum(row.joules for row in rows)\nprint(f\"{total:.1f} J\")\n```\n\n"
     "1. It is added up by day, by key and by model.\n2. Nothing is rounded on the way.\n\n"
 )  # fmt: skip
-LINE = {"offline": False, "latency": 40, "downloadThroughput": 10e6 / 8, "uploadThroughput": 10e6 / 8}
+ROUND_S, BITS_S = 0.04, 10e6  # of the slow line: there and back, and in all each way
 
 PAINT = """() => new Promise((done) => {
   const paint = performance.getEntriesByName('first-contentful-paint')[0];
@@ -93,14 +94,40 @@ def served() -> Iterator[str]:
         thread.join(10)
 
 
-def first_content(browser: Browser, url: str, line: dict[str, Any] | None) -> dict[str, float]:
+@contextmanager
+def slow_line(url: str) -> Iterator[str]:
+    """The same server behind a line of ROUND_S and BITS_S: the browser's own emulation loses answers."""
+    loop, free = asyncio.new_event_loop(), [0.0, 0.0]  # when each way has sent what it was given
+    there = urlsplit(url)
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: int) -> None:
+        with suppress(OSError):
+            while data := await reader.read(16_384):
+                free[way] = max(free[way], loop.time()) + len(data) * 8 / BITS_S
+                loop.call_at(
+                    free[way] + ROUND_S / 2, writer.write, data
+                )  # in their order, and many on their way at once
+        loop.call_at(max(free[way], loop.time()) + ROUND_S / 2, writer.close)
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(ROUND_S)  # to make the connection
+        back, forth = await asyncio.open_connection(there.hostname, there.port)
+        await asyncio.gather(carry(reader, forth, 0), carry(back, writer, 1))
+
+    server = loop.run_until_complete(asyncio.start_server(accept, "127.0.0.1", 0))
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+
+
+def first_content(browser: Browser, url: str) -> dict[str, float]:
     """Milliseconds until something is drawn and until the first view is whole, and the bytes that it took."""
     context = browser.new_context(viewport={"width": 1280, "height": 860})
     page = context.new_page()
-    if line:
-        session = context.new_cdp_session(page)
-        session.send("Network.enable")
-        session.send("Network.emulateNetworkConditions", line)
     page.goto(url, wait_until="commit")
     page.wait_for_selector(".tries button >> nth=2")
     found: dict[str, float] = page.evaluate(PAINT)
@@ -165,12 +192,12 @@ def main() -> None:
     if path is None:
         sys.exit("there is no Chromium here: apt install chromium")
     flags = ["--no-sandbox"] if os.getuid() == 0 else []
-    with served() as url, sync_playwright() as playwright:
+    with served() as url, slow_line(url) as slow, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=flags)
         print(f"Chromium {browser.version}; load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-        first_content(browser, url, None)  # the browser itself has begun
-        for name, line in (("loopback", None), ("40 ms, 10 Mbit/s", LINE)):
-            found = [first_content(browser, url, line) for _ in range(turns)]
+        first_content(browser, url)  # the browser itself has begun
+        for name, place in (("loopback", url), ("40 ms, 10 Mbit/s", slow)):
+            found = [first_content(browser, place) for _ in range(turns)]
             content, whole = ([one[kind] for one in found] for kind in ("content", "whole"))
             print(
                 f"first content, {name}: {statistics.median(content):.0f} ms (worst {max(content):.0f}), whole after "
