@@ -98,7 +98,7 @@ def served() -> Iterator[str]:
 def slow_line(url: str) -> Iterator[str]:
     """The same server behind a line of ROUND_S and BITS_S: the browser's own emulation loses answers."""
     loop, free = asyncio.new_event_loop(), [0.0, 0.0]  # when each way has sent what it was given
-    there = urlsplit(url)
+    place = urlsplit(url)
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: int) -> None:
         with suppress(OSError):
@@ -111,7 +111,7 @@ def slow_line(url: str) -> Iterator[str]:
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(ROUND_S)  # to make the connection
-        back, forth = await asyncio.open_connection(there.hostname, there.port)
+        back, forth = await asyncio.open_connection(place.hostname, place.port)
         await asyncio.gather(carry(reader, forth, 0), carry(back, writer, 1))
 
     server = loop.run_until_complete(asyncio.start_server(accept, "127.0.0.1", 0))
@@ -188,12 +188,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=7, help="how often the page is opened")
     turns = parser.parse_args().turns
-    path = next((found for name in ("chromium", "google-chrome") if (found := shutil.which(name))), None)
-    if path is None:
+    chromium = next((there for name in ("chromium", "google-chrome") if (there := shutil.which(name))), None)
+    if chromium is None:
         sys.exit("there is no Chromium here: apt install chromium")
     flags = ["--no-sandbox"] if os.getuid() == 0 else []
     with served() as url, slow_line(url) as slow, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=flags)
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
         print(f"Chromium {browser.version}; load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
         first_content(browser, url)  # the browser itself has begun
         for name, place in (("loopback", url), ("40 ms, 10 Mbit/s", slow)):
