@@ -27,7 +27,7 @@ from moonlet.engine.engine import Engine, EngineOptions
 from moonlet.model.config import ModelConfig, parse_config
 from moonlet.model.convert import convert
 from moonlet.model.folder import open_folder
-from moonlet.train import nano
+from moonlet.train import average, nano
 from moonlet.train.checkpoint import CheckpointError
 from moonlet.train.data import conversations
 from moonlet.train.export import export
@@ -260,6 +260,13 @@ def test_what_200_steps_taught_is_what_everybody_computes(tmp_path: Path, tokeni
         assert np.abs(found - ours).max() < 1e-5 * np.ptp(ours)
 
 
+def test_the_mean_of_two_networks() -> None:
+    one, other = {"w": torch.tensor([1.0, 2.0])}, {"w": torch.tensor([3.0, -2.0])}
+    assert average.mean(one, other, 0.25)["w"].tolist() == [1.5, 1.0]
+    with pytest.raises(average.DifferentError, match="other sizes"):
+        average.mean(one, {"w": torch.zeros(3)}, 0.5)
+
+
 def test_from_nothing_to_a_model_that_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -275,6 +282,10 @@ def test_from_nothing_to_a_model_that_answers(
     with moonlet.load(tmp_path / "model", threads=1) as model:
         assert model.family == "moonlet"
         assert model.generate("Hello", max_tokens=3).role == "assistant"
+    assert average.main([str(tmp_path), str(tmp_path), "0.6", str(tmp_path / "mean")]) == 0
+    assert open_folder(tmp_path / "mean" / "model").meta["files"] == folder.meta["files"]
+    assert average.main([str(tmp_path), str(tmp_path / "nowhere"), "0.6", str(tmp_path / "mean")]) == 2
+    assert "nowhere" in capsys.readouterr().err
     monkeypatch.setattr(nano, "RECIPE", Recipe(rows=1, length=256, long_rows=1, long_length=512))
     (tmp_path / "c.toml").write_text(f'folder = "{tmp_path}"\nsteps = 3\nthreads = 1\n')
     assert main(["train", "pretrain", str(tmp_path / "c.toml")]) == 2
