@@ -364,7 +364,8 @@ def test_this_machine_can_be_measured(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_memory_and_disk_are_read(tmp_path: Path) -> None:
     assert all(rate > 1e6 for rate in measure.memory_by_threads(2, 1 << 22).values())
-    found, _ = measure.disk_reads(tmp_path / "disk", 16 << 20, 0.01)
+    measure.write_for_reads(tmp_path / "disk", 16 << 20)
+    found, _ = measure.disk_reads(tmp_path / "disk", 0.01)
     assert set(found) == {(length, depth) for length in (256 << 10, 4 << 20) for depth in measure.DISK_DEPTHS}
     assert all(rate > 0 for rate in found.values()) and not (tmp_path / "disk").exists()
 

@@ -63,6 +63,8 @@ def measure(tick: Callable[[str], None] = lambda what: None) -> Measured:
     home = _home()
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="probe-", dir=home) as place:
+        tick("writing what the disk is to read")
+        write_for_reads(Path(place) / "disk")  # long before it is read: a disk that still writes is slow to read
         tick("memory")
         memory = memory_by_threads(seen.cores, min(seen.memory_bytes // 16, 256 << 20))
         most = min(seen.memory_bytes // 8, 1 << 30)
@@ -110,14 +112,19 @@ def memory_by_threads(cores: int, size: int) -> dict[int, float]:
     return found
 
 
-def disk_reads(path: Path, size: int = _DISK_FILE, seconds: float = 0.4) -> tuple[dict[tuple[int, int], float], bool]:
-    """Bytes a second by (bytes of a read, reads at a time), and whether the page cache was passed by."""
+def write_for_reads(path: Path, size: int = _DISK_FILE) -> None:
+    """The file for `disk_reads`."""
     block = os.urandom(8 << 20)
     with path.open("wb") as file:
         for _ in range(max(size // len(block), 1)):
             file.write(block)
         file.flush()
         os.fsync(file.fileno())
+
+
+def disk_reads(path: Path, seconds: float = 0.4) -> tuple[dict[tuple[int, int], float], bool]:
+    """Bytes a second of a large file by (bytes of a read, reads at a time), and whether the page cache was passed by.
+    The file is gone afterwards."""
     descriptor, direct = _open_direct(path)
     try:
         whole = path.stat().st_size
