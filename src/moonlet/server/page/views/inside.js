@@ -24,7 +24,9 @@ export function View({ about, path }) {
     choose(null);
     if (!look) return;
     let timer = 0;
-    const leave = look.subscribe(() => (timer ||= setTimeout(() => ((timer = 0), again((count) => count + 1)), 150)));
+    const draw = () => (timer ||= setTimeout(() => ((timer = 0), again((count) => count + 1)), 150));
+    const leave = look.subscribe(draw);
+    draw(); // of a short reply all may have come before anybody listened
     return () => (leave(), clearTimeout(timer));
   }, [look]);
 
