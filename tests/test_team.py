@@ -6,6 +6,7 @@ import resource
 import shutil
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -209,6 +210,9 @@ def test_kill_9_under_load_loses_only_what_was_in_flight(folder: Path, ledger: P
         with ThreadPoolExecutor(6) as pool:
             clients = [pool.submit(client, number) for number in range(6)]
             _wait_for(lambda: len(answered) >= 25)
+            with closing(sqlite3.connect(ledger)) as books:  # between two replies nothing is under way
+                under_way = "SELECT 1 FROM requests WHERE state = 'running'"
+                _wait_for(lambda: books.execute(under_way).fetchone() is not None)
             running.process.kill()
             for one in clients:
                 one.result()
