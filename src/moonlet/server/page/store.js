@@ -20,10 +20,10 @@ export function store(value) {
     // In a component: the value now; the component is drawn again when it changes.
     use() {
       const [, again] = useReducer((count) => count + 1, 0);
+      const drawn = value;
       useEffect(() => {
-        const seen = value;
         listeners.add(again);
-        if (seen !== value) again();
+        if (drawn !== value) again(); // it changed after it was drawn and before anyone listened
         return () => listeners.delete(again);
       }, []);
       return value;
