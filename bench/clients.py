@@ -2,10 +2,12 @@
 
     npm install --prefix /tmp/agents @anthropic-ai/claude-code @openai/codex @moonshot-ai/kimi-code opencode-ai
     python -m bench.clients /tmp/agents [--record tests/data/clients] [--node FOLDER_OF_NODE_22] [--only codex]
+    python -m bench.clients /tmp/agents --real [FOLDER] [--only codex]
 
 Each is asked to read a file and say what is in it. The prepared model asks for the client's own reading tool and then
 repeats what the tool returned, so the answer can be right only if the loop went round. `--record` keeps the requests
-for the tests, without their words: every text longer than a name is replaced by its length.
+for the tests, without their words: every text longer than a name is replaced by its length. `--real` runs them against
+`moonlet serve` of a real model instead (`bench.real_clients`).
 """
 
 from __future__ import annotations
@@ -14,101 +16,23 @@ import argparse
 import json
 import os
 import re
-import socket
-import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as Part
 
+from bench import real_clients
+from bench.agents import CLIENTS, NODE, NOTES, QUESTION, serving, start
 from moonlet.chat.messages import Message, ToolCall, ToolSpec
 from moonlet.llm.scripted import Scripted
 from moonlet.server.app import create_app
 
-QUESTION = "Read notes.txt and tell me the launch code."
-NOTES = "The launch code is 4417.\n"
 MODEL = "scripted"
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """How a client is started: its command, its variables, the files that it wants in its home."""
-
-    command: Callable[[Path, str, str], list[str]]  # of the folder of packages, the server's URL, the model's name
-    environment: Callable[[str, str], Mapping[str, str]] = lambda url, model: {}
-    files: Callable[[str, str], Mapping[str, str]] = lambda url, model: {}
-
-
-def _codex(packages: Path, url: str, model: str) -> list[str]:
-    provider = f'{{name="moonlet",base_url="{url}/v1",env_key="MOONLET_API_KEY",wire_api="responses"}}'
-    settings = ["-c", "model_provider=moonlet", "-c", f"model_providers.moonlet={provider}"]
-    # Its own sandbox does not work in a home that is under /tmp, where this one is.
-    settings += ["--sandbox", "danger-full-access", "--skip-git-repo-check"]
-    return [_bin(packages, "codex"), "exec", *settings, "-m", model, QUESTION]
-
-
-def _claude(packages: Path, url: str, model: str) -> list[str]:
-    binary = next((packages / "node_modules/@anthropic-ai").glob("claude-code-*/claude"), None)
-    return [str(binary or _bin(packages, "claude")), "-p", QUESTION, "--allowedTools", "Read"]
-
-
-def _opencode(packages: Path, url: str, model: str) -> list[str]:
-    binary = packages / "node_modules/opencode-linux-x64/bin/opencode"
-    return [str(binary if binary.exists() else _bin(packages, "opencode")), "run", "-m", f"moonlet/{model}", QUESTION]
-
-
-def _bin(packages: Path, name: str) -> str:
-    return str(packages / "node_modules/.bin" / name)
-
-
-def _opencode_config(url: str, model: str) -> Mapping[str, str]:
-    options = {"baseURL": f"{url}/v1", "apiKey": "anything"}
-    provider = {"npm": "@ai-sdk/openai-compatible", "name": "moonlet", "options": options, "models": {model: {}}}
-    return {".config/opencode/opencode.json": json.dumps({"provider": {"moonlet": provider}})}
-
-
-def _kimi_config(url: str, model: str) -> Mapping[str, str]:
-    return {
-        ".kimi-code/config.toml": f"""default_model = "{model}"
-telemetry = false
-[providers.moonlet]
-type = "openai"
-base_url = "{url}/v1"
-api_key = "anything"
-[models.{model}]
-provider = "moonlet"
-model = "{model}"
-max_context_size = 32768
-capabilities = ["thinking", "tool_use"]
-"""
-    }
-
-
-CLIENTS = {
-    "claude-code": Client(
-        _claude,
-        lambda url, model: {
-            "ANTHROPIC_BASE_URL": url,
-            "ANTHROPIC_AUTH_TOKEN": "anything",
-            "ANTHROPIC_MODEL": model,
-            "ANTHROPIC_DEFAULT_HAIKU_MODEL": model,
-            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-        },
-    ),
-    "codex": Client(_codex, lambda url, model: {"MOONLET_API_KEY": "anything"}),
-    "opencode": Client(_opencode, lambda url, model: {"OPENCODE_DISABLE_MODELS_FETCH": "1"}, _opencode_config),
-    "kimi-code": Client(lambda packages, url, model: [_bin(packages, "kimi"), "-p", QUESTION], files=_kimi_config),
-}
 
 
 def answer(messages: Sequence[Message], tools: Sequence[ToolSpec]) -> Message | str:
@@ -175,43 +99,6 @@ def run(name: str, packages: Path, node: str, place: Path) -> tuple[list[tuple[s
     return recorder.bodies, model
 
 
-def start(
-    name: str, packages: Path, node: str, place: Path, url: str, model: str, limit_s: float = 180
-) -> subprocess.CompletedProcess[str]:
-    """Runs a client until it ends, asking `model` at `url`."""
-    home, work = place / "home", place / "work"
-    for folder in (home, work):
-        folder.mkdir(parents=True, exist_ok=True)
-    (work / "notes.txt").write_text(NOTES)
-    os.environ["MOONLET_CLIENT_WORK"] = str(work)
-    client = CLIENTS[name]
-    for path, text in client.files(url, model).items():
-        (home / path).parent.mkdir(parents=True, exist_ok=True)
-        (home / path).write_text(text)
-    environment = {"HOME": str(home), "PATH": f"{node}:/usr/bin:/bin", "TERM": "dumb", "IS_SANDBOX": "1"}
-    environment |= client.environment(url, model)
-    return subprocess.run(
-        client.command(packages, url, model), cwd=work, env=environment, stdin=subprocess.DEVNULL, text=True,
-        capture_output=True, timeout=limit_s,
-    )  # fmt: skip
-
-
-@contextmanager
-def serving(app: ASGIApp) -> Iterator[str]:
-    """The URL of a server with this application."""
-    bound = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
-
-
 # A text of these fields is a name or a choice of the protocol, not somebody's words.
 _STRUCTURE = {"type", "role", "name", "model", "enum", "const", "required", "format", "pattern", "$schema", "status",
               "id", "call_id", "tool_use_id", "tool_call_id", "namespace", "tool_choice", "arguments", "summary",
@@ -237,20 +124,25 @@ def reduced(value: Any, key: str = "") -> Any:
     return value
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("packages", type=Path)
     parser.add_argument("--record", type=Path)
-    parser.add_argument("--node", default="/usr/bin")
-    parser.add_argument("--only")
+    parser.add_argument("--real", nargs="?", type=Path, const=real_clients.SMALL, metavar="FOLDER")
+    parser.add_argument("--node", default=NODE)
+    parser.add_argument("--only", choices=CLIENTS)
     asked = parser.parse_args()
-    for name in [asked.only] if asked.only else CLIENTS:
+    names = [asked.only] if asked.only else [*CLIENTS]
+    if asked.real:
+        return real_clients.main(names, asked.packages.resolve(), asked.node, asked.real)
+    for name in names:
         with tempfile.TemporaryDirectory() as place:
             bodies, _ = run(name, asked.packages.resolve(), asked.node, Path(place))
         if asked.record:
             asked.record.mkdir(parents=True, exist_ok=True)
             kept = [{"path": path, "body": reduced(body)} for path, body in bodies]
             (asked.record / f"{name}.json").write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+    return 0
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from moonlet.ledger.books import Books
 from moonlet.llm import LLM
@@ -30,7 +31,7 @@ def serving(
 
 
 @contextmanager
-def serving_app(app: FastAPI) -> Iterator[str]:
+def serving_app(app: Starlette) -> Iterator[str]:
     """The URL of a server of this application."""
     bound = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))

@@ -10,13 +10,16 @@ from typing import Any
 import httpx
 import jsonschema
 import pytest
+from bench.real_clients import Between, steered
+from bench.turns import longer
 
 import moonlet
 import speaking
 from moonlet.chat.messages import Message, ToolCall, ToolSpec
 from moonlet.llm.scripted import Scripted
 from moonlet.local import Local
-from serving import serving
+from serving import serving, serving_app
+from test_team import rows, server
 
 RECORDED = Path(__file__).parent / "data" / "clients"
 REQUESTS = [
@@ -126,3 +129,35 @@ def called(answer: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for item in answer.get("output", ()):
         if item["type"] == "function_call":
             yield item["name"], json.loads(item["arguments"])
+
+
+@pytest.mark.parametrize(("path", "body"), REQUESTS)
+def test_a_listener_between_asks_for_a_harmless_call_then_for_words_and_sees_the_end(
+    path: str, body: dict[str, Any]
+) -> None:
+    """As `bench.clients --real` runs the agents against a real engine."""
+    model = Scripted(repeat(lambda messages, tools: "Words."))
+    with serving(model) as url, serving_app((between := Between(url.removesuffix("/v1"))).app) as passed:
+        sent(f"{passed}/v1", path, spelled_out(body), "scripted")
+        assert httpx.get(f"{passed}/v1/models").json()["data"][0]["id"] == "scripted"
+    (exchange,) = between.exchanges
+    assert exchange.status == 200 and exchange.whole and not exchange.left
+    messages, _, options = model.asked[0]
+    if not body.get("tools") or messages[-1].role == "tool":
+        assert options.max_tokens and options.max_tokens < 100
+        assert options.tool_choice == "none" or not body.get("tools")
+    else:
+        assert options.tool_choice in ("Read", "read", "view_image")
+
+
+@pytest.mark.slow
+def test_recorded_requests_of_their_full_length_reach_the_engine(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.sqlite"
+    with server(longer(tmp_path / "long", 131_072), ledger, "--cache-tokens", 131_072) as running:
+        for path, body in (request.values for request in REQUESTS):
+            events = sent(running.url, path, steered(path, spelled_out(body)), running.model)
+            assert "error" not in {event.get("type") for event in events}
+    told = rows(ledger)
+    assert len(told) == len(REQUESTS) and {row["state"] for row in told} == {"done"}
+    for row, request in zip(told, REQUESTS):
+        assert row["prompt_tokens"] > (5_000 if request.values[1].get("tools") else 0)
