@@ -36,6 +36,7 @@ DISK_DEPTHS = (1, 4, 16)  # reads under way at the same time
 KERNELS_S = 10.0  # after which nothing is timed twice: a machine that is busy with something else is slow enough
 _DISK_FILE = 512 << 20
 _ALIGN = 4096
+_HUGE_PAGE = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +157,9 @@ def _open_direct(path: Path) -> tuple[int, bool]:
 
 
 def _read_for(descriptor: int, whole: int, length: int, depth: int, seconds: float) -> float:
-    """Bytes a second of random aligned reads by `depth` threads, into memory that is there already, as the engine's is:
-    else most of the time would go into getting it."""
+    """Bytes a second of random aligned reads by `depth` threads, into memory like the engine's."""
     done = [0] * depth
-    buffers = [mmap.mmap(-1, length) for _ in range(depth)]  # aligned to a page, as direct reads need
-    for buffer in buffers:
-        buffer.write(b"\1" * length)
+    buffers = [_slot(length) for _ in range(depth)]
     start = time.perf_counter()
     end = start + seconds
 
@@ -177,6 +175,19 @@ def _read_for(descriptor: int, whole: int, length: int, depth: int, seconds: flo
     for thread in threads:
         thread.join()
     return sum(done) / (time.perf_counter() - start)
+
+
+def _slot(length: int) -> memoryview:
+    """Memory as the engine's slots are: there already, and in large pages where the system has them. A read into small
+    ones goes to the disk in pieces of a fourth of the size, which here is half as fast."""
+    if not hasattr(mmap, "MAP_ANONYMOUS"):
+        return memoryview(mmap.mmap(-1, length))
+    space = mmap.mmap(-1, length + _HUGE_PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        space.madvise(mmap.MADV_HUGEPAGE)
+    space.write(bytes(len(space)))
+    at = -np.frombuffer(space, np.uint8).ctypes.data % _HUGE_PAGE
+    return memoryview(space)[at : at + length]
 
 
 def _home() -> Path:
