@@ -4,7 +4,7 @@
 
 Random-weight folders of real shapes are written one after the other, run, and removed. Each is judged in several
 rounds, and before each round the machine is measured, on small random models of other shapes (moonlet.planner.probe): a
-shared machine is not the same for long. A row has the medians of its rounds, of the errors as well. Needs about 12 GB of
+shared machine is not the same for long. A row has the medians of its rounds, of the errors as well. Needs 12 GB of
 disk, half an hour, and a machine on which nothing else runs. Prints a Markdown table; exit code 1 unless the median
 error is below 15 % and none is above 30 %.
 """
