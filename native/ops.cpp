@@ -113,8 +113,9 @@ struct TileInt4 {
 
 constexpr int FEW = 4;    // tokens whose sums stay in registers
 constexpr int MANY = 64;  // tokens whose sums stay in the first-level cache
-// Bytes ahead: covers the latency of memory at one core's share of its bandwidth. int8 tiles and pairs of bf16 are read
-// in time by the processor's own prefetching; asking for each of their lines cost them up to a third of their rate.
+// Bytes ahead: covers the latency of memory at one core's share of its bandwidth. With few tokens, int8 tiles and pairs
+// of bf16 are read in time by the processor's own prefetching; asking for each of their lines cost them up to a third of
+// their rate.
 constexpr int PREFETCH = 2304;
 
 inline void prefetch(const uint8_t* p, int bytes) {
@@ -156,9 +157,11 @@ template <class Tile>
 inline void int_tile(const Tile& tile, const I16 w[2][8], const IntRow& x, int g, F16& lo, F16& hi) {
   const I16 start = i_set(Tile::offset * x.sum[g]);
   I16 a = start, b = start;
+  const int8_t* q = x.q + GROUP * g;
+  __asm__("" : "+r"(q));  // one address for all eight: the compiler kept eight, some in vector registers
   for (int t = 0; t < 8; t++) {
     int32_t four;
-    memcpy(&four, x.q + GROUP * g + 4 * t, 4);
+    memcpy(&four, q + 4 * t, 4);
     const I16 v = i_set(four);
     a = Tile::dot(a, w[0][t], v), b = Tile::dot(b, w[1][t], v);
   }
@@ -181,17 +184,21 @@ void int_block(const uint8_t* block, int G, const IntRow* x, float* const* y) {
   for (int m = 0; m < M; m++) f_store(y[m], acc[m][0]), f_store(y[m] + 16, acc[m][1]);
 }
 
-// The same sums for many tokens: the unpacked tile stays in registers while the tokens pass.
+// The same sums for many tokens: the unpacked tile stays in registers while the tokens pass. They take so long that the
+// processor's own prefetching does not run ahead of them, so a tile to come is asked for, a few lines with each token: all
+// at once would keep the tokens' own reads waiting.
 template <class Tile>
 void int_block_many(const uint8_t* block, int G, const IntRow* x, int M, float* const* y) {
   alignas(64) float acc[MANY][BLOCK];
+  const int lines = ((Tile::bytes + 63) / 64 + M - 1) / M;
   memset(acc, 0, sizeof(float) * BLOCK * M);
   for (int g = 0; g < G; g++, block += Tile::bytes) {
-    if constexpr (Tile::ahead) prefetch(block + PREFETCH, Tile::bytes);
+    const uint8_t* later = block + PREFETCH;
     const Tile tile(block);
     I16 w[2][8];
     tile.codes(w);
     for (int m = 0; m < M; m++) {
+      for (int i = 0; i < lines; i++, later += 64) __builtin_prefetch(later);
       F16 lo = f_load(acc[m]), hi = f_load(acc[m] + 16);
       int_tile(tile, w, x[m], g, lo, hi);
       f_store(acc[m], lo), f_store(acc[m] + 16, hi);
