@@ -34,7 +34,7 @@ from moonlet.planner.subject import subject
 
 BATCHES = (1, 2, 4, 8)
 MEDIAN, MOST = 0.15, 0.30  # of errors, as shares
-ROUNDS, RUNS = 3, 2  # RUNS of each number in a round
+ROUNDS, RUNS = 5, 1  # RUNS of each number in a round
 
 
 @dataclass(frozen=True)
