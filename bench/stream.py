@@ -3,7 +3,7 @@
     python -m bench.stream FOLDER --memory 4000000000 [--also COPY]
 
 The limit is measured in the same run and on the same files: whole experts at random places, read directly by four
-threads a drive, without any computing. A step can take no less than its missed bytes take at that rate, so that the
+threads a drive into memory like the engine's, without any computing. A step can take no less than its missed bytes take at that rate, so that the
 share of time not lost is missed bytes / rate / time. Prompts are random ids: routing is as even as the router makes
 it. With --skew, one topic's prompt is used over and over, as in a conversation.
 """
@@ -11,7 +11,6 @@ it. With --skew, one topic's prompt is used over and over, as in a conversation.
 from __future__ import annotations
 
 import argparse
-import mmap
 import os
 import random
 import statistics
@@ -22,6 +21,7 @@ from pathlib import Path
 from moonlet.engine.engine import Engine, EngineOptions
 from moonlet.engine.sampler import Sampling
 from moonlet.model.folder import ModelFolder, open_folder
+from moonlet.planner.measure import slot
 
 RUNS = 5
 READERS = 4  # of each drive, as the store has
@@ -35,7 +35,7 @@ def disk_rate(folders: list[ModelFolder], rng: random.Random, count: int = 64) -
     lock = threading.Lock()
 
     def read(folder: ModelFolder) -> None:
-        buffer = mmap.mmap(-1, row_bytes)
+        buffer = slot(row_bytes)
         while True:
             with lock:
                 if not places:

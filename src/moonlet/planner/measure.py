@@ -160,7 +160,7 @@ def _open_direct(path: Path) -> tuple[int, bool]:
 def _read_for(descriptor: int, whole: int, length: int, depth: int, seconds: float) -> float:
     """Bytes a second of random aligned reads by `depth` threads, into memory like the engine's."""
     done = [0] * depth
-    buffers = [_slot(length) for _ in range(depth)]
+    buffers = [slot(length) for _ in range(depth)]
     start = time.perf_counter()
     end = start + seconds
 
@@ -178,7 +178,7 @@ def _read_for(descriptor: int, whole: int, length: int, depth: int, seconds: flo
     return sum(done) / (time.perf_counter() - start)
 
 
-def _slot(length: int) -> memoryview:
+def slot(length: int) -> memoryview:
     """Memory as the engine's slots are: there already, and in large pages where the system has them. A read into small
     ones goes to the disk in pieces of a fourth of the size, which here is half as fast."""
     if not hasattr(mmap, "MAP_ANONYMOUS"):
