@@ -3,9 +3,10 @@
     python -m bench.stream FOLDER --memory 4000000000 [--also COPY]
 
 The limit is measured in the same run and on the same files: whole experts at random places, read directly by four
-threads a drive into memory like the engine's, without any computing. A step can take no less than its missed bytes take at that rate, so that the
-share of time not lost is missed bytes / rate / time. Prompts are random ids: routing is as even as the router makes
-it. With --skew, one topic's prompt is used over and over, as in a conversation.
+threads a drive into memory like the engine's, without any computing. A step can take no less than its missed bytes take
+at that rate, so that the share of time not lost is missed bytes / rate / time. Prompts are random ids and tokens are
+drawn (random weights would repeat their likeliest ones, and with them the experts): routing is as even as the router
+makes it. With --skew, one topic's prompt is used over and over, as in a conversation.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ def disk_rate(folders: list[ModelFolder], rng: random.Random, count: int = 64) -
 
 def decode(engine: Engine, prompts: list[list[int]], tokens: int, rate: float) -> dict[str, float]:
     """So many replies together: speed, hits, and the share of the disk's rate that was reached."""
-    replies = [engine.submit(prompt, Sampling(max_tokens=tokens, temperature=0)) for prompt in prompts]
+    drawn = [Sampling(max_tokens=tokens, temperature=1, seed=seed) for seed in range(len(prompts))]
+    replies = [engine.submit(prompt, sampling) for prompt, sampling in zip(prompts, drawn)]
     for reply in replies:
         next(iter(reply))  # every prompt has been read
     before, begun = engine.reads, time.perf_counter()
@@ -101,7 +103,7 @@ def main() -> None:
     folder = open_folder(asked.folder)
     folders = [folder, *(open_folder(path) for path in asked.also)]
     options = EngineOptions(cache_tokens=8192, memory_bytes=asked.memory, also=tuple(asked.also), threads=asked.threads)
-    with Engine(folder, options) as engine:
+    with Engine(folder, options, drafting=()) as engine:
         memory = engine.memory
         if not memory.streamed:
             raise SystemExit(f"everything fits into {asked.memory / 1e9:.1f} GB: nothing would be streamed")
