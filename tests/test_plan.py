@@ -21,7 +21,7 @@ from moonlet.planner.fit import Wish, fit, rooms
 from moonlet.planner.machine import GB, Machine, MachineError, catalogue, describe, find_machine, read_machine
 from moonlet.planner.rates import MeasuredRates
 from moonlet.planner.routing import TraceError, measured, replay, zipf
-from moonlet.planner.speed import Correction, Load, assumptions, speed
+from moonlet.planner.speed import Correction, Load, assumptions, numbers, speed
 from moonlet.planner.subject import UnknownModelError, known_models, subject
 
 K2 = subject("moonshotai/Kimi-K2-Thinking")
@@ -319,6 +319,15 @@ def test_a_model_that_stays_in_the_processors_cache_is_faster(stored: float, mor
     assert seconds(stored) <= seconds(stored + more) + 1e-15
     assert seconds(1e6) == pytest.approx(far.seconds(1e6, 1.0625, 1) / 3)
     assert seconds(64e6) == far.seconds(1e6, 1.0625, 1)
+
+
+def test_what_lies_between_the_matrices_costs_each_token() -> None:
+    config = K2.config
+    machine = replace(find_machine("epyc-768gb"), rates=_rates())
+    slower = replace(machine, rates=replace(_rates(), number_s=1e-9))
+    plain, with_it = (speed(fit(K2, one)).step(64, Load(1, 64)).seconds for one in (machine, slower))
+    assert with_it - plain == pytest.approx(64 * numbers(config) * 1e-9)
+    assert numbers(config) > config.layers * config.width
 
 
 @given(st.floats(1, 1000), st.floats(1, 1000), st.sampled_from([4.0, 2.0, 1.0625, 0.5625, 0.3]))

@@ -30,7 +30,7 @@ from .machine import GB, Cards, Machine
 from .rates import MeasuredRates
 from .speed import NONE, Correction
 
-FORMAT = 1
+FORMAT = 2
 DISK_SIZES = (256 << 10, 4 << 20, 16 << 20)  # bytes of a read: a small expert, one of Moonlight, near one of K2
 DISK_DEPTHS = (1, 4, 16)  # reads under way at the same time
 ENGINE_READS = 4  # of them, as many as the engine's (native/store.cpp)

@@ -11,7 +11,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +28,12 @@ from moonlet.model.config import ModelConfig, parse_config
 from moonlet.model.folder import ModelFolder, open_folder, write_meta
 from moonlet.model.layout import DENSE_FILE, FORMAT, Formats, Slot, expert_matrices, file_layouts, slots
 
+from .fit import Wish, fit
+from .machine import Machine
 from .rates import MeasuredRates
+from .routing import zipf
+from .speed import Load, numbers, speed
+from .subject import subject
 
 TIMED: tuple[Format, ...] = ("bf16", "int8", "int4")
 COUNTS = (1, 2, 4, 8, 16, 64, 256)  # tokens: our kernels change their way at 4 and at 64
@@ -62,17 +67,19 @@ def measure_rates(
     attention = _Attention(write_tiny(place / "attention", 16, 512), rounds)
     tiny = write_tiny(place / "tiny", 4, 32)
     layers, logit = _Layers(tiny, rounds), rounds.add(_drawing())
+    prompt = _Prompt(write_sparse(place / "sparse"), rounds)
     with Engine(tiny, EngineOptions(cache_tokens=4096), drafting=()) as engine:
         steps = _Steps(engine, rounds)
         rounds.run(deadline, tick)
     layer_s, token_layer_s = layers.seconds()
     step_s, token_s = steps.seconds(layer_s, token_layer_s)
     attend_s, attend_many_s = attention.seconds()
-    return MeasuredRates(
+    rates = MeasuredRates(
         {format: curve.points() for format, curve in far.items()}, attend_s, attend_many_s, layer_s, token_layer_s,
         step_s, token_s, logit.median() / _VOCAB,
         near_bytes=last_cache_bytes, near_s={format: curve.points() for format, curve in near.items()},
     )  # fmt: skip
+    return replace(rates, number_s=prompt.number_s(rates))
 
 
 @dataclass(slots=True)
@@ -136,6 +143,16 @@ def write_tiny(path: Path, heads: int, latent: int) -> ModelFolder:
         "first_k_dense_replace": 0, "n_routed_experts": 64, "num_experts_per_tok": 6, "moe_intermediate_size": 32,
     }  # fmt: skip
     return _write(path, raw, Formats("int8", "int8"))
+
+
+def write_sparse(path: Path) -> ModelFolder:
+    """A small model of K2's kind, with much between its matrices for their size."""
+    raw = {
+        **_BASE, "hidden_size": 1024, "num_hidden_layers": 4, "num_attention_heads": 8, "kv_lora_rank": 256,
+        "qk_nope_head_dim": 64, "qk_rope_head_dim": 32, "v_head_dim": 64, "intermediate_size": 1024,
+        "first_k_dense_replace": 1, "n_routed_experts": 32, "num_experts_per_tok": 4, "moe_intermediate_size": 512,
+    }  # fmt: skip
+    return _write(path, raw, Formats("int8", "int4"))
 
 
 def _write(path: Path, raw: Mapping[str, object], formats: Formats) -> ModelFolder:
@@ -222,6 +239,7 @@ class _Curve:
 
 
 _NEAR, _FAR, _MANY = 16, 2048, 32  # tokens in the cache; tokens of a prompt's step
+_PROMPT = 256  # tokens of a prompt
 
 
 class _Attention:
@@ -259,6 +277,24 @@ class _Layers:
         one, many = self._one.median(), self._many.median()
         token_layer_s = max(many - one, 0.0) / (_MANY - 1) / self._layers
         return max(one / self._layers - token_layer_s, 0.0), token_layer_s
+
+
+class _Prompt:
+    """A step that reads a prompt with a small model of K2's kind."""
+
+    def __init__(self, folder: ModelFolder, rounds: Rounds) -> None:
+        network = Network(folder, _PROMPT, 32, _PROMPT // PAGE)
+        self._folder = folder
+        self._timed = rounds.add(_clocked(partial(network.step, _batch(folder.config, _PROMPT))))
+
+    def number_s(self, rates: MeasuredRates) -> float:
+        """For a number between the matrices: what all other rates do not explain."""
+        config = self._folder.config
+        machine = Machine("probe", "", memory_bytes=1 << 40, read_bytes_s=1, ops=1, rates=rates)
+        even = zipf(config.experts, config.experts_per_token, 0.0)
+        explained = speed(fit(subject(str(self._folder.path)), machine, Wish(_PROMPT)), even)
+        seconds = self._timed.median() - explained.step(_PROMPT, Load(1, _PROMPT // 2)).seconds
+        return max(seconds, 0.0) / (_PROMPT * numbers(config))
 
 
 class _Steps:

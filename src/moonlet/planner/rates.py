@@ -59,6 +59,7 @@ class MeasuredRates:
     step_s: float = 0.0  # for each step: the scheduler, Python
     token_s: float = 0.0  # for each token written: sampling, handing over
     logit_s: float = 0.0  # for each logit of a token written
+    number_s: float = 0.0  # for each number that stands between two matrices for a token (see `speed.numbers`)
     near_bytes: float = 0.0
     near_s: Curves = field(default_factory=dict)
 
@@ -103,7 +104,9 @@ class MeasuredRates:
         return MeasuredRates(curves, near_s=near, **{name: float(raw[name]) for name in _SCALARS})
 
 
-_SCALARS = ("attend_s", "attend_many_s", "layer_s", "token_layer_s", "step_s", "token_s", "logit_s", "near_bytes")
+_SCALARS = (
+    "attend_s", "attend_many_s", "layer_s", "token_layer_s", "step_s", "token_s", "logit_s", "number_s", "near_bytes"
+)  # fmt: skip
 
 
 def _curves(raw: Mapping[str, Any]) -> Curves:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from moonlet.model.config import ModelConfig
+
 from .fit import Fit, Place
 from .rates import MeasuredRates, Rates, Roofline
 from .routing import Popularity, zipf
@@ -265,12 +267,21 @@ def _cache_seconds(fit: Fit, rates: Rates, numbers: float, together: int, cache_
     return computing
 
 
+def numbers(config: ModelConfig) -> int:
+    """Numbers that stand for one token between the matrices of all layers: written, rounded, summed, read again."""
+    attention = config.heads * (config.head + 2 * config.latent + config.rope + config.value) + 4 * config.width
+    sparse = config.experts_per_token * 2 * (config.expert_width + config.width) + 2 * config.shared_width
+    dense = 2 * config.dense_width
+    return config.layers * attention + config.sparse_layers * sparse + config.dense_layers * dense
+
+
 def _overhead(fit: Fit, tokens: int, drawn: int, mood: int) -> float:
     config = fit.subject.config
     measured = fit.machine.rates
     if measured and fit.dense_place == "memory":
         spread = MEASURED_SPREAD.at(mood)
         whole = config.layers * (measured.layer_s + tokens * measured.token_layer_s)
+        whole += tokens * numbers(config) * measured.number_s
         return spread * (whole + measured.step_s + drawn * (measured.token_s + config.vocab * measured.logit_s))
     kind = "processor"
     if fit.dense_place == "cards":
