@@ -121,6 +121,8 @@ def test_the_report_is_one_file_that_asks_for_nothing(tmp_path: Path) -> None:
     read = _Page()
     read.feed(text)
     assert read.links == [] and "script" not in read.tags and "url(" not in text and "@import" not in text
+    drawn = set(re.findall(r'class="(?:line|dot|fill|band|) ?c(\d)"', text))
+    assert drawn and all(text.count(f"--c{one}:#") == 2 for one in drawn)  # a colour in light, one in dark
     assert read.tags.count("svg") == 5 and "prefers-color-scheme:dark" in text
     for label in ("years until it is paid back", "developers", "tokens written per second", "USD for a million tokens",
                   "Where the bytes live", "replies at the same time", "Assumptions and sources"):  # fmt: skip

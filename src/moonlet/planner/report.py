@@ -15,9 +15,10 @@ from .speed import Load
 
 _STYLE = """
 :root{--ink:#1b1f24;--soft:#57606a;--rule:#d8dee4;--page:#fff;--card:#f6f8fa;--c0:#0b62c4;--c1:#c2410c;--c2:#0f7b54;
---c3:#8a3ffc;--c4:#a16207;--c5:#b3246e;--c6:#0e7490;--c7:#6b7280}
+--c3:#8a3ffc;--c4:#a16207;--c5:#b3246e;--c6:#0e7490;--c7:#6b7280;--c8:#4d7c0f}
 @media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9da7b1;--rule:#30363d;--page:#0d1117;--card:#161b22;
---c0:#58a6ff;--c1:#ff9b6a;--c2:#4fd1a1;--c3:#c4a1ff;--c4:#e3b341;--c5:#ff85b8;--c6:#5bd0e6;--c7:#9aa4b2}}
+--c0:#58a6ff;--c1:#ff9b6a;--c2:#4fd1a1;--c3:#c4a1ff;--c4:#e3b341;--c5:#ff85b8;--c6:#5bd0e6;--c7:#9aa4b2;
+--c8:#a3d65c}}
 *{box-sizing:border-box}body{margin:0;background:var(--page);color:var(--ink);
 font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif}
 main{max-width:1080px;margin:0 auto;padding:32px 20px 64px}h1{font-size:26px;line-height:1.3;margin:0 0 6px}
@@ -39,7 +40,7 @@ border-radius:2px;margin-right:6px;vertical-align:-1px}ul{padding-left:20px;marg
 """ + "".join(
     f"svg .line.c{i}{{stroke:var(--c{i})}}svg .dot.c{i},svg .fill.c{i},svg .band.c{i}{{fill:var(--c{i})}}"
     f".legend .c{i}{{background:var(--c{i})}}"
-    for i in range(8)
+    for i in range(9)  # a model has nine parts
 )  # fmt: skip
 
 
@@ -204,7 +205,7 @@ def _day(plan: Plan, day: Result) -> str:
     ]
     told = (
         f"{day.finished:,} of {day.turns:,} turns answered; {day.busy:.0%} busy, {day.sequences:.1f} at a time, "
-        f"{day.reused:.0%} of what was sent was in the cache. {day.verdict}."
+        f"{day.reused:.0%} of what was sent was in the cache. {day.verdict[0].upper()}{day.verdict[1:]}."
     )
     return _section(
         f"A simulated day of {plan.team.developers:,}",
