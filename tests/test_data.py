@@ -123,7 +123,7 @@ def assert_in_form(conversation: Conversation) -> None:
             count += 1
         if message.role == "tool":
             assert (message.name, message.call_id) == (waiting[0].name, waiting.pop(0).id)
-            assert marked(message.content) or json.loads(message.content) is not None
+            assert marked(message.content) or "[untrusted" not in message.content
         else:
             assert not waiting
             assert message.calls or message.content
@@ -203,9 +203,9 @@ def test_the_mixture_has_its_parts(sample: list[Conversation]) -> None:
 
 def test_tools_of_servers_come_as_an_agent_has_them(sample: list[Conversation]) -> None:
     served = [one for one in sample if TRUST_NOTE in one.messages[0].content]
-    assert 15 < len(served) < 60
+    assert 60 < len(served) < 160
     for one in served:
-        assert all(len(tool.name.split("__")) == 2 for tool in one.tools)
+        assert all(len(tool.name.split("__")) == 2 and len(tool.name) <= 64 for tool in one.tools)
         for message in one.messages:
             if message.role == "tool":
                 assert marked(message.content)

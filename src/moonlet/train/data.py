@@ -7,6 +7,7 @@ from random import Random
 from moonlet.simulate import demo, seal, synthetic
 from moonlet.simulate.blueprints import Blueprint
 from moonlet.simulate.episode import Conversation
+from moonlet.simulate.servers import talk as servers
 from moonlet.train import public
 
 __all__ = ["Conversation", "conversations"]
@@ -15,7 +16,8 @@ __all__ = ["Conversation", "conversations"]
 def conversations(seed: int, data: Path | None = None) -> Iterator[Conversation]:
     """Training conversations without end. `data` is the folder of public sets; without it everything is generated.
 
-    Shares are of conversations: demonstration tools, tools made up anew, SGD dialogues, and sets of single requests.
+    Shares are of conversations: demonstration tools, tools made up anew, made-up servers, SGD dialogues, and sets of
+    single requests.
     """
     rng = Random(seed)
     blueprints = seal.blueprints(data) if data else []
@@ -26,7 +28,11 @@ def conversations(seed: int, data: Path | None = None) -> Iterator[Conversation]
     def made_up(rng: Random) -> Conversation:
         return synthetic.conversation(rng, blueprints, by_field)
 
-    makers: list[tuple[float, public.Maker]] = [(0.76, demo.conversation), (0.19, made_up)]
+    makers: list[tuple[float, public.Maker]] = [
+        (0.61, demo.conversation),
+        (0.15, made_up),
+        (0.19, servers.conversation),
+    ]
     if data:
         makers += [(0.02, public.sgd(data)), (0.01, public.snips(data)), (0.01, public.clinc(data))]
         makers += [(0.003, public.banking(data)), (0.01, public.metatool(data))]
