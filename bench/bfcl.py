@@ -85,7 +85,7 @@ def opened(asked: argparse.Namespace) -> Iterator[LLM]:
         with closing(Remote(asked.model)) as remote:
             yield remote
     else:
-        command = [sys.executable, "-m", "moonlet", "serve", asked.model, "--port", "0"]
+        command = [sys.executable, "-m", "moonlet", "serve", "--no-trial", asked.model, "--port", "0"]
         command += ["--threads", str(asked.threads)] if asked.threads else []
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as served:
             try:

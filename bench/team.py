@@ -58,7 +58,7 @@ def main() -> int:
         secrets = {f"key{i}": keys.add(database, f"key{i}", weight=w)[1] for i, w in enumerate(WEIGHTS)}
         watcher = keys.add(database, "watcher", scopes=("admin",))[1]
         env = {**os.environ, "MOONLET_HOME": home, "MOONLET_LEDGER": database.name}
-        command = [sys.executable, "-m", "moonlet", "serve", asked.model, "--port", "0", "--require-key"]
+        command = [sys.executable, "-m", "moonlet", "serve", "--no-trial", asked.model, "--port", "0", "--require-key"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as server:
             assert server.stdout is not None
             try:

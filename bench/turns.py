@@ -125,7 +125,7 @@ def speaks(chunk: dict[str, Any]) -> bool:
 @contextmanager
 def serving(folder: Path, home: Path, flags: list[str]) -> Iterator[tuple[str, str]]:
     """URL and model of a server as a process, stopped in order."""
-    command = [sys.executable, "-m", "moonlet", "serve", str(folder), "--port", "0", *flags]
+    command = [sys.executable, "-m", "moonlet", "serve", "--no-trial", str(folder), "--port", "0", *flags]
     environment = {**os.environ, "MOONLET_HOME": str(home)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
         assert server.stdout is not None

@@ -405,7 +405,7 @@ def test_a_conversation_with_a_model_folder(home: Path, folder: Path) -> None:
 
 
 def test_serve_prints_where_and_stops_on_ctrl_c(home: Path, folder: Path) -> None:
-    command = [sys.executable, "-m", "moonlet", "serve", str(folder), "--port", "0", "--threads", "1"]
+    command = [sys.executable, "-m", "moonlet", "serve", "--no-trial", str(folder), "--port", "0", "--threads", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None and server.stderr is not None

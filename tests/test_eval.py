@@ -15,7 +15,7 @@ import tiny
 import vocabularies
 from moonlet.chat.messages import CallArguments, CallEnd, CallStart, Message, Text, ToolCall, ToolSpec
 from moonlet.chat.tokenizer import write_vocabulary
-from moonlet.cli import UsageError, doctor, main, serve
+from moonlet.cli import UsageError, main, serve
 from moonlet.cli.eval import _place
 from moonlet.evals import card, catalogue, chart, kept, public_sets, short, suites
 from moonlet.evals.arguments import legal
@@ -405,7 +405,7 @@ def test_an_endpoint_is_written_with_its_name_and_the_variable_of_its_key(monkey
 def test_the_short_form_is_kept_for_this_very_model(
     model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "REPLY_TOKENS", 8)
+    monkeypatch.setattr(short, "REPLY_TOKENS", 8)
     questions = short.questions()
     assert len(questions) == 24 and all(isinstance(one, Asked) for one in questions)
     told = rates(asked_all(questions, Answering(knowing)))
@@ -413,14 +413,14 @@ def test_the_short_form_is_kept_for_this_very_model(
     folder = converted(model)
     assert kept.kept(folder) is None
     with load(folder) as local:
-        hint = serve._tried(Namespace(model="it"), local)
+        hint = serve._tried(Namespace(model="it", no_trial=True), local)
     assert hint and hint.startswith("not tried yet; `moonlet doctor --tools it`")
     assert main(f"doctor {folder} --tools --json".split()) == 0
     found = json.loads(capsys.readouterr().out)["tools"]
     assert {row["row"] for row in found["rows"]} >= {short.TOOL, short.EXACT, short.TALK, short.REFUSED}
     assert kept.kept(folder) == found and "right tool of 12 0 of 12" in kept.line(found)
     with load(folder) as local:
-        assert serve._tried(Namespace(model="it"), local) == kept.line(found)
+        assert serve._tried(Namespace(model="it", no_trial=False), local) == kept.line(found)
 
 
 # Public sets

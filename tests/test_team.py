@@ -78,7 +78,7 @@ class Server:
 
     def __init__(self, folder: Path, ledger: Path, *flags: object) -> None:
         self.log = ledger.parent / f"log-{time.monotonic_ns()}"
-        command = [sys.executable, "-m", "moonlet", "serve", folder, "--port", 0, "--threads", 1, *flags]
+        command = [sys.executable, "-m", "moonlet", "serve", "--no-trial", folder, "--port", 0, "--threads", 1, *flags]
         env = {"MOONLET_HOME": str(ledger.parent), "MOONLET_LEDGER": str(ledger), "PATH": "/usr/bin:/bin"}
         with self.log.open("w") as log:
             self.process = subprocess.Popen([*map(str, command)], stdout=log, stderr=log, env=env)

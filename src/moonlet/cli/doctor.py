@@ -17,15 +17,14 @@ from typing import Any
 from rich.console import Console
 
 from moonlet import kernels
-from moonlet.chat.template import calls_tools, thinks
+from moonlet.chat.template import calls_tools
 from moonlet.cli import UsageError
 from moonlet.cli.open import is_url
 from moonlet.cli.progress import bytes_progress, count_progress
 from moonlet.engine.engine import EngineOptions
 from moonlet.evals import kept, short
-from moonlet.evals.asking import REPLY_TOKENS, THOUGHT_TOKENS, Candidate, ask
+from moonlet.evals.asking import Candidate, ask
 from moonlet.evals.report import report
-from moonlet.llm import ReplyOptions
 from moonlet.llm.remote import Remote
 from moonlet.local import NANO, Local, find, golden_gap, load
 from moonlet.model.anatomy import size
@@ -102,8 +101,7 @@ def tools(model: str) -> dict[str, Any]:
             local = opened.enter_context(load(model, cache_tokens=16384))
             if not calls_tools(local.family):
                 raise UsageError(f"{local.name} cannot call tools")
-            most = THOUGHT_TOKENS if thinks(local.family) else REPLY_TOKENS
-            candidate = Candidate(local.name, local, "constrained", ReplyOptions(temperature=0.0, max_tokens=most))
+            candidate = Candidate(local.name, local, "constrained", short.options(local.family))
         outcomes = ask(candidate, asked, {}, 4, lambda question, outcome: tell())
         told = short.result(report("short", {}, asked, [(candidate, outcomes)]))
         if not is_url(model):

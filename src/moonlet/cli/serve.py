@@ -16,8 +16,6 @@ import uvicorn
 from fastapi import FastAPI
 from rich.console import Console
 
-from moonlet.chat.template import TemplateError, calls_tools
-from moonlet.chat.tokenizer import TokenizerError
 from moonlet.cli import UsageError, engines, page_planner
 from moonlet.cli.article_extra import missing
 from moonlet.cli.engines import Wanted
@@ -25,6 +23,7 @@ from moonlet.cli.ledger import open_ledger
 from moonlet.cli.mcp import offered
 from moonlet.cli.open import open_later
 from moonlet.cli.page import page_bench
+from moonlet.cli.trial import Trial, can_be_tried
 from moonlet.evals import kept
 from moonlet.fleet.fleet import Fleet
 from moonlet.ledger import keys, report
@@ -130,10 +129,12 @@ def _run(
     )
     server = _Server(config, app.state.watched)
     failed: list[Exception] = []
+    trials: list[Trial | None] = []
 
     def announce() -> None:
         try:
             _say(asked, access, loading.wait(), bound.getsockname()[1], database)
+            trials.append(_trial(asked, loading.wait()))
         except Exception as error:
             failed.append(error)
             server.should_exit = True
@@ -146,6 +147,9 @@ def _run(
         raise failed[0]
     if not server.started:
         raise UsageError("the server could not start; what is above says why")
+    for trial in trials:
+        if trial:
+            trial.close()
     if loading.ready and isinstance(model := loading.wait(), Local):
         model.close()
 
@@ -250,17 +254,23 @@ def _pruning(database: Database, days: int | None, a2a: bool) -> Iterator[None]:
 
 
 def _tried(asked: argparse.Namespace, model: Local) -> str | None:
-    """How the model uses tools, if that was tried; None if it has none. It is not tried here: it would take the machine
-    from whom it is started for, for minutes if the model is large."""
-    try:
-        if not calls_tools(model.family):
-            return None
-    except (TemplateError, TokenizerError):  # only its logits can be had
+    """How the model uses tools, if that was tried, or how that is found out; None if it has none."""
+    if not can_be_tried(model):
         return None
     told = kept.kept(model.folder.path)
-    if told is None:
+    if told is not None:
+        return kept.line(told)
+    if asked.no_trial:
         return f"not tried yet; `moonlet doctor --tools {asked.model or NANO}` tries two dozen questions, and keeps it"
-    return kept.line(told)
+    return "tried now for the first time, with what requests leave; the result comes here, and is kept"
+
+
+def _trial(asked: argparse.Namespace, loaded: LLM) -> Trial | None:
+    """Begins to try a model of ours that was never tried."""
+    if asked.no_trial or not isinstance(loaded, Local) or not can_be_tried(loaded) or kept.kept(loaded.folder.path):
+        return None
+    console = Console(highlight=False)
+    return Trial(loaded, lambda line: console.print(f"  tools: {line}", soft_wrap=True, markup=False))
 
 
 def _say(asked: argparse.Namespace, access: Access, loaded: LLM, port: int, database: Database) -> None:

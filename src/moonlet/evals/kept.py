@@ -16,7 +16,9 @@ VERSION = 1  # counted up when the short form asks other questions
 
 def line(result: Mapping[str, Any]) -> str:
     """A kept result in one line."""
-    return ", ".join(f"{row['row']} {row['right']} of {row['total']}" for row in result["rows"])
+    told = ", ".join(f"{row['row']} {row['right']} of {row['total']}" for row in result["rows"])
+    asked, of = result.get("asked"), result.get("of")
+    return told if asked == of else f"{told} ({asked} of {of} questions: there was no time for more)"
 
 
 def keep(folder: Path, result: dict[str, Any]) -> None:

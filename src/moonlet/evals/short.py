@@ -7,12 +7,15 @@ from random import Random
 from typing import Any
 
 from moonlet.chat.messages import Message, ToolSpec
+from moonlet.chat.template import Family, thinks
 from moonlet.evals import catalogue
 from moonlet.evals.arguments import LEGAL, exactly
+from moonlet.evals.asking import REPLY_TOKENS, THOUGHT_TOKENS
 from moonlet.evals.catalogue import Entry
 from moonlet.evals.choice import called
 from moonlet.evals.question import Asked, Marks, Question, no_call
 from moonlet.evals.report import Report
+from moonlet.llm import ReplyOptions
 
 CALLED, TOOL, EXACT = "calls when a tool is wanted", "right tool of 12", "whole call exact"
 TALK, REFUSED = "no call when none is needed", "no call when no tool fits"
@@ -47,9 +50,15 @@ def _judge(entry: Entry, tools: tuple[ToolSpec, ...]) -> Callable[[Message], Mar
     return lambda reply: {CALLED: bool(reply.calls), **tool(reply), **exact(reply)}
 
 
-def result(told: Report) -> dict[str, Any]:
-    """What is kept of a report on one model."""
+def options(family: Family) -> ReplyOptions:
+    """How a model of this machine is asked: greedily, with room for a thought if it has any."""
+    return ReplyOptions(temperature=0.0, max_tokens=THOUGHT_TOKENS if thinks(family) else REPLY_TOKENS)
+
+
+def result(told: Report, asked: int = TOOLS + TALKS + BEYOND) -> dict[str, Any]:
+    """What is kept of a report on one model that was asked so many of the questions."""
     (column,) = told.columns
     counted = [(row.name, row.rates[0]) for row in told.rows]
     rows = [{"row": name, **rate.as_json()} for name, rate in counted if rate]
-    return {"model": column.label, "rows": rows, "refused": next(iter(column.refused), None)}
+    refused = next(iter(column.refused), None)
+    return {"model": column.label, "asked": asked, "of": TOOLS + TALKS + BEYOND, "rows": rows, "refused": refused}

@@ -34,6 +34,7 @@ def add_flags(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--a2a-grpc", type=place, metavar="HOST:PORT", help="offer it over gRPC too, with the same keys")
     serve.add_argument("--a2a-sign", metavar="FILE", help="sign its card with this key (PEM), which is made if need be")
     serve.add_argument("--a2a-push", action="append", metavar="HOST", help="may be notified, though it is private")
+    serve.add_argument("--no-trial", action="store_true", help="do not try how the model uses tools when first served")
     serve.add_argument("--articles", action="store_true", help="make articles of recordings, at /v1/articles")
     serve.add_argument("--whisper", default="small", metavar="MODEL", help="for them: a name or a folder")
     add_ledger_place(serve)
