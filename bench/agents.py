@@ -16,9 +16,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 import uvicorn
 from starlette.types import ASGIApp
+
+from moonlet.cli import clients
 
 QUESTION = "Read notes.txt and tell me the launch code."
 NOTES = "The launch code is 4417.\n"
@@ -104,25 +107,53 @@ CLIENTS = {
 }
 
 
+# What is to be said behind the lines that `moonlet serve` prints.
+_ASKING = {
+    "claude-code": ("Claude Code", f"-p {quote(QUESTION)} --allowedTools Read"),
+    "codex": ("Codex", f"exec --sandbox danger-full-access --skip-git-repo-check {quote(QUESTION)}"),
+    "opencode": ("OpenCode", f"run {quote(QUESTION)}"),
+    "kimi-code": ("kimi-code", f"-p {quote(QUESTION)}"),
+}
+
+
 def start(
-    name: str, packages: Path, node: str, place: Path, url: str, model: str, limit_s: float = 180
+    name: str,
+    packages: Path,
+    node: str,
+    place: Path,
+    url: str,
+    model: str,
+    limit_s: float = 180,
+    printed: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a client until it ends, asking `model` at `url`."""
+    """Runs a client until it ends, asking `model` at `url`: as docs/clients.md has it, or as `moonlet serve` prints."""
     home, work = place / "home", place / "work"
     for folder in (home, work):
         folder.mkdir(parents=True, exist_ok=True)
     (work / "notes.txt").write_text(NOTES)
     os.environ["MOONLET_CLIENT_WORK"] = str(work)
     client = CLIENTS[name]
+    environment = {"HOME": str(home), "PATH": f"{node}:/usr/bin:/bin", "TERM": "dumb", "IS_SANDBOX": "1"}
+    if printed:
+        heading, question = _ASKING[name]
+        command = ["sh", "-c", f"{dict(clients.lines(url, model, 'anything', 65536))[heading]} {question}"]
+        modules = packages / "node_modules"
+        programs = [*modules.glob("@anthropic-ai/claude-code-*"), *modules.glob("opencode-linux-x64/bin")]
+        environment["PATH"] = ":".join(map(str, [*programs, modules / ".bin", environment["PATH"]]))
+        return _run(command, work, environment, limit_s)
     for path, text in client.files(url, model).items():
         (home / path).parent.mkdir(parents=True, exist_ok=True)
         (home / path).write_text(text)
-    environment = {"HOME": str(home), "PATH": f"{node}:/usr/bin:/bin", "TERM": "dumb", "IS_SANDBOX": "1"}
     environment |= client.environment(url, model)
+    return _run(client.command(packages, url, model), work, environment, limit_s)
+
+
+def _run(
+    command: list[str], work: Path, environment: Mapping[str, str], limit_s: float
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        client.command(packages, url, model), cwd=work, env=environment, stdin=subprocess.DEVNULL, text=True,
-        capture_output=True, timeout=limit_s,
-    )  # fmt: skip
+        command, cwd=work, env=environment, stdin=subprocess.DEVNULL, text=True, capture_output=True, timeout=limit_s
+    )
 
 
 @contextmanager

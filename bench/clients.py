@@ -2,12 +2,14 @@
 
     npm install --prefix /tmp/agents @anthropic-ai/claude-code @openai/codex @moonshot-ai/kimi-code opencode-ai
     python -m bench.clients /tmp/agents [--record tests/data/clients] [--node FOLDER_OF_NODE_22] [--only codex]
+    python -m bench.clients /tmp/agents --printed
     python -m bench.clients /tmp/agents --real [FOLDER] [--only codex]
 
 Each is asked to read a file and say what is in it. The prepared model asks for the client's own reading tool and then
 repeats what the tool returned, so the answer can be right only if the loop went round. `--record` keeps the requests
 for the tests, without their words: every text longer than a name is replaced by its length. `--real` runs them against
-`moonlet serve` of a real model instead (`bench.real_clients`).
+`moonlet serve` of a real model instead (`bench.real_clients`), `--printed` starts them by the lines that
+`moonlet serve` prints.
 """
 
 from __future__ import annotations
@@ -85,13 +87,15 @@ class _Recorder:
         await self._app(scope, listen, tell)
 
 
-def run(name: str, packages: Path, node: str, place: Path) -> tuple[list[tuple[str, dict[str, Any]]], Scripted]:
+def run(
+    name: str, packages: Path, node: str, place: Path, printed: bool = False
+) -> tuple[list[tuple[str, dict[str, Any]]], Scripted]:
     """One client's loop, with its home and its work under `place`: what it posted, and the model that was asked.
     SystemExit if it did not find the answer."""
     model = Scripted(repeat(answer), name=MODEL, piece=7)
     recorder = _Recorder(create_app(model))
     with serving(recorder) as url:
-        done = start(name, packages, node, place, url, MODEL)
+        done = start(name, packages, node, place, url, MODEL, printed=printed)
     if "4417" not in done.stdout:
         told = f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}\n{recorder.statuses}"
         raise SystemExit(f"{name} did not find the answer:\n{told}")
@@ -129,6 +133,7 @@ def main() -> int:
     parser.add_argument("packages", type=Path)
     parser.add_argument("--record", type=Path)
     parser.add_argument("--real", nargs="?", type=Path, const=real_clients.SMALL, metavar="FOLDER")
+    parser.add_argument("--printed", action="store_true")
     parser.add_argument("--node", default=NODE)
     parser.add_argument("--only", choices=CLIENTS)
     asked = parser.parse_args()
@@ -137,7 +142,7 @@ def main() -> int:
         return real_clients.main(names, asked.packages.resolve(), asked.node, asked.real)
     for name in names:
         with tempfile.TemporaryDirectory() as place:
-            bodies, _ = run(name, asked.packages.resolve(), asked.node, Path(place))
+            bodies, _ = run(name, asked.packages.resolve(), asked.node, Path(place), asked.printed)
         if asked.record:
             asked.record.mkdir(parents=True, exist_ok=True)
             kept = [{"path": path, "body": reduced(body)} for path, body in bodies]

@@ -220,6 +220,50 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
             yield loaded
 
 
+FEATURES: dict[str, dict[str, Any]] = {
+    "plain": {"system": "Be brief."},
+    "thinking": {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 1100},
+    "stop": {"stop_sequences": ["e", "a"]},
+    "drawn": {"extra_body": {"temperature": 0, "top_p": 0.9, "top_k": 5}},
+    "any call": {"tools": TOOLS, "tool_choice": {"type": "any"}},
+    "one call": {"tools": TOOLS, "tool_choice": {"type": "any", "disable_parallel_tool_use": True}},
+    "named call": {"tools": TOOLS, "tool_choice": {"type": "tool", "name": "get_weather"}},
+    "no call": {"tools": TOOLS, "tool_choice": {"type": "none"}},
+    "json schema": {
+        "extra_body": {"temperature": 0, "output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}}
+    },
+}
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_streamed_equals_unstreamed_through_the_engine(model: Local, name: str) -> None:
+    request: dict[str, Any] = {"model": model.name, "messages": HELLO, "max_tokens": 150}
+    request |= {"extra_body": {"temperature": 0}, **FEATURES[name]}
+    with serving(model) as url, client(url) as asked:
+        whole = asked.messages.create(**request)
+        with asked.messages.stream(**request) as stream:
+            streamed = stream.get_final_message()
+
+    def plain(said: Any) -> Any:
+        blocks = [{k: v for k, v in block.model_dump().items() if k not in ("id", "parsed_output")} for block in said]
+        return [block for block in blocks if block.get("text") != ""]
+
+    assert plain(whole.content) == plain(streamed.content)
+    assert (whole.stop_reason, whole.stop_sequence) == (streamed.stop_reason, streamed.stop_sequence)
+    assert sum_of(whole.usage) == sum_of(streamed.usage)
+    calls = [block for block in whole.content if block.type == "tool_use"]
+    assert bool(calls) == ("call" in name and name != "no call") and (len(calls) == 1 or name != "one call")
+    for call in calls:
+        jsonschema.validate(call.input, SCHEMA)
+    if name == "json schema":
+        jsonschema.validate(json.loads(whole.content[0].text), SCHEMA)  # type: ignore[union-attr]
+
+
+def sum_of(usage: Any) -> int:
+    """Tokens of the prompt, wherever they were found."""
+    return int(usage.input_tokens + (usage.cache_read_input_tokens or 0))
+
+
 def test_the_real_engine_calls_counts_and_reuses(model: Local) -> None:
     request: dict[str, Any] = {"model": model.name, "messages": [{"role": "user", "content": "hello " * 60}]}
     with serving(model) as url, client(url) as asked:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from itertools import repeat
 from pathlib import Path
@@ -16,6 +17,7 @@ from bench.turns import longer
 import moonlet
 import speaking
 from moonlet.chat.messages import Message, ToolCall, ToolSpec
+from moonlet.cli.clients import lines
 from moonlet.llm.scripted import Scripted
 from moonlet.local import Local
 from serving import serving, serving_app
@@ -148,6 +150,22 @@ def test_a_listener_between_asks_for_a_harmless_call_then_for_words_and_sees_the
         assert options.tool_choice == "none" or not body.get("tools")
     else:
         assert options.tool_choice in ("Read", "read", "view_image")
+
+
+def test_the_printed_lines_are_right_in_a_shell_whatever_the_models_name() -> None:
+    model, root = 'it\'s a "model" $(x)', "http://127.0.0.1:8000"
+    told = {client: shlex.split(line) for client, line in lines(root, model, "anything", 4096)}
+    assert [*told] == [
+        *("OpenAI clients", "Anthropic clients", "Claude Code", "Codex", "OpenCode", "kimi-code", "Open WebUI")
+    ]
+    assert f"ANTHROPIC_MODEL={model}" in told["Claude Code"] and f"ANTHROPIC_BASE_URL={root}" in told["Claude Code"]
+    assert told["Codex"][told["Codex"].index("-m") + 1] == model and f'"{root}/v1"' in told["Codex"][-1]
+    config = json.loads(told["OpenCode"][0].removeprefix("OPENCODE_CONFIG_CONTENT="))
+    assert config["model"] == f"moonlet/{model}" and [*config["provider"]["moonlet"]["models"]] == [model]
+    assert config["provider"]["moonlet"]["options"]["baseURL"] == f"{root}/v1"
+    assert f"KIMI_MODEL_NAME={model}" in told["kimi-code"]
+    assert "KIMI_MODEL_MAX_CONTEXT_SIZE=4096" in told["kimi-code"]
+    assert f"OPENAI_API_BASE_URL={root}/v1" in told["Open WebUI"] and told["Open WebUI"][-1] == "serve"
 
 
 @pytest.mark.slow

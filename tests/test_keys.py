@@ -299,6 +299,8 @@ def test_metrics_follow_the_requests(tmp_path: Path) -> None:
             assert asked.metric(f"{prefix}generation_tokens_total") == 10 + 1 + 250
             assert asked.metric(f"{prefix}time_to_first_token_seconds_count") == 3
             assert asked.metric(f"{prefix}time_per_output_token_seconds_bucket", le="+Inf") == 3
+            assert asked.metric(f"{prefix}request_time_per_output_token_seconds_count") == 3
+            assert asked.metric(f"{prefix}inter_token_latency_seconds_count") == 10 + 1 + 250
             assert asked.metric(f"{prefix}e2e_request_latency_seconds_count") == 4
             assert asked.metric(f"{prefix}request_success_total", finished_reason="stop") == 3
             assert asked.metric(f"{prefix}time_to_first_token_seconds_bucket", le="0.001") <= 3

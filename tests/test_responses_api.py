@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,10 +14,13 @@ import pytest
 import moonlet
 import speaking
 from moonlet.chat.messages import Message, ToolCall, ToolSpec
+from moonlet.ledger.books import Books
+from moonlet.ledger.database import Database, open_database
 from moonlet.llm import LLMError
 from moonlet.llm.scripted import Prepared, Scripted
 from moonlet.local import Local
 from moonlet.server.kept import KEPT_S, KeptResponses
+from moonlet.server.kept_beyond import Beyond
 from serving import serving
 
 SCHEMA = {
@@ -188,6 +193,77 @@ def test_kept_responses_are_bounded_in_bytes_and_time() -> None:
     assert kept.find("me", "huge") is None
 
 
+def test_where_prompts_may_be_kept_responses_outlive_the_server(tmp_path: Path) -> None:
+    place = tmp_path / "ledger"
+    call = Message("assistant", "I look.", thinking="Hm.", calls=(CALL,))
+    with closing(Books(open_database(place), keep_prompts=True)) as books, going_on(books, call, "two") as (asked, _):
+        first = asked.responses.create(model="scripted", input="1", tools=[WEATHER])
+        second = asked.responses.create(model="scripted", input="2", previous_response_id=first.id)
+    with closing(Books(open_database(place), keep_prompts=True)) as books, going_on(books, "three") as (asked, model):
+        answer: Any = {"type": "function_call_output", "call_id": "x", "output": "ok"}
+        asked.responses.create(model="scripted", input=[answer], previous_response_id=first.id)
+        told = model.asked[0][0]
+        assert [(m.role, m.content, m.thinking, m.calls) for m in told[:2]] == [
+            ("user", "1", "", ()),
+            ("assistant", "I look.", "Hm.", (CALL,)),
+        ]
+        assert asked.responses.retrieve(second.id).output_text == "two"
+        asked.responses.delete(second.id)
+        with pytest.raises(openai.NotFoundError):
+            asked.with_options(api_key="other").responses.retrieve(first.id)
+    with (
+        closing(Books(open_database(place))) as books,
+        going_on(books) as (asked, _),
+        pytest.raises(openai.NotFoundError, match="until the server stops"),
+    ):
+        asked.responses.retrieve(first.id)
+    with closing(open_database(place)) as database:
+        assert [id for (id,) in rows_of(database, "SELECT id FROM kept_responses")].count(first.id) == 1
+        assert not rows_of(database, f"SELECT 1 FROM kept_responses WHERE id = '{second.id}'")
+
+
+@contextmanager
+def going_on(books: Books, *replies: Prepared) -> Iterator[tuple[openai.OpenAI, Scripted]]:
+    """A client of a server with this ledger, which is closed in order."""
+    model, apps = Scripted(replies), []
+    with serving(model, books, more=apps.append) as url, client(url) as asked:
+        yield asked, model
+        apps[0].state.kept.close()
+
+
+def rows_of(database: Database, sql: str) -> list[Any]:
+    with database.reading() as connection:
+        return connection.run(sql)
+
+
+def test_responses_in_the_ledger_are_bounded_in_bytes_and_time(tmp_path: Path) -> None:
+    now = [0.0]
+    with closing(open_database(tmp_path / "ledger")) as database:
+        beyond = Beyond(database, KEPT_S, 1000, clock=lambda: now[0])
+        for i in range(10):
+            now[0] += 1
+            beyond.keep("me", {"id": f"r{i}"}, (Message("user", "x" * 200),), [])
+        beyond.keep("other", {"id": "r0"}, (Message("user", "x" * 200),), [])
+        beyond.drop("me", "r9")
+        assert [i for i in range(10) if beyond.find("me", f"r{i}")] == [6, 7, 8] and beyond.find("other", "r0")
+        now[0] += KEPT_S
+        assert beyond.find("me", "r8") is None
+        beyond.keep("me", {"id": "new"}, (), [])
+        beyond.close()
+        assert rows_of(database, "SELECT id FROM kept_responses") == [("new",)]
+
+
+def test_a_ledger_that_cannot_be_written_stops_no_response(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with closing(Books(open_database(tmp_path / "ledger"), keep_prompts=True)) as books:
+        with going_on(books, "one", "two") as (asked, _):
+            with books.database.transaction() as connection:
+                connection.run("DROP TABLE kept_responses")
+                connection.run("CREATE VIEW kept_responses AS SELECT 1 AS born")  # nothing can be put into it
+            first = asked.responses.create(model="scripted", input="1")
+            second = asked.responses.create(model="scripted", input="2", previous_response_id=first.id)
+        assert second.output_text == "two" and caplog.text.count("kept in memory only") == 1
+
+
 def test_cut_and_broken_replies_say_so() -> None:
     class Breaks(Scripted):
         def reply(self, *asked: Any) -> Iterator[Any]:
@@ -239,6 +315,62 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
         patch.setenv("MOONLET_HOME", str(tmp_path_factory.mktemp("home")))
         with moonlet.load(folder, threads=1, cache_tokens=8192) as loaded:
             yield loaded
+
+
+FORM: Any = {"type": "json_schema", "name": "s", "schema": SCHEMA, "strict": True}
+FEATURES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "logprobs": {"include": ["message.output_text.logprobs"], "top_logprobs": 3},
+    "required call": {"tools": [WEATHER, PATCH], "tool_choice": "required"},
+    "named call": {"tools": [WEATHER, PATCH], "tool_choice": {"type": "function", "name": "get_weather"}},
+    "named custom call": {"tools": [WEATHER, PATCH], "tool_choice": {"type": "custom", "name": "apply_patch"}},
+    "allowed tools": {
+        "tools": [WEATHER, SPACE],
+        "tool_choice": {
+            "type": "allowed_tools",
+            "mode": "required",
+            "tools": [{"type": "function", "name": "get_weather"}],
+        },
+    },
+    "one call": {"tools": [{**WEATHER, "strict": True}], "tool_choice": "required", "parallel_tool_calls": False},
+    "no call": {"tools": [WEATHER], "tool_choice": "none"},
+    "json object": {"text": {"format": {"type": "json_object"}}},
+    "json schema": {"text": {"format": FORM}},
+    "json schema beside tools": {"tools": [WEATHER], "text": {"format": FORM}},
+    "developer": {
+        "instructions": "Be brief.",
+        "input": [{"role": "developer", "content": "x"}, {"role": "user", "content": "go"}],
+    },
+}
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_streamed_equals_unstreamed_through_the_engine(model: Local, name: str) -> None:
+    request: dict[str, Any] = {"model": model.name, "input": "hello", "max_output_tokens": 150, "temperature": 0}
+    request |= FEATURES[name]
+    with serving(model) as url, client(url) as asked:
+        whole: Any = asked.responses.create(**request)
+        *events, last = asked.responses.create(**request, stream=True)
+    for answer in (whole, last.response):
+        answer.usage.input_tokens_details.cached_tokens = 0  # the second one finds the prompt
+    assert plain(last.response.model_dump()) == plain(whole.model_dump())
+    deltas: list[Any] = [event for event in events if event.type == "response.output_text.delta"]
+    assert "".join(event.delta for event in deltas) == whole.output_text
+    if name == "logprobs":
+        scored = [token for event in deltas for token in event.logprobs]
+        assert scored and all(token.logprob <= 0 and len(token.top_logprobs) == 3 for token in scored)
+        parts = [token for item in whole.output for part in item.content for token in part.logprobs]
+        assert [token.token for token in parts] == [token.token for token in scored]
+    if name.startswith("json"):
+        jsonschema.validate(json.loads(whole.output_text), SCHEMA if "schema" in name else {"type": "object"})
+    calls = [item for item in whole.output if item.type.endswith("_call")]
+    assert bool(calls) == (request.get("tool_choice", "none") != "none")
+    if "named" in name or name == "allowed tools":
+        assert {call.name for call in calls} == {"apply_patch" if "custom" in name else "get_weather"}
+    assert len(calls) == 1 or name != "one call"
+    for call in calls:
+        if call.type == "function_call":
+            jsonschema.validate(json.loads(call.arguments), SCHEMA)
 
 
 def test_the_real_engine_answers_and_reuses_what_went_before(model: Local) -> None:

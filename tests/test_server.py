@@ -17,6 +17,7 @@ from moonlet.llm import BusyError, Done, LLMError, RefusedError
 from moonlet.llm.loading import Loading
 from moonlet.llm.remote import Remote
 from moonlet.llm.scripted import Prepared, Scripted
+from moonlet.server import body as body_module
 from moonlet.server import stream as stream_module
 from serving import serving
 
@@ -246,6 +247,23 @@ def test_other_errors_have_the_same_shape() -> None:
             assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
         assert cases[0][1].json()["error"]["code"] == "model_not_found"
         assert httpx.post(f"{url}/chat/completions", json=body, timeout=30).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("chat/completions", "invalid_request_error"),
+        ("completions", "invalid_request_error"),
+        ("responses", "invalid_request_error"),
+        ("messages", "request_too_large"),
+        ("messages/count_tokens", "request_too_large"),
+    ],
+)
+def test_a_body_that_is_too_large_is_413(silent: str, path: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_module, "MAX_BODY", 1 << 20)
+    sent = b'{"model": "scripted", "input": "' + b"x" * (1 << 20) + b'"}'
+    answer = httpx.post(f"{silent}/{path}", content=sent, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["error"]["type"]) == (413, kind), answer.text
 
 
 def test_a_failing_model_never_ends_the_server() -> None:

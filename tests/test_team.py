@@ -228,18 +228,28 @@ def test_kill_9_under_load_loses_only_what_was_in_flight(folder: Path, ledger: P
 
 
 def test_a_full_disk_under_a_real_server(folder: Path, ledger: Path) -> None:
-    ann = add_key(ledger, "ann", "--tokens-per-day", "1m")
-    with server(folder, ledger, "--require-key") as running:
+    ann, watcher = add_key(ledger, "ann", "--tokens-per-day", "1m"), add_key(ledger, "watcher", "--scopes", "admin")
+    with server(folder, ledger, "--require-key", "--prefixes", "1G") as running:
+
+        def lost() -> float:
+            url = running.url.removesuffix("/v1") + "/metrics"
+            page = httpx.get(url, headers={"x-api-key": watcher}, timeout=WAIT_S).text
+            (line,) = (line for line in page.splitlines() if line.startswith("moonlet_prefix_pages_lost_total{"))
+            return float(line.split()[-1])
+
         before = [running.ask(ann).json() for _ in range(3)]
         hard = resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE)[1]
         resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (1024, hard))  # no file may grow beyond
-        late = [running.ask(ann) for _ in range(4)]
+        long = [{"role": "user", "content": "hello " * 200}]  # enough pages to be kept
+        late = [running.ask(ann, messages=long) for _ in range(4)]
         assert [answer.status_code for answer in late] == [200] * 4
+        _wait_for(lambda: lost() > 0)
         assert len(rows(ledger)) == len(before)
         resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
         assert running.ask(ann).status_code == 200
         _wait_for(lambda: [row["state"] for row in rows(ledger)] == ["done"] * 8)
-        running.stop()
+        told = running.stop()
+    assert "not all conversations are kept on disk" in told and "ledger" in told, "it says what it could not keep"
 
 
 def test_two_servers_share_a_ledger_and_its_limits(folder: Path, ledger: Path) -> None:

@@ -34,7 +34,7 @@ from moonlet.chat.template import (
     thinks,
 )
 from moonlet.chat.tokenizer import Tokenizer, read_tokenizer_config
-from moonlet.engine.engine import Engine, EngineError, EngineOptions, QueueFullError, Terms
+from moonlet.engine.engine import DeadlineError, Engine, EngineError, EngineOptions, QueueFullError, Terms
 from moonlet.engine.sampler import Sampling, Token
 from moonlet.engine.sequence import Reply, Seen, Stats
 from moonlet.llm import (
@@ -45,6 +45,7 @@ from moonlet.llm import (
     Event,
     ExpertUse,
     Finish,
+    LateError,
     LLMError,
     Look,
     RefusedError,
@@ -266,7 +267,7 @@ class Local:
         """The engine's reply as events. Raises BusyError, RefusedError."""
         seen: deque[Seen] = deque()  # what the engine's steps did, if that is asked for
         trace = seen.append if options.look else None
-        terms = Terms(options.owner, options.weight, options.priority)
+        terms = Terms(options.owner, options.weight, options.priority, options.deadline_s)
         try:
             running = self.engine.submit(it.prompt, it.sampling, it.constraint, terms, trace)
         except QueueFullError as error:
@@ -330,6 +331,8 @@ class Local:
                 pass
             while seen:
                 yield from self._looks(seen.popleft(), running.stats.prompt_tokens)
+        except DeadlineError as error:
+            raise LateError(str(error), self._usage(running.stats, thought)) from None
         except EngineError as error:
             raise LLMError(f"{self.name}: {error}") from None
         finally:

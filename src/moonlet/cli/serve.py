@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 from rich.console import Console
 
-from moonlet.cli import UsageError, engines, page_planner
+from moonlet.cli import UsageError, clients, engines, page_planner
 from moonlet.cli.article_extra import missing
 from moonlet.cli.engines import Wanted
 from moonlet.cli.ledger import open_ledger
@@ -71,6 +71,7 @@ def main(asked: argparse.Namespace) -> int:
                     mcp.mount(app, mcp.make_server([*tools, *makes]), access)
                     _run(asked, app, loading, bound, access, database)
                 books.wait_settled(SETTLE_S)
+                app.state.kept.close()
     return 0
 
 
@@ -282,19 +283,9 @@ def _say(asked: argparse.Namespace, access: Access, loaded: LLM, port: int, data
     console.print(f"[bold]{model}[/bold] answers at [bold]{url}[/bold]   (Ctrl-C stops)", soft_wrap=True)
     console.print(f"  its page: [bold]{root}/[/bold]", soft_wrap=True)
     key = "KEY" if access.keys_needed else "anything"
-    codex = f'model_providers.m={{name="m",base_url="{url}",env_key="MOONLET_API_KEY",wire_api="responses"}}'
-    for client, how in (
-        ("OpenAI clients", f"base_url={url} model={model} api_key={key}"),
-        ("Anthropic clients", f"base_url={root} model={model} api_key={key}"),
-        (
-            "Claude Code",
-            f"ANTHROPIC_BASE_URL={root} ANTHROPIC_AUTH_TOKEN={key} ANTHROPIC_MODEL={model} "
-            f"ANTHROPIC_DEFAULT_HAIKU_MODEL={model} claude",
-        ),
-        ("Codex", f"MOONLET_API_KEY={key} codex -c model_provider=m -m {model} -c '{codex}'"),
-    ):
+    context = loaded.engine.context if isinstance(loaded, Local) else None
+    for client, how in clients.lines(root, model, key, context):
         console.print(f"  {client}: {how}", soft_wrap=True, markup=False)
-    console.print("  OpenCode, kimi-code, Open WebUI: docs/clients.md", soft_wrap=True)
     if asked.a2a:
         grpc = f", over gRPC at {asked.a2a_grpc[0]} port {asked.a2a_grpc[1]}" if asked.a2a_grpc else ""
         console.print(f"  other agents: {root}/a2a{grpc}", soft_wrap=True)

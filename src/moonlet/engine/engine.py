@@ -127,6 +127,11 @@ class Engine:
         self._thread = threading.Thread(target=self._loop, name="moonlet-engine", daemon=True)
         self._thread.start()
 
+    @property
+    def cache_used(self) -> float:
+        """Share of the cache's pages that sequences hold; what is only remembered can be taken. From any thread."""
+        return 1 - self._cache.available / self._cache.pages
+
     def submit(
         self,
         prompt: Ids[int],

@@ -94,7 +94,7 @@ class Reads:
 class Stats:
     """What a reply took. Times in seconds."""
 
-    prompt_tokens: int = 0  # cancelled before the first token: as far as they were read
+    prompt_tokens: int = 0  # cancelled, or late, before the first token: as far as they were read
     cached_tokens: int = 0  # of the prompt, not computed again
     restored_tokens: int = 0  # of those, read back from disk
     output_tokens: int = 0
@@ -314,7 +314,7 @@ class Sequence:
             stats = self.reply.stats
             if self.answered:
                 stats.decode_s = time.perf_counter() - self.answered
-            elif finish == "cancelled":  # what was not read is charged to nobody
+            elif finish == "cancelled" or isinstance(error, DeadlineError):  # what was not read is charged to nobody
                 stats.prompt_tokens = max(self.computed, stats.cached_tokens)
             if finish == "error":
                 self.reply.error = EngineError(error) if isinstance(error, str) else error

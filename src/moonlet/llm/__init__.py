@@ -84,6 +84,7 @@ class ReplyOptions:
     owner: str = ""  # who waits, where several share the machine; none share with nobody
     weight: float = 1.0  # the owner's share of it
     priority: Literal["interactive", "batch"] = "interactive"  # batch takes what interactive replies leave
+    deadline_s: float | None = None  # from the request on; a reply that has not ended by then fails with LateError
     answer_schema: Mapping[str, Any] | None = None  # JSON schema that the text must satisfy, where the reply has one
     look: bool = False  # Look events beside the text, from a model that can be looked into
 
@@ -101,6 +102,8 @@ class ReplyOptions:
             raise ValueError(f"top_k must not be negative, got {self.top_k}")
         if not 0 <= self.top_logprobs <= 20:
             raise ValueError(f"top_logprobs must be between 0 and 20, got {self.top_logprobs}")
+        if self.deadline_s is not None and not 0 < self.deadline_s < 1e9:
+            raise ValueError(f"deadline_s must be above 0 and below 1e9, got {self.deadline_s}")
         if "" in self.stop:
             raise ValueError("stop must not hold an empty string")
 
@@ -168,6 +171,14 @@ class Usage:
 
 def _sum(one: int | None, other: int | None) -> int | None:
     return other if one is None else one if other is None else one + other
+
+
+class LateError(LLMError):
+    """The reply had not ended by its deadline. `usage`: what it took, where that is known."""
+
+    def __init__(self, message: str, usage: Usage | None = None) -> None:
+        super().__init__(message)
+        self.usage = usage
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from moonlet.chat.messages import CallArguments, CallStart, Message, Text, Thinking, to_openai
 from moonlet.ledger.books import Answered, Books, Entry, OverLimitError, State, Took
-from moonlet.ledger.keys import Key, Limits
+from moonlet.ledger.keys import Key, Limits, Priority
 from moonlet.ledger.money import Price
 from moonlet.ledger.quota import most_output
 from moonlet.llm import LLM, Done, Event, Plain, ReplyOptions, Served, Usage
@@ -38,7 +38,9 @@ class Accounts:
         """Raises ApiError 429 if the key's limits do not allow it, LLMError if its prompt cannot be counted."""
         books, options = self._books, asked.options
         if key is not None:
-            options = replace(options, owner=key.id, weight=key.weight, priority=key.priority)
+            late = "batch" in (key.priority, options.priority)  # a request may wait where its key need not
+            priority: Priority = "batch" if late else "interactive"
+            options = replace(options, owner=key.id, weight=key.weight, priority=priority)
         if books is None:
             return self._opened(Account(None, options, self._metrics, None, key, api))
         replies, prompt_tokens = max(len(asked.prompts), 1) * asked.count, 0

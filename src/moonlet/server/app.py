@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -14,6 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from moonlet.chat.messages import Message
 from moonlet.ledger.books import Books
+from moonlet.ledger.database import DatabaseError
 from moonlet.llm import LLM, LLMError
 from moonlet.server import (
     anthropic,
@@ -31,9 +33,11 @@ from moonlet.server import (
 )
 from moonlet.server.accounts import Accounts, books_families
 from moonlet.server.body import read_json
+from moonlet.server.engine_metrics import engine_families
 from moonlet.server.errors import ApiError, api_error
 from moonlet.server.fleet_metrics import fleet_families
-from moonlet.server.kept import Kept, KeptResponses
+from moonlet.server.kept import KEPT_BYTES, KEPT_S, Kept, KeptResponses
+from moonlet.server.kept_beyond import Beyond
 from moonlet.server.keys import Access, Door, HostCheck, KeyCheck, owner_of
 from moonlet.server.metrics import CONTENT_TYPE, Metrics
 from moonlet.server.page_about import loaded
@@ -44,6 +48,8 @@ from moonlet.server.response_stream import ResponseStream
 from moonlet.server.stream import answer
 from moonlet.server.watched import Watched
 
+T = TypeVar("T")
+
 
 def create_app(
     model: LLM, books: Books | None = None, access: Access = Access(), bench: Workbench | None = None
@@ -53,7 +59,10 @@ def create_app(
     app = FastAPI(title="moonlet", docs_url=None, redoc_url=None)
     metrics = Metrics(model.name)
     app.state.accounts = Accounts(model, metrics, books)  # also of what is mounted beside the APIs
-    replies, kept = Replies(model, app.state.accounts), KeptResponses()
+    replies = Replies(model, app.state.accounts)
+    # What is asked is written down only where that is wanted.
+    beyond = Beyond(books.database, KEPT_S, KEPT_BYTES) if books is not None and books.keep_prompts else None
+    kept = app.state.kept = KeptResponses(beyond=beyond)
     _add_models(app, replies)
     _add_openai(app, replies)
     _add_responses(app, replies, kept)
@@ -119,7 +128,7 @@ def _add_responses(app: FastAPI, replies: Replies, kept: KeptResponses) -> None:
     async def new_response(request: Request) -> Response:
         wanted = responses.read(await read_json(request))
         owner, own = owner_of(request), wanted.asked.messages
-        before = () if wanted.previous is None else _kept(kept, owner, wanted.previous).messages
+        before = () if wanted.previous is None else (await _kept(kept, owner, wanted.previous)).messages
         wanted = wanted.continuing(before)
 
         def keep(response: dict[str, Any], message: Message) -> None:
@@ -131,26 +140,35 @@ def _add_responses(app: FastAPI, replies: Replies, kept: KeptResponses) -> None:
 
     @app.get("/v1/responses/{id}")
     async def old_response(request: Request, id: str) -> dict[str, Any]:
-        return _kept(kept, owner_of(request), id).response
+        return (await _kept(kept, owner_of(request), id)).response
 
     @app.get("/v1/responses/{id}/input_items")
     async def input_items(request: Request, id: str) -> dict[str, Any]:
-        items = _kept(kept, owner_of(request), id).items
+        items = (await _kept(kept, owner_of(request), id)).items
         return {"object": "list", "data": items, "has_more": False, "first_id": None, "last_id": None}
 
     @app.delete("/v1/responses/{id}")
     async def forget_response(request: Request, id: str) -> dict[str, Any]:
-        _kept(kept, owner_of(request), id)
-        kept.drop(owner_of(request), id)
+        await _kept(kept, owner_of(request), id)
+        await _asked(lambda: kept.drop(owner_of(request), id))
         return {"id": id, "object": "response", "deleted": True}
 
 
-def _kept(kept: KeptResponses, owner: str, id: str) -> Kept:
-    found = kept.find(owner, id)
+async def _kept(kept: KeptResponses, owner: str, id: str) -> Kept:
+    found = await _asked(lambda: kept.find(owner, id))
     if found is None:
-        told = f"there is no response {id[:80]!r}: responses are kept for a day, until the server stops"
+        until = "" if kept.beyond else ", until the server stops"
+        told = f"there is no response {id[:80]!r}: responses are kept for a day{until}"
         raise ApiError(told, "previous_response_id", code="previous_response_not_found", status=404)
     return found
+
+
+async def _asked(work: Callable[[], T]) -> T:
+    """What a database may be asked for, away from the event loop. Callers learn nothing of where it lies."""
+    try:
+        return await asyncio.to_thread(work)
+    except DatabaseError:
+        raise ApiError("responses cannot be read at the moment", status=503, retry_s=5) from None
 
 
 def _add_anthropic(app: FastAPI, replies: Replies) -> None:
@@ -171,7 +189,8 @@ def _add_anthropic(app: FastAPI, replies: Replies) -> None:
 def _add_metrics(app: FastAPI, metrics: Metrics, books: Books | None, model: LLM) -> None:
     @app.get("/metrics")
     async def prometheus() -> Response:
-        extra = [*books_families(books), *fleet_families(loaded(model))]
+        here = loaded(model)
+        extra = [*books_families(books), *fleet_families(here), *engine_families(here)]
         return Response(metrics.text(extra), media_type=CONTENT_TYPE)
 
 
@@ -197,7 +216,7 @@ async def _failed(request: Request, error: Exception) -> Response:
     headers = dict(getattr(error, "headers", None) or {})
     if problem.retry_s is not None:
         headers["Retry-After"] = str(math.ceil(problem.retry_s))
-    elif problem.status == 429:
+    elif problem.status in (429, 504):
         headers["x-should-retry"] = "false"  # to the official clients, which would try again all the same
     return JSONResponse(_error_body(request, problem), problem.status, headers)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moonlet.llm import BusyError, LLMError, LoadingError, RefusedError, TooLongError
+from moonlet.llm import BusyError, LateError, LLMError, LoadingError, RefusedError, TooLongError
 
 _LOADING_RETRY_S = 2.0
 
@@ -46,6 +46,8 @@ def api_error(error: Exception) -> ApiError:
             return ApiError(str(error), code="model_loading", status=503, retry_s=_LOADING_RETRY_S)
         case RefusedError():
             return ApiError(str(error))
+        case LateError():
+            return ApiError(str(error), code="deadline_exceeded", status=504)
         case LLMError():
             return ApiError(str(error), status=500)
         case _:

@@ -1,4 +1,5 @@
-"""Responses that later requests may go on from: in memory alone, for a day, and not more than a fixed amount."""
+"""Responses that later requests may go on from: for a day, and not more than a fixed amount. They are in memory alone,
+unless what is asked may be kept."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from moonlet.chat.messages import Message
+from moonlet.server.kept_beyond import Beyond
 
 KEPT_S = 24 * 3600
 KEPT_BYTES = 64 << 20
@@ -31,7 +33,14 @@ class Kept:
 class KeptResponses:
     """By id, each for its owner only. The oldest make room for new ones."""
 
-    def __init__(self, kept_bytes: int = KEPT_BYTES, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        kept_bytes: int = KEPT_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+        beyond: Beyond | None = None,
+    ) -> None:
+        """`beyond`: where they are kept besides."""
+        self.beyond = beyond
         self._bytes = kept_bytes
         self._clock = clock
         self._lock = threading.Lock()
@@ -48,22 +57,32 @@ class KeptResponses:
             self._used += size
             while self._kept and (self._used > self._bytes or self._old(next(iter(self._kept.values())))):
                 self._used -= self._kept.popitem(last=False)[1].size
+        if self.beyond is not None:
+            self.beyond.keep(owner, response, messages, items)
 
     def find(self, owner: str, id: str) -> Kept | None:
-        """None if there is none, or not for this owner."""
+        """None if there is none, or not for this owner. Raises DatabaseError."""
         with self._lock:
             kept = self._kept.get(id)
-        return kept if kept and kept.owner == owner and not self._old(kept) else None
+        if kept is not None:
+            return kept if kept.owner == owner and not self._old(kept) else None
+        found = self.beyond.find(owner, id) if self.beyond is not None else None
+        return Kept(*found, owner, 0, self._clock()) if found else None
 
-    def drop(self, owner: str, id: str) -> bool:
-        """Whether there was one to forget."""
+    def drop(self, owner: str, id: str) -> None:
+        """Forgets one of this owner's. Raises DatabaseError."""
         with self._lock:
             kept = self._kept.get(id)
-            if kept is None or kept.owner != owner:
-                return False
-            del self._kept[id]
-            self._used -= kept.size
-            return True
+            if kept is not None and kept.owner == owner:
+                del self._kept[id]
+                self._used -= kept.size
+        if self.beyond is not None:
+            self.beyond.drop(owner, id)
+
+    def close(self) -> None:
+        """Waits for what is to be written."""
+        if self.beyond is not None:
+            self.beyond.close()
 
     def _old(self, kept: Kept) -> bool:
         return self._clock() - kept.born_s > KEPT_S

@@ -46,9 +46,9 @@ class Histogram:
     def __post_init__(self) -> None:
         self.counts = [0] * (len(self.bounds) + 1)
 
-    def see(self, value: float) -> None:
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
+    def see(self, value: float, times: int = 1) -> None:
+        self.counts[bisect_left(self.bounds, value)] += times
+        self.total += value * times
 
     def samples(self) -> Iterator[Sample]:
         below = 0
@@ -74,6 +74,8 @@ class Metrics:
         self._histograms = {
             "time_to_first_token_seconds": Histogram(_SECONDS),
             "time_per_output_token_seconds": Histogram(_TOKEN_S),
+            "request_time_per_output_token_seconds": Histogram(_TOKEN_S),
+            "inter_token_latency_seconds": Histogram(_TOKEN_S),
             "e2e_request_latency_seconds": Histogram(_LONG),
             "request_queue_time_seconds": Histogram(_LONG),
             "request_prefill_time_seconds": Histogram(_LONG),
@@ -131,7 +133,10 @@ class Metrics:
         ):
             see[name].see(value)
         if usage.decode_tokens and usage.decode_s:
-            see["time_per_output_token_seconds"].see(usage.decode_s / usage.decode_tokens)
+            each = usage.decode_s / usage.decode_tokens
+            see["time_per_output_token_seconds"].see(each)
+            see["request_time_per_output_token_seconds"].see(each)
+            see["inter_token_latency_seconds"].see(each, usage.decode_tokens)
         for name, count in (
             ("prompt_tokens", usage.prompt_tokens),
             ("generation_tokens", usage.output_tokens),
@@ -190,7 +195,9 @@ _READ: Mapping[str, str] = {
 }
 _SEEN: Mapping[str, str] = {
     "time_to_first_token_seconds": "From admission to the first token.",
-    "time_per_output_token_seconds": "Of each token after the first.",
+    "time_per_output_token_seconds": "Of each token after the first, a request's mean.",
+    "request_time_per_output_token_seconds": "The same, by the name that vLLM has for it now.",
+    "inter_token_latency_seconds": "A request's mean once more, counted for each of its tokens.",
     "e2e_request_latency_seconds": "From admission to the end.",
     "request_queue_time_seconds": "In the queue.",
     "request_prefill_time_seconds": "Reading the prompt.",

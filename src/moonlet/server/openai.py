@@ -22,6 +22,7 @@ from moonlet.chat.messages import (
     from_openai,
     tools_from_openai,
 )
+from moonlet.ledger.keys import Priority
 from moonlet.llm import Done, Event, ReplyOptions, Scored, ScoredToken, Usage
 from moonlet.server.errors import ApiError
 from moonlet.server.fields import as_object, json_schema, named_tool, short, strings, typed
@@ -77,6 +78,7 @@ def read(body: Any) -> ChatRequest:
         logprobs=logprobs,
         top_logprobs=top_logprobs,
         parallel_calls=typed(body, "parallel_tool_calls", bool) is not False,
+        priority=read_priority(body),
         answer_schema=_answer_schema(body),
     )
     return ChatRequest(
@@ -111,6 +113,11 @@ def read_count(body: Mapping[str, Any]) -> int:
     if count is not None and not 1 <= count <= MAX_REPLIES:
         raise ApiError(f"n must be from 1 to {MAX_REPLIES}, got {count}", "n")
     return count or 1
+
+
+def read_priority(body: Mapping[str, Any]) -> Priority:
+    """OpenAI's `flex` is for what may wait; its other tiers are bought, and there is nothing to buy here."""
+    return "batch" if body.get("service_tier") == "flex" else "interactive"
 
 
 def read_include_usage(body: Mapping[str, Any]) -> bool:

@@ -19,12 +19,15 @@ from fastapi import Request
 
 from moonlet import llm
 from moonlet.chat.messages import Message, ToolSpec
-from moonlet.llm import LLM, PLAIN, Done, Event, LLMError, Plain, ReplyOptions, Served, Usage
+from moonlet.llm import LLM, PLAIN, Done, Event, LateError, LLMError, Plain, ReplyOptions, Served, Usage
 from moonlet.server.accounts import Account, Accounts
 from moonlet.server.errors import ApiError
 from moonlet.server.keys import api_of, key_of
+from moonlet.server.terms import with_terms
 
 _log = logging.getLogger("moonlet.server")
+
+_GRACE_S = 1.0  # after a deadline: our own engine ends the reply itself, and says how far it came
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Replies:
         return await asyncio.to_thread(self._begin, request, asked, asyncio.get_running_loop())
 
     def _begin(self, request: Request, asked: Asked, loop: asyncio.AbstractEventLoop) -> Reply:
+        asked = replace(asked, options=with_terms(asked.options, request.headers))
         account = self._accounts.open(key_of(request), api_of(request), asked)
         asked = replace(asked, options=account.options)
         try:
@@ -109,6 +113,8 @@ class Reply:
         self._replies = replies
         self._account = account
         self._loop = loop
+        within_s = asked.options.deadline_s
+        self._until = None if within_s is None else loop.time() + within_s + _GRACE_S
         self._heard: asyncio.Queue[tuple[int, Event] | Exception | None] = asyncio.Queue()
         self._left = threading.Event()  # nobody listens any more
         self._lock = threading.Lock()
@@ -127,7 +133,7 @@ class Reply:
         """The events as they come, each with the number of its reply. To be iterated once."""
         over = 0
         while over < len(self._replies):
-            item = await self._heard.get()
+            item = await self._next()
             if isinstance(item, Exception):
                 raise item
             if item is None:
@@ -135,12 +141,22 @@ class Reply:
             else:
                 yield item
 
+    async def _next(self) -> tuple[int, Event] | Exception | None:
+        try:
+            async with asyncio.timeout_at(self._until):
+                return await self._heard.get()
+        except TimeoutError:
+            late = LateError(f"the deadline of {self.asked.options.deadline_s:g} s passed")
+            self._error = self._error or late
+            return late
+
     async def placed(self, wait_s: float) -> dict[str, str]:
         """Headers that tell which of several engines answer. Waits for that, but no longer than a client would: then
         only whether one of them is rented is told, and stays so. Raises what a reply raised before it was placed."""
         if not self._placed.is_set():
+            within_s = wait_s if self._until is None else min(wait_s, self._until - self._loop.time())
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._placed.wait(), wait_s)
+                await asyncio.wait_for(self._placed.wait(), within_s)
         if self._error is not None and len(self._served) < self._routed:
             raise self._error
         served = list(self._served.values())
@@ -175,6 +191,8 @@ class Reply:
         except Exception as error:
             if not isinstance(error, LLMError):
                 _log.exception("a reply broke")
+            if isinstance(error, LateError) and error.usage is not None:
+                self._usages.append(error.usage)  # what it took is charged, whatever it was worth
             self._error = self._error or error
             self._place()
             self._tell(error)

@@ -186,7 +186,6 @@ class ResponseStream:
             "incomplete_details": None,
             "model": self.model,
             "output": list(self._output),
-            "service_tier": "default",
             "store": self.request.store,
             "usage": None if usage is None else _usage(usage),
             **self.request.echo,

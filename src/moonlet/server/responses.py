@@ -13,6 +13,7 @@ from moonlet.chat.messages import Message, MessageError, Role, ToolCall, ToolSpe
 from moonlet.llm import ReplyOptions
 from moonlet.server.errors import ApiError
 from moonlet.server.fields import as_object, json_schema, named_tool, short, typed
+from moonlet.server.openai import read_priority
 from moonlet.server.replies import Asked
 
 # Tools that OpenAI runs itself and without which a model answers from what it knows. Codex always declares the first.
@@ -90,6 +91,7 @@ def read(body: Any) -> ResponseRequest:
             logprobs=bool(top_logprobs) or "message.output_text.logprobs" in include,
             top_logprobs=top_logprobs,
             parallel_calls=typed(body, "parallel_tool_calls", bool) is not False,
+            priority=read_priority(body),
             answer_schema=_answer_schema(text),
         )
     except ValueError as error:
@@ -109,6 +111,7 @@ def read(body: Any) -> ResponseRequest:
             "metadata": typed(body, "metadata", dict) or {},
             "parallel_tool_calls": options.parallel_calls,
             "previous_response_id": body.get("previous_response_id"),
+            "service_tier": "flex" if options.priority == "batch" else "default",
             "reasoning": {"effort": reasoning.get("effort"), "summary": None},
             "temperature": options.temperature,
             "text": {**text, "format": text.get("format") or {"type": "text"}},
