@@ -3,8 +3,10 @@
     python -m bench.sessions /tmp/agents [--node FOLDER_OF_NODE_22] [--only codex]         (packages: see bench.clients)
 
 Each agent does its loop three times with prepared replies: twice in one folder, once in another. Its prompts are
-rendered in K2's form with K2's vocabulary, and compared: how much of the next turn, of a new session in the same folder
-and of one elsewhere lies in whole pages before the first difference, with the text around it.
+rendered in K2's form with K2's vocabulary, and compared: how much of the next turn, of a new session in the same
+folder, of one elsewhere and of one tomorrow (the same with tomorrow's date in the place of today's) lies in whole pages
+before the first difference, with the text around it. Claude Code does it once more with its billing line, which the
+server leaves out, left in.
 """
 
 from __future__ import annotations
@@ -14,10 +16,14 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from pytest import MonkeyPatch
 
 from bench.agents import CLIENTS, NODE
 from bench.clients import run
@@ -25,7 +31,10 @@ from moonlet.chat.messages import Message, ToolSpec
 from moonlet.chat.template import render
 from moonlet.kernels import PAGE
 from moonlet.llm.scripted import Scripted
+from moonlet.server import anthropic
 from vocabularies import k2
+
+_DATES = ("%Y-%m-%d", "%a %b %d %Y", "%A, %B %d, %Y", "%A %B %d %Y", "%B %d, %Y", "%m/%d/%Y", "%-m/%-d/%Y", "%Y/%m/%d")
 
 
 def prompts(model: Scripted) -> list[list[int]]:
@@ -52,17 +61,27 @@ def difference(one: list[int], other: list[int]) -> str:
     return " | ".join(repr(k2().decode(ids[max(at - 12, 0) : at + 12])) for ids in (one, other))
 
 
+def tomorrow(model: Scripted) -> list[int]:
+    """The first request with tools as it would be a day later, as far as it tells the date."""
+    messages, tools = next((messages, tools) for messages, tools, _ in model.asked if tools)
+    now = datetime.now()
+    for form in _DATES:
+        old, new = (day.strftime(form) for day in (now, now + timedelta(days=1)))
+        messages = tuple(replace(message, content=message.content.replace(old, new)) for message in messages)
+        tools = tuple(replace(tool, description=tool.description.replace(old, new)) for tool in tools)
+    return _rendered(messages, tools)
+
+
 def compare(name: str, packages: Path, node: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as here, tempfile.TemporaryDirectory() as there:
-        first, again, away = (prompts(run(name, packages, node, Path(place))[1]) for place in (here, here, there))
-    found = {
-        "tokens": len(first[0]),
-        "next turn": kept(first[0], first[1]),
-        "new session": kept(first[0], again[0]),
-        "other folder": kept(first[0], away[0]),
-    }
+        models = [run(name, packages, node, Path(place))[1] for place in (here, here, there)]
+    first, again, away = map(prompts, models)
+    others = {"next turn": first[1], "new session": again[0], "other folder": away[0], "tomorrow": tomorrow(models[0])}
+    found = {"tokens": len(first[0]), **{what: kept(first[0], other) for what, other in others.items()}}
+    # All of the turn before that fills pages, if the next one is found whole.
+    found["next turn at best"] = len(first[0]) // PAGE * PAGE / len(first[1])
     print(f"{name}: {found}")
-    for what, other in (("next turn", first[1]), ("new session", again[0]), ("other folder", away[0])):
+    for what, other in others.items():
         print(f"  {what} differs first at {_same(first[0], other):,}: {difference(first[0], other)}", flush=True)
     return found
 
@@ -75,6 +94,10 @@ def main() -> int:
     asked = parser.parse_args()
     names, packages = [asked.only] if asked.only else [*CLIENTS], asked.packages.resolve()
     found = {name: compare(name, packages, asked.node) for name in names}
+    if "claude-code" in names:
+        with MonkeyPatch.context() as patch:
+            patch.setattr(anthropic, "_BILLING", "a line that nobody sends")
+            found["claude-code with its billing line"] = compare("claude-code", packages, asked.node)
     print(json.dumps(found, indent=1))
     return 0
 

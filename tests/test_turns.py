@@ -86,7 +86,8 @@ def test_every_turn_of_a_conversation_reads_only_its_tail_also_after_a_restart(
         turn(running)
         watcher = add_key(ledger, "watcher", "--scopes", "admin")
         page = httpx.get(running.url.removesuffix("/v1") + "/metrics", headers={"x-api-key": watcher}, timeout=30).text
-    counted = {line.split("{")[0]: float(line.split()[-1]) for line in page.splitlines() if "_prefix_pages_" in line}
+    lines = [line for line in page.splitlines() if line.startswith("moonlet_prefix_pages_")]
+    counted = {line.split("{")[0]: float(line.split()[-1]) for line in lines}
     assert counted["moonlet_prefix_pages_lost_total"] == 0 and counted["moonlet_prefix_pages_kept_total"] >= 0
     assert 'vllm:kv_cache_usage_perc{model_name="' in page
     first, *later = usages
