@@ -1,10 +1,11 @@
-"""Open WebUI in front of `moonlet serve` of the small model, both on this machine and without any other network.
+"""Open WebUI in front of `moonlet serve`, both on this machine and without any other network.
 
     python -m bench.open_webui PROGRAM [--no-page]
 
 PROGRAM is `open-webui` of an environment of its own. What is shown: it lists the model, a conversation comes back
 through its API, streamed and whole, and one through its page in Chromium (`--no-page`: not); the ledger has a row for
-each. It is started by the line that `moonlet serve` prints, with what keeps it on this machine.
+each. The model is the small one with a longer context. Open WebUI is started by the line that `moonlet serve` prints,
+with what keeps it on this machine.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from moonlet.ledger import report
 from moonlet.ledger.database import open_database
 
 START_S = 300.0
+ROOM = 32_768  # tokens of the small vocabulary: its page sends tools of its own
 # Nobody signs in, nothing is downloaded, nothing is asked of other hosts.
 ALONE = {
     "WEBUI_AUTH": "False",
@@ -54,21 +56,31 @@ def main() -> int:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         home, ledger = Path(place), Path(place) / "ledger.sqlite"
+        flags = ["--ledger", str(ledger), "--cache-tokens", str(ROOM)]
         with (
-            turns.serving(Path("nano"), home, ["--ledger", str(ledger)]) as (url, model),
+            turns.serving(turns.longer(home / "long", ROOM), home, flags) as (url, model),
             opened(asked.program, url, model, home) as webui,
         ):
             shown = through_api(webui, model)
             if not asked.no_page:
                 shown |= through_page(webui, home)
-            time.sleep(1)  # rows are closed just after their answers
-        with closing(open_database(ledger)) as database:
-            rows = list(report.rows(database))
+            rows = settled(ledger)
         shown["a row each"] = len(rows) >= len(shown) - 1 and all(row["state"] == "done" for row in rows)
     for row in rows:
         print(f"  {row['api']}: {row['prompt_tokens']} read, {row['output_tokens']} written, {row['state']}")
     print(shown)
     return 0 if all(shown.values()) else 1
+
+
+def settled(ledger: Path) -> list[dict[str, Any]]:
+    """What the ledger has, once nothing is under way: behind a reply its page asks for a title and more."""
+    until = time.monotonic() + START_S
+    while True:
+        time.sleep(2)
+        with closing(open_database(ledger)) as database:
+            rows = list(report.rows(database))
+        if all(row["state"] != "running" for row in rows) or time.monotonic() > until:
+            return rows
 
 
 @contextmanager
