@@ -157,7 +157,7 @@ def through_page(webui: str, home: Path) -> dict[str, bool]:
         page.keyboard.press("Enter")
         reply = page.locator(".chat-assistant").last
         reply.wait_for(timeout=120_000)
-        until = time.monotonic() + 120
+        until = time.monotonic() + START_S
         while not (said := reply.inner_text().strip()) and time.monotonic() < until:
             time.sleep(0.2)
         page.screenshot(path=str(home / "page.png"))
