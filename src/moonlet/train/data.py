@@ -29,9 +29,9 @@ def conversations(seed: int, data: Path | None = None) -> Iterator[Conversation]
         return synthetic.conversation(rng, blueprints, by_field)
 
     makers: list[tuple[float, public.Maker]] = [
-        (0.61, demo.conversation),
+        (0.57, demo.conversation),
         (0.15, made_up),
-        (0.19, servers.conversation),
+        (0.23, servers.conversation),
     ]
     if data:
         makers += [(0.02, public.sgd(data)), (0.01, public.snips(data)), (0.01, public.clinc(data))]

@@ -114,7 +114,7 @@ def style(about: Subject, rng: Random) -> Style:
         spelling,
         keys,
         rng.random() < 0.35,
-        rng.choice((1, 1, 2, 2, 3, 4)),
+        rng.choice((1, 1, 1, 1, 2, 2, 3, 4)),
         rng.random() < 0.2,
         rng.choice(("pydantic", "pydantic", "zod", "zod", "hand")),
         about.whole.split()[0] if rng.random() < 0.25 else "",
@@ -163,7 +163,7 @@ def offered(role: Role, thing: Thing, about: Subject, keyed: str, manner: Style,
             one = _taken(slot, role.name, words, thing, manner, rng)
         takes.append(one)
     for slot in role.may:
-        if rng.random() < 0.5:
+        if rng.random() < 0.35:
             takes += _extra(slot, words, thing, manner, rng)
     takes = list({one.key: one for one in reversed(takes)}.values())[::-1]  # what is needed stays
     first = worded(rng.choice(role.about).expand(rng), words)
@@ -259,7 +259,7 @@ def _schema(
             if not one.required and "enum" not in own and own["type"] != "boolean" and rng.random() < 0.4:
                 own = {"anyOf": [own, {"type": "null"}], "default": None}
             own["title"] = " ".join(word.capitalize() for word in one.words.split())
-        if about and not manner.docstring and rng.random() < 0.9:
+        if about and not manner.docstring and rng.random() < 0.75:
             own["description"] = about
         properties[one.key] = own
     schema: dict[str, Any] = {"type": "object", "properties": properties}

@@ -16,6 +16,7 @@ from moonlet.simulate.servers.telling import item
 from moonlet.simulate.words import PLACES
 
 FAILS = 0.06  # share of calls
+BRIEF = 0.75  # share of results that are the shortest of three: more requests find room in a row
 ERRORS = ("{t} not found", "permission denied", "the {w} is locked", "service not available", "no {t} {v}",
           "{v} does not exist", "timed out after {n} s", "{k} {v} is not valid", "too many requests",
           "the {w} is empty", "access to {v} is not allowed")  # fmt: skip
@@ -25,7 +26,8 @@ def result(one: Offered, arguments: Mapping[str, Any], manner: Style, rng: Rando
     """What the tool returns for this call."""
     if rng.random() < FAILS:
         return json.dumps({"error": _filled(rng.choice(ERRORS), one, arguments, rng)}, ensure_ascii=False)
-    return BY_ROLE[one.role](one, arguments, manner, rng)
+    tries = 3 if rng.random() < BRIEF else 1
+    return min((BY_ROLE[one.role](one, arguments, manner, rng) for _ in range(tries)), key=len)
 
 
 def _filled(text: str, one: Offered, arguments: Mapping[str, Any], rng: Random) -> str:

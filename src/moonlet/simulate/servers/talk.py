@@ -21,19 +21,20 @@ from moonlet.simulate.servers.telling import told
 from moonlet.simulate.world import World
 from moonlet.tools.tool import parameters
 
-AGENT = 0.75  # share of conversations in which an agent has the tools: NAME__TOOL, results between marks
-COUNTS = (2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 8, 9, 11)  # tools of a server
-BEYOND = 0.12  # share of requests that no tool is for
+AGENT = 0.5  # share of conversations in which an agent has the tools: NAME__TOOL, results between marks
+COUNTS = (2, 2, 3, 3, 4, 4, 5, 5, 6, 7, 8, 10)  # tools of a server
+BEYOND = 0.08  # share of requests that no tool is for
 ONWARD = re.compile(
     r"[A-Z][\w']+(?: [A-Z][\w']+)*|[\w-]+-\d+|(?:[\w~.-]*/)+[\w.-]+"
 )  # names, marks and paths in a result
 
 
 def conversation(rng: Random) -> Conversation:
-    """3 to 7 requests under the tools of one server, now and then of two."""
+    """Requests under the tools of one server, now and then of two. Many follow under one list: choosing among its tools
+    is the hardest part, and is learned from each."""
     servers = [server(rng, rng.choice(COUNTS))]
     if rng.random() < 0.12:
-        servers.append(server(rng, rng.choice((1, 2, 3))))
+        servers.append(server(rng, rng.choice((1, 2))))
     inside = rng.random() < AGENT
     tools: dict[str, tuple[Offered, Server]] = {}
     for one in servers:
@@ -51,7 +52,7 @@ def conversation(rng: Random) -> Conversation:
     elif rng.random() < 0.5:
         episode.system(rng.choice(("You are a helpful assistant.", "Use the tools.", f"Today is {iso_date(rng)}.")))
     known: list[str] = []
-    for _ in range(rng.randrange(3, 8)):
+    for _ in range(rng.randrange(6, 15)):
         if rng.random() < BEYOND and (text := _beyond(specs, rng)):
             episode.user(text)
             episode.answer(talk.NO_TOOL)

@@ -46,7 +46,8 @@ ZONES = words(
     "Europe/Warsaw Europe/Zagreb Europe/Zurich Indian/Maldives Indian/Mauritius Pacific/Auckland Pacific/Fiji "
     "Pacific/Guam Pacific/Honolulu Pacific/Tahiti Pacific/Tongatapu Etc/UTC Etc/GMT+5"
 )
-# Cities whose zones the judged tasks hand over.
+# What the judged tasks hand over or get, and cities whose zones they ask for.
+JUDGED_TEXTS = ("buy stamps", "likes trains", "hello world", "first commit")
 JUDGED = frozenset(("Tokyo", "Paris", "New York", "New York City", "Bangkok", "Berlin"))
 CITIES = tuple(place for place in PLACES if place not in JUDGED)
 AREAS = words("Africa America Asia Atlantic Australia Europe Indian Pacific")
@@ -195,13 +196,14 @@ def cells(rng: Random) -> str:
 
 def said(rng: Random) -> str:
     """A few words that somebody wants written somewhere, without marks at their end."""
-    return rng.choice((
+    text = rng.choice((
         lambda: slots.free_text("note", rng), lambda: slots.free_text("message", rng),
         lambda: slots.free_text("task", rng), lambda: slots.free_text("title", rng),
         lambda: f"{rng.choice(ADJECTIVES)} {noun(rng)} {rng.choice(('for', 'and', 'with', 'near', 'or'))} {noun(rng)}",
         lambda: " ".join(word(rng) for _ in range(rng.randrange(2, 6))),
         lambda: f"the {noun(rng)} is {rng.choice(ADJECTIVES)}", lambda: f"{person(rng)} has the {noun(rng)}",
     ))().strip(" .!?")  # fmt: skip
+    return said(rng) if any(judged in text for judged in JUDGED_TEXTS) else text
 
 
 def topic(rng: Random) -> str:
