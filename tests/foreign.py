@@ -40,11 +40,12 @@ def called(*calls: tuple[str, str], finish: str = "tool_calls", id: str = "call_
 
 
 class Foreign:
-    """Answers request after request with what `reply` makes of its body: chunks, or an HTTP status that is an error.
+    """Answers request after request with what `reply` makes of its body: chunks, an HTTP status that is an error, or
+    the words of a refusal.
     `pause_s` lies before each chunk."""
 
     def __init__(
-        self, reply: Callable[[Body], Chunks | int], model: str = "k2", port: int = 0, pause_s: float = 0.0
+        self, reply: Callable[[Body], Chunks | int | str], model: str = "k2", port: int = 0, pause_s: float = 0.0
     ) -> None:
         self.bodies: list[Body] = []
         self.headers: list[dict[str, str]] = []
@@ -59,6 +60,8 @@ class Foreign:
                 outer.bodies.append(body)
                 outer.headers.append(dict(self.headers))
                 chunks = reply(body)
+                if isinstance(chunks, str):
+                    return self._whole(400, {"error": {"message": chunks}})
                 if isinstance(chunks, int):
                     return self._whole(chunks, {"error": {"message": f"status {chunks}"}})
                 self.send_response(200)

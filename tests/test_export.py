@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
+import moonlet
 import tiny
 import vocabularies
-from moonlet.chat.tokenizer import write_vocabulary
+from moonlet.chat.messages import Message, ToolCall, ToolSpec, to_openai, tool_to_openai
+from moonlet.chat.template import render
+from moonlet.chat.tokenizer import Tokenizer, write_vocabulary
 from moonlet.engine.engine import Engine, EngineOptions
 from moonlet.model.config import parse_config
 from moonlet.model.convert import ConvertOptions, convert
@@ -96,6 +99,13 @@ def test_the_names_and_shapes_are_those_of_the_public_checkpoints(tmp_path: Path
     assert {name: weight.shape for name, weight in public_tensors(network("k2"))} == public
 
 
+def test_a_tied_head_is_written_for_those_who_do_not_tie(tokenizer: Path, tmp_path: Path) -> None:
+    """vLLM takes a head that is not there as zeros, for this architecture: all tokens are then equally likely."""
+    export(network("k2", tie_word_embeddings=True), tokenizer, tmp_path)
+    stored = load_file(tmp_path / "model.safetensors")
+    assert torch.equal(stored["lm_head.weight"], stored["model.embed_tokens.weight"])
+
+
 @pytest.mark.parametrize("variant", ["k2", "k2-thinking", "moonlight"])
 def test_the_configuration_survives(variant: str) -> None:
     config = parse_config(tiny.config(variant))
@@ -136,3 +146,83 @@ def test_what_was_packed_comes_back_rounded(tokenizer: Path, tmp_path: Path) -> 
         error = (kept[name] - weight).square().mean().sqrt() / weight.square().mean().sqrt()
         # What routes and what scales stays exact; int8 in groups of 32 moves a weight by half a percent.
         assert error == 0 if weight.ndim < 2 or ".gate.weight" in name else error < 0.01, (name, error)
+
+
+# ---- the vocabulary and the template, as other engines read them ----
+
+TEXTS = (
+    "Hello, world! get_weather(city) 12,345.67  \r\n\n\t x",
+    "functions.search:0",
+    "天気 สวัสดี Straße naïve 🚀👩‍👩‍👧",
+    "",
+    "   leading and   inner  ",
+    "thethethe functionsfunctions",
+    "\x00\x7f\u2028\ufeff",
+    "don't I'M 'tis",
+)
+ODD: dict[str, Any] = {
+    "type": "object",
+    "required": ["city"],
+    "properties": {
+        "city": {"type": "string", "description": "Where\n  it is."},
+        "days": {"type": ["integer", "null"], "description": ""},
+        "unit": {"enum": ["C", 1, None, "Grad Ä"]},
+        "kind": {"const": "x"},
+        "items": {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "null"}, {"type": "string"}]}},
+        "keys": {"type": "array"},
+        "deep": {"properties": {"a": {"type": "array", "items": {"type": "string"}}, "b": True}, "required": ["a"]},
+        "any": {},
+        "empty": {"type": "object"},
+        "other": {"oneOf": [{"type": "boolean"}, {"type": "array", "items": {"type": "object"}}]},
+    },
+}
+SPECS = (ToolSpec("get_weather", "  The\nweather. ", ODD), ToolSpec("plain", "", {}))
+CALLS = (
+    ToolCall("call_1", "get_weather", '{"city": "Köln", "days": 2}'),
+    ToolCall("call_2", "plain", "{}"),
+)
+TALK = (
+    Message("system", "Be brief."),
+    Message("user", "weather in Köln and the time?", name="ann"),
+    Message("assistant", "I look.", calls=CALLS),
+    Message("tool", "grey", call_id="call_1"),
+    Message("tool", "12:30", call_id="call_2", name="plain"),
+    Message("assistant", "Grey."),
+    Message("user", "and again  "),
+    Message("assistant", calls=(ToolCall("call_3", "plain", '{"a": [1, "ä"]}'),)),
+    Message("tool", "", call_id="call_3"),
+)
+
+
+@pytest.mark.parametrize("of", ["words", "nano"])
+def test_transformers_writes_the_same_ids(of: str, tokenizer: Path, tmp_path: Path) -> None:
+    folder = tokenizer if of == "words" else Path(moonlet.__file__).parent / "nano"
+    export(network("k2", model_type="deepseek_v3"), folder, tmp_path)
+    ours, theirs = Tokenizer.load(folder), AutoTokenizer.from_pretrained(tmp_path)
+    assert Tokenizer.load(tmp_path).specials == ours.specials
+    for text in TEXTS:
+        assert theirs.encode(text, add_special_tokens=False) == ours.encode(text), text
+        assert theirs.decode(ours.encode(text)) == text
+    for name, id in ours.specials.items():
+        assert theirs.encode(name, add_special_tokens=False) == [id]
+    shown = theirs.decode(
+        ours.encode("<|tool_call_begin|>x<|tool_call_end|><|im_end|>", True), skip_special_tokens=True
+    )
+    assert shown == "<|tool_call_begin|>x<|tool_call_end|>"
+
+
+@pytest.mark.parametrize("tools", [(), SPECS], ids=["no tools", "tools"])
+@pytest.mark.parametrize("parsed", [False, True], ids=["arguments as text", "arguments as objects"])
+def test_transformers_writes_conversations_as_ours(
+    parsed: bool, tools: tuple[ToolSpec, ...], tokenizer: Path, tmp_path: Path
+) -> None:
+    export(network("k2", model_type="deepseek_v3"), tokenizer, tmp_path)
+    ours, theirs = Tokenizer.load(tokenizer), AutoTokenizer.from_pretrained(tmp_path)
+    for length in range(1, len(TALK) + 1):
+        raw = [to_openai(message) for message in TALK[:length]]
+        for call in (call for message in raw for call in message.get("tool_calls") or () if parsed):
+            call["function"]["arguments"] = json.loads(call["function"]["arguments"])  # as vLLM hands them over
+        found = theirs.apply_chat_template(
+            raw, tools=[tool_to_openai(tool) for tool in tools] or None, add_generation_prompt=True, return_dict=False
+        )
+        assert found == render(ours, "moonlet", TALK[:length], tools), length

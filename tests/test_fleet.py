@@ -191,6 +191,21 @@ def test_a_request_that_is_wrong_is_wrong_everywhere() -> None:
         assert not two.bodies and fleet.replicas[0].up
 
 
+def test_a_limit_beyond_the_context_s_end_means_what_room_there_is() -> None:
+    """Agents ask for 32,000 tokens however long the conversation is; vLLM refuses what does not fit together."""
+
+    def reply(body: Body) -> Chunks | str:
+        if "max_tokens" in body:
+            return (
+                "This model's maximum context length is 4096 tokens. However, you requested 32000 output tokens and..."
+            )
+        return hello("there")(body)
+
+    with Foreign(reply) as one, fleet_of(one.url) as fleet:
+        assert whole(fleet, max_tokens=32_000) == (one.name, "there")
+        assert fleet.replicas[0].up
+
+
 def test_what_has_begun_is_not_begun_again() -> None:
     broken = [*said("It rai")[:-2], {"error": {"message": "out of memory"}}]
     with Foreign(lambda body: broken) as one, Foreign(hello("two")) as two, fleet_of(one.url, two.url) as fleet:

@@ -48,10 +48,11 @@ def test_a_plan_becomes_the_flags_of_each_engine() -> None:
         "--tensor-parallel-size": "8", "--pipeline-parallel-size": "1", "--enable-expert-parallel": None,
         "--max-model-len": "65536", "--max-num-seqs": "32", "--trust-remote-code": None, "--port": "8001",
         "--enable-auto-tool-choice": None, "--tool-call-parser": "kimi_k2", "--reasoning-parser": "kimi_k2",
-        "--served-model-name": "kimi", "--host": "127.0.0.1",
+        "--served-model-name": "kimi", "--host": "127.0.0.1", "--enable-prompt-tokens-details": None,
     }  # fmt: skip
     sglang = shown(command("sglang", "moonshotai/Kimi-K2-Instruct", "kimi", shape, "127.0.0.1", "8001"))
     assert sglang["--tp-size"] == sglang["--ep-size"] == "8" and sglang["--context-length"] == "65536"
+    assert "--enable-cache-report" in sglang  # without it neither says what was cached, which has a price of its own
     assert "--reasoning-parser" not in sglang  # a parser of thoughts eats the words of a model that has none
     two = Shape(tensor=8, pipeline=2)
     nodes = shown(command("vllm", "k", "k", two, "0.0.0.0", "8000", "1", "lead"))
@@ -62,6 +63,11 @@ def test_a_plan_becomes_the_flags_of_each_engine() -> None:
 def test_who_thinks_is_told_by_name_or_template(tmp_path: Path) -> None:
     assert thinks("moonshotai/Kimi-K2-Thinking") and thinks("moonshotai/Kimi-K2.5") and not thinks("Kimi-K2-Instruct")
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": "...<think>..."}))
+    assert thinks(str(tmp_path))
+    (tmp_path / "chat_template.jinja").write_text("no thought")  # where it is a file, the file holds
+    assert not thinks(str(tmp_path))
+    (tmp_path / "tokenizer_config.json").unlink()
+    (tmp_path / "chat_template.jinja").write_text("{{ '<think>' }}")
     assert thinks(str(tmp_path))
 
 
@@ -129,6 +135,21 @@ def test_an_engine_that_cannot_start_is_given_up_with_its_reason(monkeypatch: py
         wait_started(process, lambda: False, print, 60)
     process.stop()
     assert len(ended) == process.starts == 2
+
+
+@pytest.mark.parametrize(("wanted", "expected"), [(None, "1"), ("0", "0")])
+def test_an_engine_tells_nobody_what_it_is_used_for(
+    wanted: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VLLM_NO_USAGE_STATS", raising=False)
+    if wanted is not None:
+        monkeypatch.setenv("VLLM_NO_USAGE_STATS", wanted)
+    ended: list[str] = []
+    said = "import os; print(os.environ['VLLM_NO_USAGE_STATS'])"
+    process = EngineProcess("vllm", [sys.executable, "-c", said], ended.append, pause_s=60)
+    wait_for(lambda: bool(ended))
+    process.stop()
+    assert ended == [f"vllm ended (code 0): {expected}"]
 
 
 def test_no_engine_outlives_whoever_started_it() -> None:

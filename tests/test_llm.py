@@ -10,7 +10,7 @@ import pytest
 
 from moonlet import llm
 from moonlet.chat.messages import CallArguments, CallEnd, CallStart, Message, Text, Thinking, ToolCall, ToolSpec
-from moonlet.llm import Done, LLMError, RefusedError, ReplyOptions, StopText, Usage
+from moonlet.llm import Done, LLMError, RefusedError, ReplyOptions, StopText, TooLongError, Usage
 from moonlet.llm.remote import Remote
 from moonlet.llm.scripted import Scripted
 
@@ -201,6 +201,46 @@ def test_remote_failures_are_one_clear_line(body: str, status: int, complaint: s
         list(Remote(endpoint.url, "k2").reply(USER))
     assert type(caught.value) is kind
     assert complaint in str(caught.value) and endpoint.url in str(caught.value) and "\n" not in str(caught.value)
+
+
+# As vLLM, SGLang, llama.cpp and OpenAI's API say it.
+TOO_LONG = [
+    (
+        "This model's maximum context length is 4096 tokens. However, you requested 900 output tokens and your prompt "
+        "contains at least 3197 input tokens, for a total of at least 4097 tokens. Please reduce the length of the "
+        "input prompt or the number of requested output tokens. (parameter=input_tokens, value=3197)",
+        "at least 4097",
+    ),
+    (
+        "This model's maximum context length is 4096 tokens. However, your prompt contains 5000 input tokens, which "
+        "exceeds this limit even without any output tokens. (parameter=input_tokens, value=5000)",
+        "5000",
+    ),
+    (
+        "This model's maximum context length is 4096 tokens. However, your prompt contains 900000 characters (more "
+        "than 40960 characters, which is the upper bound for 3196 input tokens). Please reduce the length.",
+        "at least 4097",
+    ),
+    ("The input (5000 tokens) is longer than the model's context length (4096 tokens).", "5000"),
+    (
+        "Requested token count exceeds the model's maximum context length of 4096 tokens. You requested a total of "
+        "4396 tokens: 3496 tokens from the input messages and 900 tokens for the completion.",
+        "at least 4097",
+    ),
+    ("request (5000 tokens) exceeds the available context size (4096 tokens), try increasing it", "5000"),
+    ("This model's maximum context length is 4096 tokens. However, your messages resulted in 5000 tokens.", "5000"),
+]
+
+
+@pytest.mark.parametrize(("told", "tokens"), TOO_LONG)
+def test_a_prompt_that_does_not_fit_is_known_whoever_says_so(told: str, tokens: str) -> None:
+    with (
+        Endpoint(json.dumps({"error": {"message": told}}), 400) as endpoint,
+        pytest.raises(TooLongError, match=f"the prompt has {tokens} tokens, the context holds 4096"),
+    ):
+        list(Remote(endpoint.url, "k2").reply(USER, options=ReplyOptions(max_tokens=900, temperature=0.5)))
+    limits = [(body.get("max_tokens"), body["temperature"]) for body in endpoint.bodies]
+    assert limits == [(900, 0.5), (None, 0.5)]  # it may be the limit alone that does not fit
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/v1", "not a url", "http://", "http://[::1"])

@@ -108,6 +108,7 @@ def _vllm(model: str, shape: Shape) -> dict[str, str | None]:
         "--trust-remote-code": None,  # K2's tokenizer is code of its repository
         "--enable-auto-tool-choice": None,
         "--tool-call-parser": "kimi_k2",
+        "--enable-prompt-tokens-details": None,  # tokens that were cached have a price of their own
     }
     if shape.expert_parallel:
         values["--enable-expert-parallel"] = None
@@ -126,6 +127,7 @@ def _sglang(model: str, shape: Shape) -> dict[str, str | None]:
         "--pp-size": str(shape.pipeline),
         "--trust-remote-code": None,
         "--tool-call-parser": "kimi_k2",
+        "--enable-cache-report": None,
     }
     if shape.expert_parallel:
         values["--ep-size"] = str(shape.tensor)
@@ -143,11 +145,20 @@ def thinks(model: str) -> bool:
     name = Path(model).name.lower()
     if any(word in name for word in ("thinking", "k2.5", "k2.6")):
         return True
+    return "<think>" in _template(Path(model))
+
+
+def _template(folder: Path) -> str:
+    """The chat template of a checkpoint: a file of its own, or a field of the tokenizer's; empty if there is none."""
     try:
-        template = json.loads((Path(model) / "tokenizer_config.json").read_text(encoding="utf-8")).get("chat_template")
+        return (folder / "chat_template.jinja").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        pass
+    try:
+        template = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")).get("chat_template")
     except (OSError, ValueError, AttributeError):
-        return False
-    return isinstance(template, str) and "<think>" in template
+        return ""
+    return template if isinstance(template, str) else ""
 
 
 def shown(words: list[str]) -> dict[str, Any]:

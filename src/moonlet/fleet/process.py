@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -16,6 +17,8 @@ STOP_S = 30.0  # for what it has under way
 LONGEST_PAUSE_S = 60.0  # between attempts
 _KEPT = 400  # lines of its log
 _QUICK = 2  # ends without ever having answered: it will not do so
+# vLLM tells its makers what runs where, unless it is told not to. Whoever wants that sets the variable himself.
+_UNTOLD = {"VLLM_NO_USAGE_STATS": "1"}
 
 # What an engine says when it cannot go on; the last such line is the reason, if there is one.
 _REASON = re.compile(
@@ -104,6 +107,7 @@ class EngineProcess:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            env={**_UNTOLD, **os.environ},
         )
         self._process = process
         if self._over.is_set() and process.stdin is not None:  # stopped just now, before it could be told
@@ -134,4 +138,4 @@ def wait_started(process: EngineProcess, up: Callable[[], bool], tell: Callable[
         time.sleep(0.05)
         if time.monotonic() - told >= every_s:
             told = time.monotonic()
-            tell(process.last_line)
+            tell(process.last_line or "has said nothing yet")

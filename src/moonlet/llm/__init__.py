@@ -42,8 +42,10 @@ class RefusedError(LLMError):
 class TooLongError(RefusedError):
     """The prompt does not fit into the model's context. Numbers are tokens."""
 
-    def __init__(self, prompt: int, context: int) -> None:
-        super().__init__(f"the prompt has {prompt} tokens, the context holds {context}")
+    def __init__(self, prompt: int, context: int, least: bool = False) -> None:
+        """`least`: the prompt has more, and how many is not known."""
+        has = f"at least {prompt}" if least else str(prompt)
+        super().__init__(f"the prompt has {has} tokens, the context holds {context}")
         self.prompt = prompt
         self.context = context
 

@@ -25,17 +25,17 @@ from moonlet.chat.messages import (
 from moonlet.llm import (
     PLAIN,
     Assembly,
-    BusyError,
     Done,
     Event,
     Finish,
     LLMError,
-    RefusedError,
     ReplyOptions,
     Scored,
     ScoredToken,
+    TooLongError,
     Usage,
 )
+from moonlet.llm.failure import failure, message_of
 
 # Reasons that engines give for an end; whatever else they say is an end of the model's own.
 _CUT = ("length", "max_tokens", "model_length", "max_output_tokens")
@@ -67,7 +67,7 @@ class Remote:
     def reply(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN
     ) -> Iterator[Event]:
-        return self._stream(_request(self.name, messages, tools, options))
+        return self._answered(_request(self.name, messages, tools, options))
 
     def close(self) -> None:
         self._client.close()
@@ -77,7 +77,7 @@ class Remote:
         try:
             answer = self._client.get(f"{self._url}/models", timeout=timeout_s)
             if answer.is_error:
-                raise _failure(self._url, answer)
+                raise failure(self._url, answer)
             names = [str(card["id"]) for card in answer.json()["data"]]
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise LLMError(f"{self._url}: {_reason(error)}") from None
@@ -87,6 +87,16 @@ class Remote:
             raise LLMError(f"{self._url}/models lists no model; is this an OpenAI-style endpoint?")
         return names
 
+    def _answered(self, body: dict[str, Any]) -> Iterator[Event]:
+        """A limit of tokens is the most that is wanted, but vLLM and SGLang refuse one that the context has no room for
+        after the prompt. Without a limit they take what room there is, which then is less than was asked for."""
+        try:
+            yield from self._stream(body)
+        except TooLongError:
+            if "max_tokens" not in body:
+                raise
+            yield from self._stream({name: value for name, value in body.items() if name != "max_tokens"})
+
     def _stream(self, body: Mapping[str, Any]) -> Iterator[Event]:
         begun, first_s = time.perf_counter(), 0.0
         reading = _Reading()
@@ -94,7 +104,7 @@ class Remote:
             with self._client.stream("POST", f"{self._url}/chat/completions", json=body) as answer:
                 if answer.is_error:
                     answer.read()
-                    raise _failure(self._url, answer)
+                    raise failure(self._url, answer)
                 for line in answer.iter_lines():
                     for event in reading.line(line):
                         first_s = first_s or time.perf_counter() - begun
@@ -146,7 +156,7 @@ class _Reading:
         if not isinstance(chunk, dict):
             raise _WireError(f"sent {data[:60]!r}, which is no chunk of a completion")
         if chunk.get("error"):
-            raise _WireError(_message_of(chunk))
+            raise _WireError(message_of(chunk))
         try:
             for event in self._chunk(chunk):
                 self.assembly.add(event)
@@ -239,32 +249,6 @@ def _request(
     if not options.thinking:
         body["chat_template_kwargs"] = {"thinking": False}  # as vLLM and SGLang take it
     return body
-
-
-def _failure(url: str, answer: httpx.Response) -> LLMError:
-    """What an answer with an error status says, in one line."""
-    try:
-        told = _message_of(answer.json())
-    except (ValueError, RecursionError):
-        told = " ".join(answer.text.split())[:200] or answer.reason_phrase
-    told = f"{url}: HTTP {answer.status_code}: {told}"
-    if answer.status_code in (429, 503):
-        return BusyError(told, _retry_s(answer))
-    return (RefusedError if answer.status_code in (400, 404, 413, 422) else LLMError)(told)
-
-
-def _retry_s(answer: httpx.Response) -> float:
-    """When to ask again, as the endpoint says it in seconds; it may also say a date, or nothing."""
-    try:
-        return min(max(float(answer.headers.get("retry-after", "1")), 0.1), 3600.0)
-    except ValueError:
-        return 1.0
-
-
-def _message_of(body: Any) -> str:
-    error = body.get("error", body) if isinstance(body, dict) else body
-    told = error.get("message", error) if isinstance(error, dict) else error
-    return " ".join(str(told).split())[:300]
 
 
 def _reason(error: Exception) -> str:

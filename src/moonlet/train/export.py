@@ -15,19 +15,22 @@ from torch import Tensor
 
 from moonlet.model.config import ModelConfig
 from moonlet.train.network import Network
+from moonlet.train.public_tokenizer import public_files
 
 TOKENIZER_FILES = ("tiktoken.model", "tokenizer_config.json")
 
 
 def export(network: Network, tokenizer: Path, target: Path, dtype: Literal["bf16", "f32"] = "bf16") -> None:
-    """Writes a checkpoint into the folder `target`: configuration, weights, and the files of the `tokenizer` folder.
+    """Writes a checkpoint into the folder `target`: configuration, weights, and the files of the `tokenizer` folder,
+    the small vocabulary also as other engines read it.
 
     The router's bias stays float32 in either form: it moves in steps too small for bfloat16. Every file is written
-    beside its place and renamed, the configuration last. Raises OSError.
+    beside its place and renamed, the configuration last. Raises OSError, TokenizerError.
     """
     target.mkdir(parents=True, exist_ok=True)
-    for name in TOKENIZER_FILES:
-        _place(target / name, lambda part, name=name: shutil.copyfile(tokenizer / name, part))  # type: ignore[misc]
+    _place(target / "tiktoken.model", lambda part: shutil.copyfile(tokenizer / "tiktoken.model", part))
+    for name, text in public_files(tokenizer, network.config.max_positions).items():
+        _place_text(target / name, text)
     number = {"bf16": torch.bfloat16, "f32": torch.float32}[dtype]
     tensors = {name: _stored(name, weight, number) for name, weight in public_tensors(network)}
     _place(target / "model.safetensors", lambda part: save_file(tensors, part, metadata={"format": "pt"}))
@@ -43,7 +46,11 @@ def _place(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def _place_json(path: Path, value: Mapping[str, Any]) -> None:
-    _place(path, lambda part: part.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8"))
+    _place_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def _place_text(path: Path, text: str) -> None:
+    _place(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def _stored(name: str, weight: Tensor, number: torch.dtype) -> Tensor:
@@ -52,7 +59,8 @@ def _stored(name: str, weight: Tensor, number: torch.dtype) -> Tensor:
 
 
 def public_tensors(network: Network) -> Iterator[tuple[str, Tensor]]:
-    """The weights under the names of the public checkpoints: experts apart, and no head that is the embedding."""
+    """The weights under the names of the public checkpoints: experts apart. A head that is the embedding is written
+    too: vLLM has no tied heads for this architecture and takes one that is not there as zeros."""
     for name, weight in network.state_dict().items():
         layer, dot, part = name.rpartition("experts.")
         if dot and part == "gate_up":
@@ -63,7 +71,7 @@ def public_tensors(network: Network) -> Iterator[tuple[str, Tensor]]:
         elif dot and part == "down":
             for e, down in enumerate(weight):
                 yield f"{layer}experts.{e}.down_proj.weight", down
-        elif not (network.config.tied and name == "lm_head.weight"):
+        else:
             yield name, weight
 
 
@@ -118,8 +126,10 @@ def public_config(config: ModelConfig) -> dict[str, Any]:
 
 
 def generation_config(config: ModelConfig) -> dict[str, Any]:
-    """The `generation_config.json`: where replies end, and that the likeliest token is taken each time."""
-    return {**_ends(config), "do_sample": False, "max_length": config.max_positions}
+    """The `generation_config.json`: where replies end, and that the likeliest token is taken each time: to transformers
+    the former words say so, to vLLM and SGLang the temperature."""
+    greedy = {"do_sample": False, "temperature": 0.0}
+    return {**_ends(config), **greedy, "max_length": config.max_positions}
 
 
 def _ends(config: ModelConfig) -> dict[str, Any]:

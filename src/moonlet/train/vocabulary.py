@@ -36,7 +36,7 @@ def train_vocabulary(samples: Iterable[str], folder: Path, pieces: int = PIECES)
     ranked = sorted(learn(samples, pieces).get_vocab().items(), key=lambda item: item[1])
     if len(ranked) != pieces:
         raise VocabularyError(f"the samples give only {len(ranked)} of {pieces} pieces; take more of them")
-    bytes_of = _bytes_of_letters()
+    bytes_of = bytes_of_letters()
     folder.mkdir(parents=True, exist_ok=True)
     write_vocabulary(folder, [bytes(bytes_of[letter] for letter in piece) for piece, _ in ranked])
 
@@ -58,8 +58,9 @@ def learn(samples: Iterable[str], pieces: int) -> Any:
     return learner
 
 
-def _bytes_of_letters() -> dict[str, int]:
-    """The learner writes bytes as printable letters, GPT-2's way: printable bytes as themselves, others from U+0100."""
+def bytes_of_letters() -> dict[str, int]:
+    """What the learner's letters stand for. It writes bytes as printable letters, GPT-2's way: printable bytes as
+    themselves, others from U+0100."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
     return {chr(byte): byte for byte in printable} | {chr(0x100 + i): byte for i, byte in enumerate(others)}
