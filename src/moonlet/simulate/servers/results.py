@@ -97,6 +97,8 @@ def _list(one: Offered, arguments: Mapping[str, Any], manner: Style, rng: Random
         whole[rng.choice(("total", "count"))] = len(names)
     if rng.random() < 0.15:
         whole[_key("has more", manner)] = False
+    if rng.random() < 0.25:
+        whole[rng.choice(("links", "errors", "warnings", "children", "references", "groups"))] = []
     return _dumped(whole, rng)
 
 
