@@ -106,10 +106,11 @@ def main() -> int:
 
 @contextmanager
 def _running(checkpoint: Path, home: Path, seconds: float) -> Iterator[Scene]:
-    front = _part("front", home, str(checkpoint), "--engine", "vllm")
-    own = _part("own", home, "nano", "--threads", "1")
-    both = _part("both", home, checkpoint.name)
-    scene = Scene(front, both, checkpoint.name, checkpoint, seconds)
+    served = small_public.for_vllm_on_cpu(checkpoint, home / "served")
+    front = _part("front", home, str(served), "--engine", "vllm")
+    own = _part("own", home, "nano", "--threads", "1", "--no-trial")
+    both = _part("both", home, served.name)
+    scene = Scene(front, both, served.name, checkpoint, seconds)
     parts = [front, own, both]
     try:
         front.start()

@@ -36,6 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import moonlet
+from bench import small_public
 from moonlet.chat.messages import Message, ToolCall, ToolSpec, to_openai, tool_to_openai
 from moonlet.chat.template import render
 from moonlet.fleet.launch import Shape, command
@@ -224,7 +225,8 @@ def main() -> int:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         in_place(given.environment, Path(home))
-        with vllm(given.checkpoint, "small", "--dtype", "float32") as url:
+        served = small_public.for_vllm_on_cpu(given.checkpoint, Path(home) / "served")
+        with vllm(served, "small", "--dtype", "float32") as url:
             return 0 if judged(given.checkpoint, url, "small", "float32") else 1
 
 

@@ -6,6 +6,8 @@ beside them.
 
 from __future__ import annotations
 
+import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -22,6 +24,18 @@ def write(target: Path) -> Path:
     network = Network(folder.config)
     restore(network, folder)
     export(network, folder.path, target)
+    return target
+
+
+def for_vllm_on_cpu(checkpoint: Path, target: Path) -> Path:
+    """The same model with its positions said as YaRN that stretches nothing, where it has none: vLLM 0.32 computes
+    others wrongly on a processor when attention is in its expanded form (seen: 3.6 nats in the mean, so 0.01)."""
+    shutil.copytree(checkpoint, target)
+    config = json.loads((target / "config.json").read_text(encoding="utf-8"))
+    positions = config["max_position_embeddings"]
+    yarn = {"type": "yarn", "factor": 1.0, "beta_fast": 32, "beta_slow": 1, "mscale": 1.0, "mscale_all_dim": 1.0}
+    config.setdefault("rope_scaling", yarn | {"original_max_position_embeddings": positions})
+    (target / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
     return target
 
 

@@ -119,6 +119,7 @@ def test_what_is_no_plan_is_said(tmp_path: Path, text: str, told: str) -> None:
         (['  File "x.py", line 1', "ValueError: no room", "    ^^^^"], "ValueError: no room"),
         (["vllm: error: unrecognized arguments: --x"], "vllm: error: unrecognized arguments: --x"),
         (["(EngineCore_0 pid=7) ERROR 11-28 10:00:00 [core.py:1] RuntimeError: x"], "RuntimeError: x"),
+        (["WARNING 11-28 10:00:00 [cpu.py:1] libiomp is not found", "INFO: GET /health 200 OK"], "INFO: GET"),
         (["just gone", ""], "just gone"),
         ([], "it said nothing"),
     ],

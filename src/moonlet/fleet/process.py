@@ -25,6 +25,7 @@ _REASON = re.compile(
     r"(\w*Error|\w*Exception|out of memory|error:|unrecognized|No such file|not found)\b", re.IGNORECASE
 )
 _FRAME = re.compile(r'^\s*(File "|at |\^|~|Traceback|During handling|The above exception)')
+_CALM = re.compile(r"\b(DEBUG|INFO|WARNING)\b")  # a line of these levels is no reason, whatever words are in it
 _PREFIX = re.compile(r"^(\([^)]*\)\s*)?(\[[^\]]*\]\s*)?((INFO|ERROR|WARNING|CRITICAL)\b[^\]]*\]\s*)?")
 
 
@@ -121,7 +122,10 @@ class EngineProcess:
 def reason(log: Sequence[str]) -> str:
     """Why an engine ended, as far as its log says it: one line."""
     lines = [line for line in log if line.strip() and not _FRAME.match(line)]
-    told = next((line for line in reversed(lines) if _REASON.search(line)), lines[-1] if lines else "it said nothing")
+    told = next(
+        (line for line in reversed(lines) if _REASON.search(line) and not _CALM.search(line)),
+        lines[-1] if lines else "it said nothing",
+    )
     return " ".join(_PREFIX.sub("", told).split())[:300]
 
 
