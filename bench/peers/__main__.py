@@ -64,7 +64,7 @@ def turn(runner: Runner, task: Task, llama_bench: Path | None) -> tuple[dict[str
         done = subprocess.run(
             command, cwd=here(), env=os.environ | threads, capture_output=True, text=True, timeout=TURN_S, check=True
         )
-        told = json.loads(done.stdout.splitlines()[-1])
+        told = json.loads([line for line in done.stdout.splitlines() if line.startswith('{"rows"')][-1])
         return told["rows"], told["about"]
     except subprocess.CalledProcessError as error:
         said = [line for line in str(error.stderr).splitlines() if line.strip()][-1:]
@@ -104,8 +104,7 @@ def run(case: Case, asked: argparse.Namespace, record: Record, seen: system.Syst
         record.judge(case, config, limits.median(record.limits))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    asked = _asked(arguments)
+def run_all(asked: argparse.Namespace) -> None:
     chosen = [case for case in CASES if not asked.only or asked.only in case.name]
     chosen = [case for case in chosen if not asked.rows or set(asked.rows) & set(case.rows)]
     missing = installed([runner for case in chosen for runner in case.runners])
@@ -126,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     note(f"saved as {asked.save}/peers.json, .md and .svg")
 
 
-def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench.peers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -145,4 +144,4 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    run_all(parse(sys.argv[1:]))

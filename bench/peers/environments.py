@@ -17,6 +17,7 @@ PLACE = here() / "build" / "peers"
 class Environment:
     name: str
     packages: tuple[str, ...]
+    alone: tuple[str, ...] = ()  # those installed without what they ask for
     flags: tuple[str, ...] = ()  # of pip
     variables: dict[str, str] = field(default_factory=dict)
 
@@ -30,7 +31,7 @@ class Environment:
         return PLACE / self.name / "installed"
 
     def wish(self) -> str:
-        return "\n".join([*self.packages, *self.flags, *(f"{k}={v}" for k, v in self.variables.items())])
+        return "\n".join([*self.packages, *self.alone, *self.flags, *(f"{k}={v}" for k, v in self.variables.items())])
 
     def install(self) -> str:
         """Makes it unless it is there. Empty when it is there then, else why not; pip's output is kept beside."""
@@ -38,9 +39,11 @@ class Environment:
             return ""
         log = PLACE / f"{self.name}.log"
         PLACE.mkdir(parents=True, exist_ok=True)
-        pip = [self.python, "-m", "pip", "install", *self.flags, *self.packages]
+        pip = [self.python, "-m", "pip", "install", *self.flags]
+        commands = [[sys.executable, "-m", "venv", "--clear", PLACE / self.name], [*pip, *self.packages]]
+        commands += [[*pip, "--no-deps", *self.alone]] if self.alone else []
         with log.open("w") as out:
-            for command in ([sys.executable, "-m", "venv", "--clear", PLACE / self.name], pip):
+            for command in commands:
                 if subprocess.call(command, stdout=out, stderr=out, env=os.environ | self.variables):
                     last = [line for line in log.read_text().splitlines() if line.strip()][-1:]
                     return f"does not install: {' '.join(last)[:160]} ({log.relative_to(here())})"
@@ -53,12 +56,13 @@ GGUF = Environment("gguf", ("numpy==2.4.6", "gguf==0.19.0"))
 LLAMA_CPP = Environment(
     "llama.cpp",
     ("llama-cpp-python==0.3.36",),
-    ("--no-binary", "llama-cpp-python"),
-    {"CMAKE_ARGS": "-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF"},
+    flags=("--no-binary", "llama-cpp-python"),
+    variables={"CMAKE_ARGS": "-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF"},
 )
 TRANSFORMERS = Environment("transformers", ("torch==2.13.0", "transformers==5.24.0", "numpy==2.4.6"))
-# Without dependencies: it asks for a torch with CUDA, and its kernels need none of it.
+# It asks for an older torch; its kernels use torch for the addresses of numbers only.
 KT_KERNEL = Environment(
     "kt-kernel",
-    ("kt-kernel==0.7.2", "gguf==0.19.0", "safetensors==0.8.0", "numpy==2.4.6", "torch==2.13.0"),
+    ("torch==2.13.0", "numpy==2.4.6", "gguf==0.19.0", "safetensors==0.8.0"),
+    alone=("kt-kernel==0.7.2",),
 )

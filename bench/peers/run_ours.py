@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from pathlib import Path
 
-from bench.peers.task import PROMPT, WARM, Task, asked, parts, tell
+from bench.peers.task import CALLS, PROMPT, WARM, Task, asked, parts, tell
 from moonlet import kernels
 from moonlet.engine.engine import Engine, EngineOptions
 from moonlet.engine.sampler import Sampling
@@ -41,12 +40,13 @@ def prefill(engine: Engine, prompt: list[int]) -> float:
     return len(prompt) / reply.stats.prefill_s
 
 
-def experts(engine: Engine, prompt: list[int]) -> float:
-    """Tokens a second through the routed and shared experts of one layer, all tokens in one step."""
+def experts(engine: Engine, prompts: list[list[int]]) -> float:
+    """Tokens a second through the routed and shared experts of one layer, each prompt in one step."""
     seen: list[Seen] = []
-    list(engine.submit(prompt, Sampling(max_tokens=1), trace=seen.append))
-    steps = [one.parts_s["experts"] for one in seen if one.step_tokens == len(prompt)]
-    return len(prompt) * engine.config.sparse_layers / statistics.median(steps)
+    for prompt in prompts:
+        list(engine.submit(prompt, Sampling(max_tokens=1), trace=seen.append))
+    seconds = sum(one.parts_s["experts"] for one in seen)
+    return sum(one.step_tokens for one in seen) * engine.config.sparse_layers / seconds
 
 
 def measure(task: Task) -> dict[str, float | str]:
@@ -62,8 +62,10 @@ def measure(task: Task) -> dict[str, float | str]:
             kind, count = parts(row)
             if kind == "decode":
                 rows[row] = decode(engine, [ids(PROMPT) for _ in range(count)], task.tokens, task.seed)
+            elif kind == "prefill":
+                rows[row] = prefill(engine, ids(count))
             else:
-                rows[row] = (prefill if kind == "prefill" else experts)(engine, ids(count))
+                rows[row] = experts(engine, [ids(count) for _ in range(CALLS)])
     return rows
 
 

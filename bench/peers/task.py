@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 PROMPT = 16  # tokens that each sequence has before its decoding is timed
+CALLS = 8  # that are timed of a row of experts
 WARM = 512  # random tokens read before anything is timed: with them every expert has been touched
 
 
