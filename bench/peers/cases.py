@@ -81,14 +81,15 @@ class Case:
 
 
 FORMATS = {"int4": folder_formats("int8", "int4"), "bf16": Formats()}
+# kt-kernel has no shared experts, and copies the weights it is given: a third of K2's experts, held twice, fit.
+_EXPERTS = {"num_hidden_layers": 2, "n_routed_experts": 128, "n_shared_experts": 0}
 # A vocabulary that is to K2's about as these layers are to its 61: else the head would be most of what is read.
 _K2 = {"vocab_size": 32_768}
 CASES = (
     Case("moonlight", "moonlight", (MIXED, INT4, LLAMA_CPP, IK)),
     Case("k2", "k2", (MIXED, INT4, LLAMA_CPP, IK), changes=_K2),
     Case("moonlight as bf16 fits", "moonlight", (MIXED, INT4, TORCH), fit="bf16"),
-    # kt-kernel copies the weights it is given: a third of the experts, held twice, are as many as fit.
-    Case("k2 experts", "k2", (INT4, KT), EXPERTS, changes=_K2 | {"num_hidden_layers": 2, "n_routed_experts": 128}),
+    Case("k2 experts", "k2", (INT4, KT), EXPERTS, changes=_K2 | _EXPERTS),
 )
 
 
@@ -135,11 +136,7 @@ def least(config: dict[str, Any], runner: Runner, row: str) -> tuple[float, floa
     distinct = 1 - (1 - model.experts_per_token / model.experts) ** count  # share of a layer's experts
     experts = whole.experts.stored_bytes * distinct
     if kind == "experts":
-        shared = whole.shared
-        if runner.ours:  # their part of a step has the shared experts in it
-            experts += shared.stored_bytes
-        active = whole.experts.active + (shared.active if runner.ours else 0)
-        return experts / model.sparse_layers / count, 2.0 * active / model.sparse_layers
+        return experts / model.sparse_layers / count, 2.0 * whole.experts.active / model.sparse_layers
     always = [part for part in whole.parts if part.name not in ("experts", "embedding")]
     read = sum(part.stored_bytes for part in always) + experts
     if kind == "decode":

@@ -41,7 +41,7 @@ def prefill(engine: Engine, prompt: list[int]) -> float:
 
 
 def experts(engine: Engine, prompts: list[list[int]]) -> float:
-    """Tokens a second through the routed and shared experts of one layer, each prompt in one step."""
+    """Tokens a second through the experts of one layer, each prompt in one step."""
     seen: list[Seen] = []
     for prompt in prompts:
         list(engine.submit(prompt, Sampling(max_tokens=1), trace=seen.append))
