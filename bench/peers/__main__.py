@@ -80,7 +80,9 @@ def run(case: Case, asked: argparse.Namespace, record: Record, seen: system.Syst
     config = case.config(seen.memory_bytes, asked.layers)
     record.layers[case.name] = config.get("num_hidden_layers", 0)
     able = [runner for runner in case.runners if runner.name not in missing] if config else []
-    for runner in case.runners:
+    for runner in case.runners:  # all lines, in this order
+        for row in rows:
+            record.entry(case.name, row, runner.name)
         if runner not in able:
             why = missing[runner.name] if config else "not one sparse layer fits into memory"
             record.add(case, runner, dict.fromkeys(rows, why))

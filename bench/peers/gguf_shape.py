@@ -141,8 +141,7 @@ def _describe(writer: Any, c: dict[str, Any], gguf: Any) -> None:
     writer.add_head_count(c["num_attention_heads"])
     writer.add_head_count_kv(1)  # all heads share the latent
     writer.add_layer_norm_rms_eps(c["rms_norm_eps"])
-    if c["q_lora_rank"]:
-        writer.add_q_lora_rank(c["q_lora_rank"])
+    writer.add_q_lora_rank(c["q_lora_rank"] or 0)  # without it, llama.cpp takes 26 or 27 layers only
     writer.add_kv_lora_rank(c["kv_lora_rank"])
     writer.add_key_length(c["kv_lora_rank"] + c["qk_rope_head_dim"])
     writer.add_value_length(c["kv_lora_rank"])
