@@ -1,5 +1,6 @@
 # make run      set up, then talk to the small model      make test    set up, then the tests
 # make check    style, types, format of the C++           make bench   speed, against the peers
+#                                                     (BENCH="--only moonlight --layers 4": docs/performance.md)
 # make check-native    the C++ under the sanitizers of addresses, undefined behaviour and threads
 PYTHON ?= python3
 VENV := .venv
@@ -48,7 +49,7 @@ check-native: build/check-address+undefined build/check-thread
 	@for one in $^; do echo $$one; (cd build && ./$${one#build/}) || exit 1; done
 
 bench: $(VENV)/.tested
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(BENCH)
 
 clean:
 	rm -rf build $(VENV)

@@ -36,7 +36,12 @@ print(json.dumps({"import_s": imported - start, "load_s": loaded - imported, "fi
 
 def main() -> None:
     if len(sys.argv) > 1:
-        return report(Path(sys.argv[1]))
+        report(Path(sys.argv[1]))
+    else:
+        write_and_report()
+
+
+def write_and_report() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "k2"
         changes = {"num_hidden_layers": 3, "n_routed_experts": 96, "vocab_size": 32_768}
