@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import socket
 import subprocess
 import sys
 from itertools import islice
@@ -97,6 +98,32 @@ def test_one_process_goes_on_from_the_checkpoint_of_two(two: Path, one: Path, wo
 def test_the_command_leaves_a_model(two: Path) -> None:
     folder = open_folder(two / "verb" / "model")
     assert folder.meta["golden"] and folder.config == sharded_run.config()
+
+
+def train(folder: Path, start: Path, *words: str) -> subprocess.Popen[str]:
+    """`moonlet train sft` on from a model of the small sizes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "c.toml"
+    config.write_text(f'folder = "{folder}"\nstart = "{start}"\nsteps = 3\nrows = 2\nthreads = 1\n')
+    command = [sys.executable, "-m", "moonlet", "train", "sft", str(config), *words]
+    env = os.environ | {"OMP_NUM_THREADS": "1", "MOONLET_HOME": str(folder / "home")}
+    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def test_the_command_on_two_nodes_trains_what_it_trains_alone(two: Path, tmp_path: Path) -> None:
+    start = two / "verb" / "model"
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        meeting = f"127.0.0.1:{bound.getsockname()[1]}"
+    words = ["--nodes", "2", "--leader", meeting, "--processes", "1"]
+    alone, *nodes = [train(tmp_path / "one", start), *(train(tmp_path / "two", start, *words) for _ in range(2))]
+    told = [one.communicate(timeout=300)[0] for one in (alone, *nodes)]
+    assert [one.returncode for one in (alone, *nodes)] == [0, 0, 0], told
+    assert "".join(told[1:]).count("step 3 of 3") == 1  # one of both speaks
+    single, double = record(tmp_path / "one" / "run"), record(tmp_path / "two" / "run")
+    assert len(single) == len(double) == 3
+    for mine, theirs in zip(single, double, strict=True):
+        assert theirs["loss"] == pytest.approx(mine["loss"], abs=LOSS)
+    assert open_folder(tmp_path / "two" / "model").meta["golden"]
 
 
 def test_rows_must_share_out_evenly() -> None:

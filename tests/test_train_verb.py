@@ -50,3 +50,33 @@ def test_rl_is_not_for_several_processes(
     config.write_text('folder = "here"\nstart = "nano"\n')
     assert main(["train", "rl", str(config)]) == 2
     assert "one process" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--nodes", "2"], "meet at --leader"),
+        (["--leader", "10.0.0.1:29500"], "goes with --nodes"),
+        (["--processes", "2", "--leader", "10.0.0.1:29500"], "one meets nobody"),
+    ],
+)
+def test_machines_that_cannot_meet(
+    words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text('folder = "here"\n')
+    assert main(["train", "pretrain", str(config), *words]) == 2
+    error = capsys.readouterr().err
+    assert told in error and error.count("\n") == 1
+
+
+def test_processes_are_started_once_and_not_for_rl(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text('folder = "here"\nstart = "nano"\n')
+    assert main(["train", "rl", str(config), "--processes", "2"]) == 2
+    assert "rl runs in one process" in capsys.readouterr().err
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(["train", "sft", str(config), "--processes", "2"]) == 2
+    assert "started already" in capsys.readouterr().err
