@@ -170,14 +170,14 @@ def _parts(ledger: str, home: str) -> list[Part]:
 
 def prepared_engine(name: str, home: str, pause_s: float = PAUSE_S) -> Part:
     """moonlet's server with prepared replies."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "bench.fleet", "--engine", str(port), "--pause", str(pause_s)]
     return Part(name, command, {**os.environ, "MOONLET_HOME": home}, port)
 
 
 def front_of(name: str, home: str, ledger: str, engines: Sequence[Part], *flags: str) -> Part:
     """A front before them."""
-    port = _free_port()
+    port = free_port()
     words = ["serve", "kimi", "--port", str(port), "--price", "1/1/1", *flags]
     for part in engines:
         words += ["--engine", f"http://127.0.0.1:{part.port}/v1,name={part.name}"]
@@ -185,7 +185,7 @@ def front_of(name: str, home: str, ledger: str, engines: Sequence[Part], *flags:
     return Part(name, [sys.executable, "-m", "moonlet", *words], env, port)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as bound:
         port: int = bound.getsockname()[1]
         return port
