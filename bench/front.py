@@ -31,7 +31,7 @@ from typing import Any
 
 import httpx
 
-from bench.fleet import Part, free_port, front_of, until
+from bench.fleet import START_S, Part, free_port, front_of, until
 from moonlet.chat.messages import Message, Text, ToolSpec
 from moonlet.ledger import keys
 from moonlet.ledger.database import open_database
@@ -108,8 +108,10 @@ def _measured(engine: Part, front: Part, key: str, asked: argparse.Namespace) ->
     try:
         for part in parts:
             part.start()
-        until(lambda: all(part.answers() for part in parts), 60)
+        until(lambda: all(part.answers() for part in parts), START_S)
+        request_s = _cpu_s(front)
         whole = _in_turn(engine, front, key, asked.requests)
+        request_s = (_cpu_s(front) - request_s) / (WARM + asked.requests)
         spent, began = _cpu_s(front), time.monotonic()
         rounds = [(_delays(engine, key, asked), _delays(front, key, asked)) for _ in range(ROUNDS)]
         spent, seconds = _cpu_s(front) - spent, time.monotonic() - began
@@ -133,6 +135,7 @@ def _measured(engine: Part, front: Part, key: str, asked: argparse.Namespace) ->
         "added_ms_a_token": round(statistics.median(added), 3),
         "added_ms_a_token_by_round": [round(one, 3) for one in added],
         "added_p99_ms_a_token": round(statistics.median(late), 3),
+        "front_cpu_ms_a_request": round(1000 * request_s, 2),
         "front_cpu_us_a_token": round(1e6 * spent / tokens, 1),
         "front_busy": round(2 * spent / seconds, 2),  # half of the rounds' time is the engine's alone
         "load": round(os.getloadavg()[0], 1),
@@ -183,13 +186,14 @@ def _delays(part: Part, key: str, asked: argparse.Namespace) -> list[float]:
         head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n"
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         writer.write(head.encode() + body)
-        found = []
+        found, last = [], b""
         while line := await reader.readline():
+            last = line.strip() or last
             mark = line.find(b'"content":"')
             if mark >= 0 and (stamp := line[mark + 11 :].partition(b" ")[0]).isdigit():
                 found.append((time.monotonic_ns() - int(stamp)) / 1e9)
         writer.close()
-        assert len(found) == WORDS, f"{len(found)} of {WORDS} words came"
+        assert len(found) == WORDS, f"{len(found)} of {WORDS} words came, and last {last!r}"
         return found[5:]
 
     return [delay for delays in asyncio.run(all_of_them()) for delay in delays]

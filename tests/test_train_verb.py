@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from moonlet.cli import main
-from moonlet.train import nano
+from moonlet.train import nano, torchrun
 
 
 @pytest.mark.parametrize(
@@ -80,3 +81,19 @@ def test_processes_are_started_once_and_not_for_rl(
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert main(["train", "sft", str(config), "--processes", "2"]) == 2
     assert "started already" in capsys.readouterr().err
+
+
+def test_machines_reach_torchrun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(torchrun, "start", lambda *asked: seen.append(asked) or 130)
+    config = tmp_path / "c.toml"
+    config.write_text('folder = "here"\n')
+    words = ["-m", "moonlet", "train", "pretrain", str(config)]
+    assert main([*words[2:], "--nodes", "2", "--leader", "10.0.0.1:29500", "--processes", "8"]) == 130
+    assert main([*words[2:], "--nodes", "2", "--leader", "[fd00::1]:29500"]) == 130
+    assert main([*words[2:], "--processes", "2"]) == 130
+    assert seen == [
+        (words, torchrun.Machines(2, "10.0.0.1:29500", 8)),
+        (words, torchrun.Machines(2, "[fd00::1]:29500")),
+        (words, torchrun.Machines(1, "", 2)),
+    ]

@@ -40,7 +40,7 @@ def main(asked: argparse.Namespace) -> int:
     if machines := _machines(asked):
         from moonlet.train import torchrun
 
-        return torchrun.start(["train", asked.stage, str(asked.config)], torchrun.Machines(**machines))
+        return torchrun.start(["-m", "moonlet", "train", asked.stage, str(asked.config)], torchrun.Machines(**machines))
     if asked.stage == "rl":
         if int(os.environ.get("WORLD_SIZE", 1)) > 1:
             raise UsageError("rl runs in one process: start it without torchrun")

@@ -177,7 +177,8 @@ class Books:
             try:
                 # While rows wait, nobody is kept waiting to see that nothing can be written.
                 if not self._waiting:
-                    with self.database.transaction() as connection:
+                    # A power cut that takes this row takes its request too; the end of a request is durable.
+                    with self.database.transaction(durable=False) as connection:
                         if key:
                             self._decide(connection, keys.by_id(connection, key.id).limits, entry)
                         write(connection, entry, self.database.server, new=True)

@@ -66,7 +66,7 @@ class Postgres:
             migrate(connection, self.name)
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self, durable: bool = True) -> Iterator[Connection]:
         with self._lock, self._told(), ExitStack() as stack:
             inner = self._connected()
             try:

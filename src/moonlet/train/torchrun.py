@@ -36,8 +36,8 @@ class Machines:
 
 
 def start(words: Sequence[str], machines: Machines) -> int:
-    """Runs `python -m moonlet WORDS` in all processes of this machine, to its end. The exit code: STOPPED if the run
-    was stopped before its own end. Raises TogetherError."""
+    """Runs `python WORDS` in all processes of this machine, to its end. The exit code: STOPPED if the run was stopped
+    before its own end. Raises TogetherError."""
     here = "127.0.0.1"
     leader = machines.leader or f"{here}:0"
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(_STOP_S))
@@ -53,7 +53,7 @@ def start(words: Sequence[str], machines: Machines) -> int:
         local_addr=here if leader.startswith(here) else None,
     )
     try:
-        elastic_launch(config, sys.executable)("-m", "moonlet", *words)
+        elastic_launch(config, sys.executable)(*words)
     except SignalException:  # it was passed on, and all have stopped between two steps
         return STOPPED
     except ChildFailedError as error:
