@@ -17,19 +17,19 @@ import json
 import os
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.fleet import Part, free_port, until
+from bench.fleet import START_S, Part, free_port, until
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ["RAY_raylet_start_wait_time_s"] = str(int(START_S))
 
 Run = Callable[[bool, Callable[[], object]], list[str]]  # on Ray or here; called after each thing; lines of results
 
@@ -40,11 +40,11 @@ def main() -> int:
     parser.add_argument("--questions", type=int, default=24)
     asked = parser.parse_args()
     told: dict[str, Any] = {"tasks": asked.tasks, "questions": asked.questions}
-    with tempfile.TemporaryDirectory() as home, nano(home) as url:
+    with tempfile.TemporaryDirectory() as home, nano(home) as url, nodes() as both:
         simulate, evaluate = partial(_simulate, asked.tasks), partial(_evaluate, url, asked.questions)
         runs: list[tuple[str, Run, int]] = [("simulate", simulate, asked.tasks), ("eval", evaluate, asked.questions)]
         for name, run, count in runs:
-            told[name] = _three_times(run, count)
+            told[name] = _three_times(run, count, both)
             print(json.dumps({name: told[name]}), file=sys.stderr, flush=True)
     told["holds"] = {name: told[name]["same"] for name in ("simulate", "eval")}
     print(json.dumps(told, indent=1))
@@ -60,65 +60,78 @@ def nano(home: str) -> Iterator[str]:
     server = Part("nano", command, env, port)
     server.start()
     try:
-        until(server.answers, 120)
+        until(server.answers, START_S)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
         server.kill()
 
 
-def _three_times(run: Run, count: int) -> dict[str, Any]:
+def _three_times(run: Run, count: int, both: Nodes) -> dict[str, Any]:
     begun = time.monotonic()
-    alone = run(False, lambda: None)
-    seconds = [time.monotonic() - begun]
-    with nodes() as (places, _):
-        begun = time.monotonic()
-        both = run(True, lambda: None)
-        seconds.append(time.monotonic() - begun)
-        worked = places()
-    with nodes() as (places, lose):
-        done = 0
-        lost = threading.Event()
+    found, seconds, alive = [run(False, lambda: None)], [time.monotonic() - begun], []
+    done = 0
 
-        def came() -> None:
-            nonlocal done
-            done += 1
-            if done >= count // 3 and not lost.is_set():
-                lost.set()
-                lose()
+    def came() -> None:
+        nonlocal done
+        done += 1
+        if done == count // 3:
+            both.lose()
 
+    for after_each in (lambda: None, came):
+        both.join()
         begun = time.monotonic()
-        without = run(True, came)
+        found.append(run(True, after_each))
         seconds.append(time.monotonic() - begun)
-        after = places()
+        alive.append(both.count())
     return {
-        "lines": len(alone),
-        "same": alone == both == without,
-        "nodes": [worked, after],
+        "lines": len(found[0]),
+        "same": found[0] == found[1] == found[2],
+        "nodes_at_the_end": alive,
         "lost_after": count // 3,
         "seconds": [round(one, 1) for one in seconds],
     }
 
 
-@contextmanager
-def nodes() -> Iterator[tuple[Callable[[], int], Callable[[], None]]]:
-    """Two nodes of one processor each. Gives how many there are, and what kills the second."""
-    import ray
-    from ray.cluster_utils import Cluster
+class Nodes:
+    """Two of one processor each, on this machine."""
 
-    small = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=small)
-    second = cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
-    ray.init(address=cluster.address, log_to_driver=False, logging_level="WARNING")
-    cluster.wait_for_nodes()
+    def __init__(self) -> None:
+        import ray
+        from ray.cluster_utils import Cluster
+
+        self._ray: Any = ray
+        small = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
+        self._cluster: Any = Cluster(initialize_head=True, head_node_args=small)
+        self._second: Any = None
+        ray.init(address=self._cluster.address, log_to_driver=False, logging_level="WARNING")
+
+    def join(self) -> None:
+        """The second one is there."""
+        if self._second is None:
+            self._second = self._cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
+            until(lambda: self.count() == 2, START_S)
+
+    def lose(self) -> None:
+        """It is killed, with all that runs on it."""
+        self._cluster.remove_node(self._second, allow_graceful=False)
+        self._second = None
+
+    def count(self) -> int:
+        """How many are there, as far as the cluster knows."""
+        return sum(bool(node["Alive"]) for node in self._ray.nodes())
+
+    def close(self) -> None:
+        self._ray.shutdown()
+        self._cluster.shutdown()
+
+
+@contextmanager
+def nodes() -> Iterator[Nodes]:
+    both = Nodes()
     try:
-        yield (
-            lambda: sum(node["Alive"] for node in ray.nodes()),
-            lambda: cluster.remove_node(second, allow_graceful=False),
-        )
+        yield both
     finally:
-        ray.shutdown()
-        with suppress(Exception):
-            cluster.shutdown()
+        both.close()
 
 
 def _simulate(tasks: int, ray: bool, came: Callable[[], object]) -> list[str]:
