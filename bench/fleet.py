@@ -50,6 +50,7 @@ WORDS = 12  # of a reply, a token each
 PAUSE_S = 0.002  # between them
 TURNS = 6  # of a conversation
 MOST = 64  # tokens of a reply, as it is asked for
+START_S = 300.0  # that a part may take to come up, on a machine with other things to do
 LIMITED = 40_000  # tokens a day of the key that meets its limit
 
 
@@ -148,12 +149,12 @@ def run(ledger: str, requests: int, clients: int, every_s: float) -> dict[str, A
         try:
             for part in parts:
                 part.start()
-            until(lambda: all(part.answers() for part in parts), 60)
+            until(lambda: all(part.answers() for part in parts), START_S)
             seen = Seen(left=requests)
             began = time.monotonic()
             kills, prefix = _under_fire(parts, seen, secrets, clients, every_s, watcher)
             seconds = time.monotonic() - began
-            until(lambda: all(part.answers() for part in parts), 60)
+            until(lambda: all(part.answers() for part in parts), START_S)
         finally:
             for part in parts:
                 if part.process is not None:
@@ -170,14 +171,14 @@ def _parts(ledger: str, home: str) -> list[Part]:
 
 def prepared_engine(name: str, home: str, pause_s: float = PAUSE_S) -> Part:
     """moonlet's server with prepared replies."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "bench.fleet", "--engine", str(port), "--pause", str(pause_s)]
     return Part(name, command, {**os.environ, "MOONLET_HOME": home}, port)
 
 
 def front_of(name: str, home: str, ledger: str, engines: Sequence[Part], *flags: str) -> Part:
     """A front before them."""
-    port = _free_port()
+    port = free_port()
     words = ["serve", "kimi", "--port", str(port), "--price", "1/1/1", *flags]
     for part in engines:
         words += ["--engine", f"http://127.0.0.1:{part.port}/v1,name={part.name}"]
@@ -185,7 +186,7 @@ def front_of(name: str, home: str, ledger: str, engines: Sequence[Part], *flags:
     return Part(name, [sys.executable, "-m", "moonlet", *words], env, port)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as bound:
         port: int = bound.getsockname()[1]
         return port
@@ -226,7 +227,7 @@ def _under_fire(
         part.kill()
         kills[part.name] += 1
         part.start()
-        until(part.answers, 60)
+        until(part.answers, START_S)
     for front in fronts:
         prefix += _prefixes(front, watcher)
     return kills, prefix

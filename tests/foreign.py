@@ -70,7 +70,9 @@ class Foreign:
                 try:
                     for chunk in chunks:
                         time.sleep(pause_s)
-                        self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
+                        self.wfile.write(
+                            f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n".encode("utf-8", "replace")
+                        )
                         self.wfile.flush()
                     self.wfile.write(b"data: [DONE]\n\n")
                 except OSError:

@@ -43,7 +43,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 @contextmanager
-def fleet_of(*texts: str, database: Database | None = None) -> Iterator[Fleet]:
+def fleet_of(*texts: str, database: Database | None = None, hedge_s: float | None = None) -> Iterator[Fleet]:
     """A fleet of these engines, once each of them was looked at."""
     specs = read_specs(texts)
     allowances = {}
@@ -51,7 +51,7 @@ def fleet_of(*texts: str, database: Database | None = None) -> Iterator[Fleet]:
         if spec.overflow_nano_usd is not None:
             assert database is not None
             allowances[spec.name] = Allowance(database, spec.name, spec.overflow_nano_usd)
-    with closing(Fleet("kimi", [Replica(spec) for spec in specs], allowances)) as fleet:
+    with closing(Fleet("kimi", [Replica(spec) for spec in specs], allowances, hedge_s)) as fleet:
         wait_for(lambda: all(replica.why != "was not reached yet" for replica in fleet.replicas))
         yield fleet
 
@@ -219,6 +219,12 @@ def test_what_has_begun_is_not_begun_again() -> None:
 def test_an_engine_without_the_model_is_not_asked() -> None:
     with Foreign(hello("x"), model="other") as one, fleet_of(f"{one.url},model=k2") as fleet:
         assert not fleet.ready and "has no model 'k2', only other" in fleet.replicas[0].why
+
+
+def test_no_line_ends_but_with_a_line_feed() -> None:
+    text = "one\u2028two\x85three\x0cfour\r\nfive \u2029"
+    with Foreign(lambda body: said(text, piece=3)) as one, fleet_of(one.url) as fleet:
+        assert whole(fleet) == (one.name, text)
 
 
 def test_a_reply_that_is_left_ends_and_says_what_it_took() -> None:

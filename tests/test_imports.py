@@ -18,6 +18,7 @@ BELOW: dict[str, set[str]] = {
     "kernels": {"_native"},
     "chat": set(),
     "ledger": set(),
+    "on_ray": set(),
     "model": {"kernels"},
     "tools": {"chat"},
     "engine": {"model", "kernels", "_native"},
@@ -25,7 +26,7 @@ BELOW: dict[str, set[str]] = {
     "agent": {"llm", "tools", "chat", "ledger"},
     "fleet": {"llm", "chat", "ledger"},
     "local": {"llm", "engine", "chat", "ledger", "model"},
-    "simulate": {"agent", "llm", "tools", "chat"},
+    "simulate": {"agent", "llm", "tools", "chat", "on_ray"},
 }
 UP_TO_SIMULATE = set(BELOW)
 BELOW |= {part: UP_TO_SIMULATE for part in ("server", "train", "evals", "planner", "article", "deploy")}

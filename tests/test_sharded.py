@@ -1,9 +1,10 @@
-"""Two processes over gloo, started by torchrun, train what one process trains."""
+"""Two processes over gloo, each started by torchrun as on a machine of its own, train what one process trains."""
 
 from __future__ import annotations
 
 import csv
 import os
+import socket
 import subprocess
 import sys
 from itertools import islice
@@ -20,6 +21,12 @@ from moonlet.train.vocabulary import texts, train_vocabulary
 
 pytestmark = pytest.mark.timeout(600)  # three processes that import PyTorch, on a crowded machine
 torch.set_num_threads(1)
+# What `moonlet train --nodes 2 --leader HOST:PORT --processes 1` does on each machine, a script in the verb's place.
+NODE = """
+import sys
+from moonlet.train.torchrun import Machines, start
+sys.exit(start(sys.argv[2:], Machines(2, sys.argv[1], 1)))
+"""
 LOSS = 1e-3  # how far apart losses may be: bfloat16 rounds rows read together and apart differently
 
 
@@ -36,16 +43,22 @@ def two(tmp_path_factory: pytest.TempPathFactory, words: Path) -> Path:
     if not torch.distributed.is_available():
         pytest.skip("this PyTorch was built without torch.distributed")
     place = tmp_path_factory.mktemp("two")
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     script = Path(__file__).with_name("sharded_run.py")
-    done = subprocess.run(
-        [*torchrun, script, place, words],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    assert done.stderr.count("step 5 of 5") == 1  # one of them speaks
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        meeting = f"127.0.0.1:{bound.getsockname()[1]}"
+    nodes = [
+        subprocess.Popen(
+            [sys.executable, "-c", NODE, meeting, script, place, words],
+            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    told = [node.communicate()[1] for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], "".join(told)[-4000:]
+    assert "".join(told).count("step 5 of 5") == 1  # one of them speaks
     return place
 
 

@@ -18,7 +18,7 @@ from moonlet.simulate.mock.roles import understood
 from moonlet.simulate.mock.server import Example, Offered, Server, ServerError, inlined, read_server
 from moonlet.simulate.mock.tasks import kinds
 from moonlet.simulate.mock.world import Mock
-from moonlet.simulate.parallel import Players, RayMissingError, rollouts
+from moonlet.simulate.parallel import Players, rollouts
 from moonlet.simulate.report import Row
 from moonlet.simulate.rollout import Trajectory, replay, rollout
 from moonlet.simulate.stage import Stage
@@ -156,16 +156,6 @@ def test_rollouts_side_by_side_are_those_one_after_another() -> None:
     assert all(one.verdict.passed for one in beside)
     shared = list(rollouts(keys, Players(Scripted(["No."] * 99)), workers=3))
     assert [str(one.key) for one in shared] == [str(key) for key in keys]
-
-
-def test_ray_is_asked_for_by_name() -> None:
-    try:
-        import ray  # noqa: F401
-    except ImportError:
-        with pytest.raises(RayMissingError, match="pip install ray"):
-            list(rollouts(suite(1), Players(), ray=True))
-    else:
-        assert all(one.verdict.passed for one in rollouts(suite(2), Players(), ray=True))
 
 
 def test_the_command_reports_and_writes_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

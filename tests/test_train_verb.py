@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from moonlet.cli import main
-from moonlet.train import nano
+from moonlet.train import nano, torchrun
 
 
 @pytest.mark.parametrize(
@@ -50,3 +51,49 @@ def test_rl_is_not_for_several_processes(
     config.write_text('folder = "here"\nstart = "nano"\n')
     assert main(["train", "rl", str(config)]) == 2
     assert "one process" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--nodes", "2"], "meet at --leader"),
+        (["--leader", "10.0.0.1:29500"], "goes with --nodes"),
+        (["--processes", "2", "--leader", "10.0.0.1:29500"], "one meets nobody"),
+    ],
+)
+def test_machines_that_cannot_meet(
+    words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text('folder = "here"\n')
+    assert main(["train", "pretrain", str(config), *words]) == 2
+    error = capsys.readouterr().err
+    assert told in error and error.count("\n") == 1
+
+
+def test_processes_are_started_once_and_not_for_rl(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text('folder = "here"\nstart = "nano"\n')
+    assert main(["train", "rl", str(config), "--processes", "2"]) == 2
+    assert "rl runs in one process" in capsys.readouterr().err
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(["train", "sft", str(config), "--processes", "2"]) == 2
+    assert "started already" in capsys.readouterr().err
+
+
+def test_machines_reach_torchrun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(torchrun, "start", lambda *asked: seen.append(asked) or 130)
+    config = tmp_path / "c.toml"
+    config.write_text('folder = "here"\n')
+    words = ["-m", "moonlet", "train", "pretrain", str(config)]
+    assert main([*words[2:], "--nodes", "2", "--leader", "10.0.0.1:29500", "--processes", "8"]) == 130
+    assert main([*words[2:], "--nodes", "2", "--leader", "[fd00::1]:29500"]) == 130
+    assert main([*words[2:], "--processes", "2"]) == 130
+    assert seen == [
+        (words, torchrun.Machines(2, "10.0.0.1:29500", 8)),
+        (words, torchrun.Machines(2, "[fd00::1]:29500")),
+        (words, torchrun.Machines(1, "", 2)),
+    ]

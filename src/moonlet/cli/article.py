@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 from moonlet.cli import UsageError
 from moonlet.cli.article_extra import missing
+from moonlet.cli.open import is_url
 from moonlet.cli.progress import LINE_S
 from moonlet.cli.view import clean
 
@@ -39,9 +41,13 @@ def main(asked: argparse.Namespace) -> int:
         if stage not in stages:
             raise UsageError(f"{stage!r} is no stage; there are: {', '.join(stages)}")
     settings = _settings(asked)
+    sources = recordings(asked.source, settings)
+    if asked.ray:
+        if asked.model and not is_url(asked.model):
+            raise UsageError("--ray needs an endpoint to write: a model of this process cannot be sent elsewhere")
+        return _on_ray(asked, sources, settings)
     with suppress(OSError):
         os.nice(POLITE)
-    sources = recordings(asked.source, settings)
     with _Writer(asked) as writer:
         return _all(asked, sources, settings, writer)
 
@@ -86,24 +92,62 @@ class _Writer:
 
 
 def _all(asked: argparse.Namespace, sources: list[str], settings: Preparing, writer: _Writer) -> int:
-    from moonlet.article.prepare import folder_for, folders_for
     from moonlet.article.stages import StageError
 
     redo = asked.again or []
+    folders = _folders(asked, sources)
     if len(sources) == 1:
-        folder = Path(asked.to).expanduser() if asked.to else folder_for(sources[0], Path())
-        _tell(*_one(sources[0], folder, settings, redo, writer), folder, asked.json)
+        folder = folders[0]
+        print(_told(*_one(sources[0], folder, settings, redo, writer), folder, asked.json))
         return 0
     failed = 0
-    folders = folders_for(sources, Path(asked.to or ".").expanduser())
     for number, (source, folder) in enumerate(zip(sources, folders), 1):
         print(f"{number} of {len(sources)}: {clean(source)}", file=sys.stderr)
         try:
-            _tell(*_one(source, folder, settings, redo, writer), folder, asked.json)
+            print(_told(*_one(source, folder, settings, redo, writer), folder, asked.json))
         except (StageError, OSError) as error:
             failed += 1
             print(f"moonlet: {clean(' '.join(str(error).split()))}", file=sys.stderr)
     return 2 if failed else 0
+
+
+def _folders(asked: argparse.Namespace, sources: list[str]) -> list[Path]:
+    """Where the articles go."""
+    from moonlet.article.prepare import folder_for, folders_for
+
+    if len(sources) == 1:
+        return [Path(asked.to).expanduser() if asked.to else folder_for(sources[0], Path())]
+    return folders_for(sources, Path(asked.to or ".").expanduser())
+
+
+def _on_ray(asked: argparse.Namespace, sources: list[str], settings: Preparing) -> int:
+    """Each recording by a worker of the cluster, which must see the folders by the same names; told in their order."""
+    from moonlet.article.stages import StageError
+    from moonlet.on_ray import RayPool
+
+    failed = 0
+    folders = [folder.resolve() for folder in _folders(asked, sources)]
+    sources = [str(Path(one).resolve()) if Path(one).exists() else one for one in sources]
+    if settings.subtitles:
+        settings = replace(settings, subtitles=settings.subtitles.resolve())
+    with RayPool() as pool:
+        coming = [pool.submit(_far, asked, source, folder, settings) for source, folder in zip(sources, folders)]
+        for number, (source, made) in enumerate(zip(sources, coming), 1):
+            try:
+                told = made.result()
+            except (StageError, OSError) as error:
+                failed += 1
+                told = ""
+                print(f"moonlet: {clean(' '.join(str(error).split()))}", file=sys.stderr)
+            print(f"{number} of {len(sources)}: {clean(source)}", file=sys.stderr)
+            print(told, end="\n" if told else "")
+    return 2 if failed else 0
+
+
+def _far(asked: argparse.Namespace, source: str, folder: Path, settings: Preparing) -> str:
+    """One article, made where this runs; what is to be told of it."""
+    with _Writer(asked) as writer:
+        return _told(*_one(source, folder, settings, asked.again or [], writer), folder, asked.json)
 
 
 def _settings(asked: argparse.Namespace) -> Preparing:
@@ -143,7 +187,8 @@ def _one(source: str, folder: Path, settings: Preparing, redo: list[str], writer
             raise
 
 
-def _tell(made: Prepared, composed: Composed, folder: Path, as_json: bool) -> None:
+def _told(made: Prepared, composed: Composed, folder: Path, as_json: bool) -> str:
+    """What is told of an article that is made."""
     recording, said = made.recording, made.transcript
     article, report = composed.checked.article, composed.checked.report
     told = {
@@ -168,24 +213,23 @@ def _tell(made: Prepared, composed: Composed, folder: Path, as_json: bool) -> No
         },
     }
     if as_json:
-        print(json.dumps(told, ensure_ascii=False))
-        return
-    print(
-        f"{clean(recording.title)}: {said.language}, {len(said.sentences)} sentences, {len(recording.figures)} figures"
-    )
-    print(f"  {said.coverage:.1%} of the speech has words; {told['doubtful']} sentences are doubtful")
+        return json.dumps(told, ensure_ascii=False)
+    what = f"{said.language}, {len(said.sentences)} sentences, {len(recording.figures)} figures"
+    lines = [f"{clean(recording.title)}: {what}"]
+    lines.append(f"  {said.coverage:.1%} of the speech has words; {told['doubtful']} sentences are doubtful")
     for change in said.changes:
-        print(f"  {clean(change.before)} is written {clean(change.after)} ({change.count})")
+        lines.append(f"  {clean(change.before)} is written {clean(change.after)} ({change.count})")
     for note in recording.notes:
-        print(f"  {clean(note)}")
+        lines.append(f"  {clean(note)}")
     how = "taken over as it was said" if article.mode == "extractive" else f"written by {article.model}"
-    print(f"  {clean(article.title)} ({article.language}, {clean(how)}): {report.score:g} of 100 holds")
+    lines.append(f"  {clean(article.title)} ({article.language}, {clean(how)}): {report.score:g} of 100 holds")
     for finding in report.findings:
         what = f"{finding.kind}, {'left out' if finding.dropped else 'marked'}"
-        print(f"  {what}: {clean(finding.text)} ({clean(finding.told)})")
+        lines.append(f"  {what}: {clean(finding.text)} ({clean(finding.told)})")
     for note in article.notes:
-        print(f"  {clean(note)}")
-    print(f"  {folder / 'render' / 'article.html'}")
+        lines.append(f"  {clean(note)}")
+    lines.append(f"  {folder / 'render' / 'article.html'}")
+    return "\n".join(lines)
 
 
 @contextmanager

@@ -50,6 +50,8 @@ class Wanted:
 def wanted(asked: argparse.Namespace) -> Wanted | None:
     """None: moonlet's own engine answers. Raises UsageError, SpecError, PlanError."""
     if not asked.engine:
+        if asked.hedge is not None:
+            raise UsageError("--hedge asks a second engine where the first is silent; name them with --engine")
         if asked.plan:
             raise UsageError("--plan says how another engine is started; name it with --engine vllm or --engine sglang")
         return None
@@ -108,26 +110,39 @@ def prices(wanted: Wanted | None) -> list[Price]:
 
 
 @contextmanager
-def opened(model: str | None, wanted: Wanted, database: Database) -> Iterator[Loading]:
-    """The engines as one model, which is there as soon as one of them answers. Without a name it has the one that the
-    first of them gives it. Raises LLMError."""
+def opened(
+    model: str | None, wanted: Wanted, database: Database, hedge_s: float | None = None
+) -> Iterator[list[Loading]]:
+    """The engines as one model, or as one for each name that they are given, each of which is there as soon as one of
+    its engines answers; the first is that of the first engine. Without a name it has the one that this gives it. Raises
+    LLMError."""
     first = wanted.specs[0]
-    name = name_of(model) if model else first.model or _first_name(first)
+    groups: dict[str, list[Replica]] = {}
+    usual = name_of(model) if model else first.serves or first.model or _first_name(first)
+    for spec in wanted.specs:
+        idle_s = _ENGINE_S if wanted.command and spec is first else 600.0
+        groups.setdefault(spec.serves or usual, []).append(Replica(spec, idle_s))
     allowances = {
         spec.name: Allowance(database, spec.name, spec.overflow_nano_usd)
         for spec in wanted.specs
         if spec.overflow_nano_usd is not None
     }
-    replicas = [Replica(spec, _ENGINE_S if wanted.command and spec is first else 600.0) for spec in wanted.specs]
-    fleet, over = Fleet(name, replicas, allowances), threading.Event()
-    process = EngineProcess(first.name, wanted.command, fleet.died(replicas[0])) if wanted.command else None
+    fleets, over = [Fleet(name, those, allowances, hedge_s) for name, those in groups.items()], threading.Event()
+    process: EngineProcess | None = None
+    if wanted.command:
+        process = EngineProcess(first.name, wanted.command, fleets[0].died(fleets[0].replicas[0]))
     try:
-        yield Loading(name, lambda: _answering(fleet, process, over))
+        yield [_loading(fleet, process if fleet is fleets[0] else None, over) for fleet in fleets]
     finally:
         over.set()
-        fleet.close()
+        for fleet in fleets:
+            fleet.close()
         if process is not None:
             process.stop()
+
+
+def _loading(fleet: Fleet, process: EngineProcess | None, over: threading.Event) -> Loading:
+    return Loading(fleet.name, lambda: _answering(fleet, process, over))
 
 
 def _first_name(spec: EngineSpec) -> str:
@@ -156,11 +171,12 @@ def _answering(fleet: Fleet, process: EngineProcess | None, over: threading.Even
     return fleet
 
 
-def lines(fleet: Fleet) -> Iterator[str]:
-    """What is told of each engine at the start."""
+def lines(fleet: Fleet, named: bool = False) -> Iterator[str]:
+    """What is told of each engine at the start. `named`: also whose it is, of several models."""
+    of = f"{fleet.name}: " if named else ""
     for replica in fleet.replicas:
         spec = replica.spec
         price = f", ${spec.price} a million tokens" if spec.price else ""
         rented = f", for overflow up to {dollars(spec.overflow_nano_usd)} a month" if spec.overflow_nano_usd else ""
         state = "answers" if replica.up else f"away: {replica.why}"
-        yield f"engine {replica.name}: {replica.model or 'a model'}{price}{rented}; {state}"
+        yield f"{of}engine {replica.name}: {replica.model or 'a model'}{price}{rented}; {state}"

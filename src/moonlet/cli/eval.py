@@ -53,6 +53,8 @@ def main(asked: argparse.Namespace) -> int:
     places = [_place(one) for one in asked.models]
     if asked.free and any(places):
         raise UsageError("--free is for models of this machine: an endpoint decides itself")
+    if asked.ray and not all(places):
+        raise UsageError("--ray needs endpoints: a model of this process cannot be sent to other machines")
     options = _options(asked)
     settings = {"version": suites.VERSION, "seed": asked.seed, "n": count, "temperature": options.temperature}
     path = asked.record or _new_record(asked.suite)
@@ -66,7 +68,7 @@ def main(asked: argparse.Namespace) -> int:
                     questions = questions or suites.spread(suites.questions(parts, asked.seed, count), asked.limit)
                     for candidate in candidates:
                         candidate = _named_apart(candidate, place, [one.label for one, _ in found])
-                        found.append((candidate, _asked(candidate, questions, record, asked.workers)))
+                        found.append((candidate, _asked(candidate, questions, record, asked)))
         except BaseException:
             if record.kept:
                 console.print(f"what was answered is kept: --record {path} goes on with it", markup=False)
@@ -167,7 +169,9 @@ def _named_apart(candidate: Candidate, place: Place | None, taken: Sequence[str]
     return replace(candidate, label=label)
 
 
-def _asked(candidate: Candidate, questions: Sequence[Question], record: Record, workers: int) -> Mapping[str, Outcome]:
+def _asked(
+    candidate: Candidate, questions: Sequence[Question], record: Record, asked: argparse.Namespace
+) -> Mapping[str, Outcome]:
     record.identify(candidate.label, candidate.identity)
     known = record.known(candidate.label)
     done = sum(question.id in known for question in questions)
@@ -177,7 +181,7 @@ def _asked(candidate: Candidate, questions: Sequence[Question], record: Record, 
             record.add(candidate.label, question.id, outcome)
             tell()
 
-        return ask(candidate, questions, known, workers, heard)
+        return ask(candidate, questions, known, asked.workers, heard, asked.ray)
 
 
 def _show(told: Report) -> None:

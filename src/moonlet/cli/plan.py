@@ -16,7 +16,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from moonlet.cli import UsageError, whole
+from moonlet.cli import UsageError, plan_sweep, whole
 from moonlet.model.anatomy import size
 from moonlet.planner import answer, measure, money, report, routing
 from moonlet.planner.fit import Fit, Wish, fit
@@ -36,6 +36,10 @@ def main(asked: argparse.Namespace) -> int:
     if asked.model is None:
         _list()
         return 0
+    if asked.ray and not asked.sweep:
+        raise UsageError("--ray is for the many days of a --sweep")
+    if asked.sweep and (asked.developers or asked.html):
+        raise UsageError(f"--sweep is a table of teams: leave {'--team' if asked.developers else '--html'} out")
     model = subject(asked.model)
     machine, correction = _machine(asked)
     try:
@@ -52,6 +56,8 @@ def main(asked: argparse.Namespace) -> int:
     popularity = _popularity(asked, model)
     plan = make(asked, fit(model, machine, wish), popularity, correction)
     others = [make(asked, fit(model, find_machine(n), wish), popularity, NONE, False) for n in asked.compare]
+    if asked.sweep:
+        return plan_sweep.main(asked, [plan, *others], _console())
     day = _simulated(asked, plan) if asked.simulate else None
     if asked.html:
         whole.write(Path(asked.html), report.html(plan, others, day))

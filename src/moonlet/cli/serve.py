@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 from rich.console import Console
 
-from moonlet.cli import UsageError, clients, engines, page_planner
+from moonlet.cli import UsageError, clients, engines, page_planner, ray_fronts
 from moonlet.cli.article_extra import missing
 from moonlet.cli.engines import Wanted
 from moonlet.cli.ledger import open_ledger
@@ -56,33 +56,38 @@ def main(asked: argparse.Namespace) -> int:
     if asked.a2a_grpc and not asked.a2a:
         raise UsageError("--a2a-grpc offers the agent of --a2a: give both")
     wanted = engines.wanted(asked)
+    if asked.ray:
+        ray_fronts.check(asked, wanted)
     with closing(open_ledger(asked.ledger)) as database:
         _check_keys(asked, access, database, wanted)
+        if asked.ray and wanted:
+            return ray_fronts.main(asked, access, wanted)
         with _bound(asked) as bound, page_bench(asked, access) as bench:
             others = engines.prices(wanted)
             books = Books(database, price, find_meter(asked.watts), asked.keep_prompts, others=others)
-            with closing(books), _pruning(database, asked.keep, asked.a2a), _model(asked, wanted, database) as loading:
-                app = create_app(loading, books, access, bench)
+            with closing(books), _pruning(database, asked.keep, asked.a2a), _models(asked, wanted, database) as models:
+                loading = models[0]
+                app = create_app(loading, books, access, bench, models[1:])
                 page_planner.offer(asked, app, loading.name, database)
                 tools = offered(loading, app.state.accounts, own=not access.keys_needed, ledger=asked.ledger)
                 if asked.a2a:
                     _offer(asked, app, loading, books, access, bound.getsockname()[1])
                 with _articles(asked, app, loading, database) as makes:
                     mcp.mount(app, mcp.make_server([*tools, *makes]), access)
-                    _run(asked, app, loading, bound, access, database)
+                    _run(asked, app, models, bound, access, database)
                 books.wait_settled(SETTLE_S)
                 app.state.kept.close()
     return 0
 
 
 @contextmanager
-def _model(asked: argparse.Namespace, wanted: Wanted | None, database: Database) -> Iterator[Loading]:
+def _models(asked: argparse.Namespace, wanted: Wanted | None, database: Database) -> Iterator[list[Loading]]:
     """What answers: our own engine, or those of others."""
     if wanted is None:
-        yield open_later(asked)
+        yield [open_later(asked)]
         return
-    with engines.opened(asked.model, wanted, database) as loading:
-        yield loading
+    with engines.opened(asked.model, wanted, database, asked.hedge) as models:
+        yield models
 
 
 def _offer(asked: argparse.Namespace, app: FastAPI, loading: Loading, books: Books, access: Access, port: int) -> None:
@@ -117,9 +122,15 @@ def _articles(
 
 
 def _run(
-    asked: argparse.Namespace, app: FastAPI, loading: Loading, bound: socket.socket, access: Access, database: Database
+    asked: argparse.Namespace,
+    app: FastAPI,
+    models: Sequence[Loading],
+    bound: socket.socket,
+    access: Access,
+    database: Database,
 ) -> None:
     """Answers until it is stopped; before the model is loaded, with 503. Raises what loading it raised."""
+    loading = models[0]
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -135,6 +146,8 @@ def _run(
     def announce() -> None:
         try:
             _say(asked, access, loading.wait(), bound.getsockname()[1], database)
+            for other in models[1:]:
+                _say_engines(other.wait(), named=True)
             trials.append(_trial(asked, loading.wait()))
         except Exception as error:
             failed.append(error)
@@ -292,11 +305,15 @@ def _say(asked: argparse.Namespace, access: Access, loaded: LLM, port: int, data
     console.print(f"  ledger: {database.name}", soft_wrap=True)
     if isinstance(loaded, Local) and (tried := _tried(asked, loaded)):
         console.print(f"  tools: {tried}", soft_wrap=True, markup=False)
-    if isinstance(loaded, Fleet):
-        for line in engines.lines(loaded):
-            console.print(f"  {line}", soft_wrap=True, markup=False)
+    _say_engines(loaded)
     if asked.keep_prompts:
         console.print("  [yellow]what is asked is kept, word for word, in the ledger[/yellow]", soft_wrap=True)
     if not asked.cert and any(host not in LOOPBACK for host in (asked.host, *(asked.a2a_grpc or ())[:1])):
         warning = "without --cert and --key-file keys and conversations travel unencrypted"
         console.print(f"  [yellow]{warning}[/yellow]", soft_wrap=True)
+
+
+def _say_engines(model: LLM, named: bool = False) -> None:
+    if isinstance(model, Fleet):
+        for line in engines.lines(model, named):
+            Console(highlight=False).print(f"  {line}", soft_wrap=True, markup=False)

@@ -37,6 +37,10 @@ def main(asked: argparse.Namespace) -> int:
     settings = read(asked.config, asked.stage)
     if importlib.util.find_spec("torch") is None:
         raise UsageError("training needs torch: pip install 'moonlet[train]'")
+    if machines := _machines(asked):
+        from moonlet.train import torchrun
+
+        return torchrun.start(["-m", "moonlet", "train", asked.stage, str(asked.config)], torchrun.Machines(**machines))
     if asked.stage == "rl":
         if int(os.environ.get("WORLD_SIZE", 1)) > 1:
             raise UsageError("rl runs in one process: start it without torchrun")
@@ -44,6 +48,24 @@ def main(asked: argparse.Namespace) -> int:
     from moonlet.train import nano
 
     return nano.main([str(settings["folder"]), *_flags(settings)])
+
+
+def _machines(asked: argparse.Namespace) -> dict[str, Any]:
+    """Where the processes of the run are to be; empty: this one is all, or one of them. Raises UsageError."""
+    if not (asked.nodes or asked.processes):
+        if asked.leader:
+            raise UsageError("--leader goes with --nodes, the number of machines")
+        return {}
+    if "WORLD_SIZE" in os.environ:
+        raise UsageError("--nodes and --processes start torchrun, by which this was started already")
+    if asked.stage == "rl":
+        raise UsageError("rl runs in one process: leave --nodes and --processes out")
+    count = asked.nodes or 1
+    if (count > 1) != bool(asked.leader):
+        raise UsageError("several --nodes meet at --leader HOST:PORT, an address of one of them; one meets nobody")
+    host, port = asked.leader or ("", 0)
+    leader = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return {"count": count, "leader": leader if host else "", "each": asked.processes}
 
 
 def _flags(settings: Mapping[str, Any]) -> list[str]:

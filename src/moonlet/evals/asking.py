@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, replace
 from zlib import crc32
 
 from moonlet.evals.patient import Patient
 from moonlet.evals.question import Outcome, Question
 from moonlet.llm import LLM, LLMError, RefusedError, ReplyOptions
+from moonlet.llm.remote import Remote
+from moonlet.on_ray import RayPool
 
 REPLY_TOKENS, THOUGHT_TOKENS = 512, 4096  # of a local model's reply, without and with a thought before it
 HOPELESS = 8  # questions that are refused one after another from the first: no model for this suite
@@ -38,21 +41,25 @@ def ask(
     known: Mapping[str, Outcome],
     workers: int,
     tell: Callable[[Question, Outcome], None],
+    ray: bool = False,
 ) -> dict[str, Outcome]:
     """The outcomes of all questions by id; `known` ones are not asked again, `tell` hears of each new one, in whatever
     order they come, on one thread. Refusals from the first on are told when something else has come, or all is
-    asked: if it is the model that cannot be asked, no question was wrong. Raises EvalError."""
+    asked: if it is the model that cannot be asked, no question was wrong. `ray`: on a cluster, which an endpoint can be
+    asked from. Raises EvalError."""
     done = {one.id: known[one.id] for one in questions if one.id in known}
     left = [one for one in questions if one.id not in known]
     assert len({one.id for one in questions}) == len(questions), "two questions have one id"
     held: list[tuple[Question, Outcome]] | None = []  # refusals, until something else comes
-    with ThreadPoolExecutor(workers) as pool:
+    with _pool(workers, ray) as pool:
+        workers = max(workers, pool.size) if isinstance(pool, RayPool) else workers
+        one = _one_far if ray else _one
         waiting: dict[Future[Outcome], Question] = {}
         try:
             while left or waiting:
                 while left and len(waiting) < 2 * workers:
                     question = left.pop(0)
-                    waiting[pool.submit(_one, candidate, question)] = question
+                    waiting[pool.submit(one, candidate, question)] = question
                 for future in wait(waiting, return_when=FIRST_COMPLETED).done:
                     question = waiting.pop(future)
                     outcome = done[question.id] = future.result()
@@ -61,17 +68,28 @@ def ask(
                         if len(held) == HOPELESS:
                             raise EvalError(f"{candidate.label}: {outcome.refused}")
                         continue
-                    for one in held or ():
-                        tell(*one)
+                    for refused in held or ():
+                        tell(*refused)
                     held = None
                     tell(question, outcome)
-            for one in held or ():
-                tell(*one)
+            for refused in held or ():
+                tell(*refused)
         except LLMError as error:
             raise EvalError(f"{candidate.label}: {error}") from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
     return done
+
+
+def _pool(workers: int, ray: bool) -> Executor:
+    return RayPool() if ray else ThreadPoolExecutor(workers)
+
+
+def _one_far(candidate: Candidate, question: Question) -> Outcome:
+    """In another process, with a connection of its own."""
+    assert isinstance(candidate.model, Remote)
+    with closing(candidate.model):
+        return _one(candidate, question)
 
 
 def _one(candidate: Candidate, question: Question) -> Outcome:

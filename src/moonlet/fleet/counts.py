@@ -16,6 +16,7 @@ COUNTED: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "engine_busy": ("Requests that an engine was too busy for.", "engine", ()),
     "engine_ejected": ("How often an engine was left out until it answered again.", "engine", ()),
     "engine_routed": ("Requests by why they went where they did.", "by", ("prefix", "load", "overflow")),
+    "engine_hedged": ("Requests that an engine was sent because another was silent.", "engine", ()),
     "engine_prefix_characters": ("Characters of prompts, and of those what their engine knew.", "of", ("all", "known")),
     "engine_restarts": ("How often an engine of our own was started again.", "engine", ()),
 }  # fmt: skip

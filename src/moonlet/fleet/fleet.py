@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import dataclass, replace
 
-from moonlet.chat.messages import Message, Text, Thinking, ToolSpec, to_openai
+from moonlet.chat.messages import Message, Text, Thinking, ToolSpec
 from moonlet.fleet.counts import Counts
 from moonlet.fleet.guard import NoCallError, promised
+from moonlet.fleet.hedge import faster
 from moonlet.fleet.replica import Replica
 from moonlet.fleet.route import Beginnings, beginnings, choose
 from moonlet.ledger.allowance import Allowance
@@ -42,10 +44,16 @@ class Fleet:
     """Close it, so that nobody looks at the engines any longer."""
 
     def __init__(
-        self, name: str, replicas: Sequence[Replica], allowances: Mapping[str, Allowance] | None = None
+        self,
+        name: str,
+        replicas: Sequence[Replica],
+        allowances: Mapping[str, Allowance] | None = None,
+        hedge_s: float | None = None,
     ) -> None:
-        """`name`: of the model, to those who ask. `allowances`: by the names of the engines that are for overflow."""
+        """`name`: of the model, to those who ask. `allowances`: by the names of the engines that are for overflow.
+        `hedge_s`: an engine that is silent for so long is raced by another one; None: never."""
         self.name = name
+        self.hedge_s = hedge_s
         self.replicas = tuple(replicas)
         self.counts = Counts()
         self._allowances = dict(allowances or {})
@@ -71,10 +79,8 @@ class Fleet:
         raise RefusedError(f"{self.name} answers conversations only")
 
     def count(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN) -> int:
-        """An estimate: the engines' own tokenisers are not here."""
-        texts = [*map(to_openai, messages), *((tool.name, tool.description, tool.parameters) for tool in tools)]
-        size = sum(len(str(text).encode("utf-8", "replace")) for text in texts)
-        return size // _BYTES_PER_TOKEN + _PER_MESSAGE * len(texts)
+        """An estimate, see `_estimate`."""
+        return _estimate(beginnings(messages, tools), tools)
 
     def close(self) -> None:
         """Ends the watch."""
@@ -116,6 +122,11 @@ class Fleet:
         # Where nothing is rented a busy engine is asked all the same: it has a line of its own.
         choice = idle or rented or own
         return choose(choice, request) if choice else None
+
+    def second(self, request: Beginnings, tried: Sequence[Replica]) -> Replica | None:
+        """Who may race one that is silent: nobody who is rented, or has as much to do as it takes on."""
+        free = [one for one in self.replicas if one.up and not one.busy and not one.spec.overflow and one not in tried]
+        return choose(free, request) if free else None
 
     def allowance(self, replica: Replica) -> Allowance | None:
         """What may be spent there; None: it costs nothing more."""
@@ -166,6 +177,19 @@ class _Money:
             self._period = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """One engine that is asked, and how."""
+
+    replica: Replica
+    served: Served
+    options: ReplyOptions
+    money: _Money | None = None
+
+
+_Begun = tuple[_Try, Event, Generator[Event]]  # its first event, and the rest
+
+
 class _Reply(Iterator[Event]):
     """A reply under way. Unlike a generator it can be closed while another thread waits for its next event; it then
     ends with what it took so far, as far as that can be told from outside."""
@@ -177,7 +201,7 @@ class _Reply(Iterator[Event]):
     ) -> None:
         self._fleet, self._messages, self._tools, self._options = fleet, messages, tools, options
         self._request = beginnings(messages, tools)
-        self._prompt = fleet.count(messages, tools)
+        self._prompt = _estimate(self._request, tools)
         self._said, self._pieces = Assembly(), 0
         self._served: Served | None = None
         self._left = self._over = False
@@ -221,29 +245,32 @@ class _Reply(Iterator[Event]):
         tried: list[Replica] = []
         failure: LLMError | None = None
         while (found := self._next(tried)) is not None:
-            replica, options, money = found
-            tried.append(replica)
-            begun = False
+            tried.append(found.replica)
             try:
-                for event in self._asked(replica, options, money):
-                    if not begun and self._served is not None:
-                        begun = True
-                        yield self._served
-                    yield event
-                return
+                one, first, rest = self._begun(found, tried)
             except (RefusedError, NoCallError):
                 raise
             except LLMError as error:
-                self._fleet.failed(replica, error)
-                if begun:
-                    raise
                 failure = failure if isinstance(failure, BusyError) else error
+                continue
+            self._served = one.served
+            with closing(rest):  # not left to the collector: money is given back, and its engine is free
+                yield one.served
+                yield self._heard(first)
+                try:
+                    yield from map(self._heard, rest)
+                except (RefusedError, NoCallError):
+                    raise
+                except LLMError as error:
+                    self._fleet.failed(one.replica, error)
+                    raise
+            return
         if failure is None:
             away = "; ".join(f"{replica.name} {replica.why}" for replica in self._fleet.replicas if replica.why)
             failure = LLMError(f"no engine answers: {away}" if away else "no engine may be asked")
         raise failure
 
-    def _next(self, tried: list[Replica]) -> tuple[Replica, ReplyOptions, _Money | None] | None:
+    def _next(self, tried: list[Replica]) -> _Try | None:
         """Who is asked next, and how; None if nobody is left."""
         passed = list(tried)
         while True:
@@ -262,24 +289,52 @@ class _Reply(Iterator[Event]):
                         continue
                 self._served = served
             self._count(replica)
-            return replica, options, money
+            return _Try(replica, served, options, money)
 
-    def _asked(self, replica: Replica, options: ReplyOptions, money: _Money | None) -> Iterator[Event]:
+    def _begun(self, one: _Try, tried: list[Replica]) -> _Begun:
+        """A reply's first event, of this engine; or of another one, if both are our own and this one is silent."""
+        if self._fleet.hedge_s is None or one.served.overflow:
+            return self._first(one)
+
+        def other() -> Callable[[], _Begun] | None:
+            if (replica := self._fleet.second(self._request, tried)) is None:
+                return None
+            tried.append(replica)
+            self._fleet.counts.add("engine_hedged", replica.name)
+            return lambda: self._first(_Try(replica, Served(replica.name, False, replica.spec.price), self._options))
+
+        return faster(lambda: self._first(one), other, self._fleet.hedge_s, lambda late: late[2].close())
+
+    def _first(self, one: _Try) -> _Begun:
+        events = self._asked(one)
+        try:
+            return one, next(events), events
+        except (RefusedError, NoCallError):
+            raise
+        except LLMError as error:
+            self._fleet.failed(one.replica, error)
+            raise
+
+    def _asked(self, one: _Try) -> Generator[Event]:
         usage: Usage | None = None
+        replica = one.replica
         try:
             with replica.working(self._request):
-                for event in promised(replica.reply, self._messages, self._tools, options, self._fleet.counts):
+                for event in promised(replica.reply, self._messages, self._tools, one.options, self._fleet.counts):
                     if isinstance(event, Done):
                         usage = event.usage
                         self._fleet.counts.add("engine_replies", replica.name)
-                        event = replace(event, served=self._served)
-                    else:
-                        self._said.add(event)
-                        self._pieces += isinstance(event, Text | Thinking)
+                        event = replace(event, served=one.served)
                     yield event
         finally:
-            if money is not None:
-                money.settle(usage or self._usage)
+            if one.money is not None:
+                one.money.settle(usage or self._usage)
+
+    def _heard(self, event: Event) -> Event:
+        if not isinstance(event, Done):
+            self._said.add(event)
+            self._pieces += isinstance(event, Text | Thinking)
+        return event
 
     def _count(self, replica: Replica) -> None:
         known, whole = replica.known.characters(self._request), self._request[-1][1] if self._request else 0
@@ -287,3 +342,9 @@ class _Reply(Iterator[Event]):
         self._fleet.counts.add("engine_routed", why)
         self._fleet.counts.add("engine_prefix_characters", "all", whole)
         self._fleet.counts.add("engine_prefix_characters", "known", known)
+
+
+def _estimate(request: Beginnings, tools: Sequence[ToolSpec]) -> int:
+    """Tokens of a prompt, rather too many: the engines' own tokenisers are not here."""
+    size = request[-1][1] if request else 0
+    return size // _BYTES_PER_TOKEN + _PER_MESSAGE * (len(request) + len(tools))

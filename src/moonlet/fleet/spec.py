@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from moonlet.ledger.keys import NANO
 from moonlet.ledger.money import Price, PriceError
 
-_WORDS = ("model", "name", "key", "price", "slots", "overflow")
+_WORDS = ("model", "name", "key", "price", "slots", "overflow", "as")
 
 
 class SpecError(Exception):
@@ -31,6 +31,7 @@ class EngineSpec:
     key: str | None = None  # the environment variable that holds its key
     price: Price | None = None  # of its tokens; None: the server's
     slots: int | None = None  # from so many requests at once on it counts as busy
+    serves: str | None = None  # the model, as clients know it; None: the one that is served first
     overflow_nano_usd: int | None = None  # only when the others are busy or away, up to so much a month
 
     @property
@@ -46,9 +47,19 @@ def read_specs(texts: Sequence[str], beside: Sequence[EngineSpec] = ()) -> list[
     for name in names:
         if names.count(name) > 1:
             raise SpecError(f"two engines are called {name}: give them names, like {specs[0].url},name=one")
-    if all(spec.overflow for spec in specs):
-        raise SpecError("all engines are for overflow; one must be there to flow over")
+    for serves, those in by_model(specs).items():
+        if all(spec.overflow for spec in those):
+            of = f" of {serves}" if serves else ""
+            raise SpecError(f"all engines{of} are for overflow; one must be there to flow over")
     return specs
+
+
+def by_model(specs: Sequence[EngineSpec]) -> dict[str | None, list[EngineSpec]]:
+    """The engines of each model that clients know by a name of its own; None: of the one that is served first."""
+    found: dict[str | None, list[EngineSpec]] = {}
+    for spec in specs:
+        found.setdefault(spec.serves, []).append(spec)
+    return found
 
 
 def read_spec(text: str) -> EngineSpec:
@@ -80,6 +91,7 @@ def read_spec(text: str) -> EngineSpec:
         key=given.get("key"),
         price=price,
         slots=None if slots is None else int(slots),
+        serves=given.get("as"),
         overflow_nano_usd=overflow,
     )
 

@@ -177,10 +177,11 @@ class Books:
             try:
                 # While rows wait, nobody is kept waiting to see that nothing can be written.
                 if not self._waiting:
-                    with self.database.transaction() as connection:
+                    # A power cut that takes this row takes its request too; the end of a request is durable.
+                    with self.database.transaction(durable=False) as connection:
                         if key:
                             self._decide(connection, keys.by_id(connection, key.id).limits, entry)
-                        write(connection, entry, self.database.server)
+                        write(connection, entry, self.database.server, new=True)
                     return
             except DatabaseError as error:
                 self._failed(error)
@@ -192,7 +193,7 @@ class Books:
         assert entry.key_id is not None
         if limits.nano_usd_per_month is not None and self.most_price is None:
             raise OverLimitError(Refusal("money per month", "money", "none", "a price, which this server lacks", None))
-        used = used_by(connection, entry.key_id, entry.started) if connection else Used()
+        used = used_by(connection, entry.key_id, entry.started, limits) if connection else Used()
         for other in self._waiting.values():
             if other.key_id == entry.key_id:
                 used = with_waiting(connection, used, other, entry.started)

@@ -52,8 +52,9 @@ class Database(Protocol):
     server: int  # this opening of the database, as others see it in the rows it leaves
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """Kept as a whole at its end, or not at all. Raises DatabaseError."""
+    def transaction(self, durable: bool = True) -> Iterator[Connection]:
+        """Kept as a whole at its end, or not at all. `durable`: a power cut must not take it back, however soon after.
+        Raises DatabaseError."""
         ...
 
     @contextmanager
@@ -119,13 +120,15 @@ class _SqliteConnection:
 
 
 class Sqlite:
-    """A file. Committed means on the disk: the journal is synced at each commit, so a power cut takes nothing back."""
+    """A file. The journal is synced at each durable commit, with all that went before: a power cut takes back none of
+    them."""
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
         self.server = secrets.randbits(62)
         self._lock = threading.Lock()
         self._held: int | None = None
+        self._durable = True
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # who used what is nobody else's business
@@ -147,8 +150,11 @@ class Sqlite:
         return bool(newest == max(MIGRATIONS))
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self, durable: bool = True) -> Iterator[Connection]:
         with self._lock, self._told():
+            if durable is not self._durable:  # it holds until it is said again
+                self._inner.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                self._durable = durable
             self._inner.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection

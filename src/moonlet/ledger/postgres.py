@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 
 import psycopg
 
@@ -33,6 +33,23 @@ class _PostgresConnection:
         return cursor.fetchall() if cursor.description else []
 
 
+class _Reading(_PostgresConnection):
+    """Statements that change nothing need no transaction around them, and can be said again over a new line."""
+
+    def __init__(self, connected: Callable[[], psycopg.Connection[Row]]) -> None:
+        super().__init__(connected())
+        self._connected = connected
+
+    def run(self, sql: str, values: Sequence[Value] = ()) -> list[Row]:
+        try:
+            return super().run(sql, values)
+        except psycopg.OperationalError:
+            if not self._inner.closed:
+                raise
+            self._inner = self._connected()
+            return super().run(sql, values)
+
+
 class Postgres:
     """A database by URL. A lost connection is made anew at the next transaction."""
 
@@ -49,23 +66,33 @@ class Postgres:
             migrate(connection, self.name)
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        with self._lock:
+    def transaction(self, durable: bool = True) -> Iterator[Connection]:
+        with self._lock, self._told(), ExitStack() as stack:
+            inner = self._connected()
             try:
+                stack.enter_context(inner.transaction())
+            except psycopg.OperationalError:  # the server was started anew, or the line was cut
+                if not inner.closed:
+                    raise
                 inner = self._connected()
-                with inner.transaction():
-                    yield _PostgresConnection(inner)
-            except (psycopg.DataError, psycopg.IntegrityError, UnicodeEncodeError) as error:
-                raise RowError(f"{self.name}: {_line(error)}") from None
-            except psycopg.Error as error:
-                raise DatabaseError(f"{self.name}: {_line(error)}") from None
+                stack.enter_context(inner.transaction())
+            yield _PostgresConnection(inner)
 
-    reading = transaction
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with self._lock, self._told():
+            yield _Reading(self._connected)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (psycopg.DataError, psycopg.IntegrityError, UnicodeEncodeError) as error:
+            raise RowError(f"{self.name}: {_line(error)}") from None
+        except psycopg.Error as error:
+            raise DatabaseError(f"{self.name}: {_line(error)}") from None
 
     def _connected(self) -> psycopg.Connection[Row]:
-        if self._inner is not None:
-            with suppress(psycopg.OperationalError):  # the server was started anew, or the line was cut
-                self._inner.execute("SELECT 1")
         if self._inner is None or self._inner.closed:
             if time.monotonic() < self._away_until:  # a server that cannot be reached must not hold up every request
                 raise psycopg.OperationalError("the server is away")

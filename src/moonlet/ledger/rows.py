@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .database import Connection
+from .database import Connection, Row
+from .keys import Limits
 from .money import Price
 from .quota import MINUTE_S, Used, day, month
 
@@ -77,10 +78,10 @@ _UPSERT = (
 )
 
 
-def write(connection: Connection, entry: Entry, server: int) -> None:
-    """The row as it is now, new or changed, and what its key has spent by it."""
+def write(connection: Connection, entry: Entry, server: int, new: bool = False) -> None:
+    """The row as it is now, and what its key has spent by it. `new`: there cannot be one of its id yet."""
     took, known = entry.took, entry.state != "running"
-    tokens, nano_usd = _charged(connection, entry.id) or (0, 0)
+    tokens, nano_usd = (None if new else _charged(connection, entry.id)) or (0, 0)
     connection.run(
         _UPSERT,
         (
@@ -109,12 +110,11 @@ def _charged(connection: Connection, id: str) -> tuple[int, int] | None:
 
 
 def _spend(connection: Connection, key_id: str, started: float, tokens: int, nano_usd: int) -> None:
-    for period in (day(started), month(started)):
-        connection.run(
-            "INSERT INTO spent VALUES (?, ?, ?, ?) ON CONFLICT (key_id, period) DO UPDATE "
-            "SET tokens = spent.tokens + excluded.tokens, nano_usd = spent.nano_usd + excluded.nano_usd",
-            (key_id, period, tokens, nano_usd),
-        )
+    connection.run(
+        "INSERT INTO spent VALUES (?, ?, ?, ?), (?, ?, ?, ?) ON CONFLICT (key_id, period) DO UPDATE "
+        "SET tokens = spent.tokens + excluded.tokens, nano_usd = spent.nano_usd + excluded.nano_usd",
+        (key_id, day(started), tokens, nano_usd, key_id, month(started), tokens, nano_usd),
+    )
 
 
 def lose(connection: Connection, id: str) -> int:
@@ -131,25 +131,31 @@ def lose(connection: Connection, id: str) -> int:
     return len(lost)
 
 
-def used_by(connection: Connection, key_id: str, now: float) -> Used:
-    """What a key has used by `now`, in the terms of its limits. Raises DatabaseError."""
-    minute = connection.run(
-        "SELECT started, charged_tokens FROM requests WHERE key_id = ? AND started > ?", (key_id, now - MINUTE_S)
-    )
-    spent = {
-        period: (tokens, nano_usd)
-        for period, tokens, nano_usd in connection.run(
+def used_by(connection: Connection, key_id: str, now: float, limits: Limits | None = None) -> Used:
+    """What a key has used by `now`, as far as these limits ask for it; all of it without. Raises DatabaseError."""
+    minute: list[Row] = []
+    spent: dict[str, tuple[int, int]] = {}
+    running = 0
+    if limits is None or limits.tokens_per_minute is not None:
+        minute = connection.run(
+            "SELECT started, charged_tokens FROM requests WHERE key_id = ? AND started > ?", (key_id, now - MINUTE_S)
+        )
+    longer = limits and (limits.tokens_per_day, limits.tokens_per_month, limits.nano_usd_per_month)
+    if longer != (None, None, None):
+        rows = connection.run(
             "SELECT period, tokens, nano_usd FROM spent WHERE key_id = ? AND period IN (?, ?)",
             (key_id, day(now), month(now)),
         )
-    }
-    running = connection.run("SELECT COUNT(*) FROM requests WHERE key_id = ? AND state = 'running'", (key_id,))
+        spent = {period: (tokens, nano_usd) for period, tokens, nano_usd in rows}
+    if limits is None or limits.concurrent is not None:
+        count = "SELECT COUNT(*) FROM requests WHERE key_id = ? AND state = 'running'"
+        running = connection.run(count, (key_id,))[0][0]
     return Used(
         minute=tuple((started, tokens) for started, tokens in minute),
         day_tokens=spent.get(day(now), (0, 0))[0],
         month_tokens=spent.get(month(now), (0, 0))[0],
         month_nano_usd=spent.get(month(now), (0, 0))[1],
-        running=running[0][0],
+        running=running,
     )
 
 

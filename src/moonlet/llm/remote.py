@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -51,6 +51,7 @@ class Remote:
     ) -> None:
         """`base_url` ends before /chat/completions. Without a model, the first that the endpoint lists. LLMError."""
         self._url = base_url.rstrip("/")
+        self._key_name, self._timeout_s = key_name, timeout_s
         if not self._url.startswith(("http://", "https://")):
             raise LLMError(f"{base_url}: not a URL; an endpoint begins with http:// or https://")
         key = os.environ.get(key_name)
@@ -63,6 +64,10 @@ class Remote:
         except UnicodeEncodeError:
             raise LLMError(f"the key in {key_name} holds characters that no key has") from None
         self.name = model or self.models()[0]
+
+    def __reduce__(self) -> tuple[type[Remote], tuple[str, str, str, float]]:
+        """To another process it goes as an address; the key must be in that one's environment."""
+        return Remote, (self._url, self.name, self._key_name, self._timeout_s)
 
     def reply(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN
@@ -105,7 +110,7 @@ class Remote:
                 if answer.is_error:
                     answer.read()
                     raise failure(self._url, answer)
-                for line in answer.iter_lines():
+                for line in _lines(answer.iter_bytes()):
                     for event in reading.line(line):
                         first_s = first_s or time.perf_counter() - begun
                         yield event
@@ -125,6 +130,21 @@ class Remote:
         yield Done(
             message, finish, Usage(*usage, prefill_s=first_s, decode_s=decode_s, decode_tokens=max(usage[2] - 1, 0))
         )
+
+
+def _lines(parts: Iterable[bytes]) -> Iterator[str]:
+    """Of a server-sent stream. They end with a line feed, and with nothing else that Unicode calls the end of a line:
+    models write those, and engines send them as they are."""
+    waiting: list[bytes] = []
+    for part in parts:
+        if b"\n" not in part:
+            waiting.append(part)
+            continue
+        *lines, rest = b"".join([*waiting, part]).split(b"\n")
+        for line in lines:
+            yield line.decode("utf-8", "replace").rstrip("\r")
+        waiting = [rest]
+    yield b"".join(waiting).decode("utf-8", "replace")
 
 
 class _WireError(Exception):

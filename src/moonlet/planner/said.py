@@ -21,6 +21,10 @@ class Said(str):
         it.key, it.values = key, values
         return it
 
+    def __getnewargs_ex__(self) -> tuple[tuple[str, str], dict[str, Any]]:
+        """So that a plan can be sent to another process."""
+        return (self.key, str(self)), dict(self.values)
+
     def plain(self) -> dict[str, Any]:
         """As JSON: {key, values, text}. Money is {amount, currency}, a sentence within it the same as this."""
         values = {name: _plain(value) for name, value in self.values.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 class Accounts:
     """Opens an account for each request."""
 
-    def __init__(self, model: LLM, metrics: Metrics, books: Books | None) -> None:
-        self._model, self._metrics, self._books = model, metrics, books
+    def __init__(self, models: Sequence[LLM], metrics: Metrics, books: Books | None) -> None:
+        self._models = {model.name: model for model in models}
+        self._metrics, self._books = metrics, books
         self._under_way: dict[int, Account] = {}  # by id(), oldest first
 
     def under_way(self) -> list[Account]:
@@ -52,7 +53,7 @@ class Accounts:
         output_tokens = replies * (options.max_tokens or MAX_TOKENS)
         words = _words(asked) if books.keep_prompts else None
         try:
-            entry = books.admit(key, api, self._model.name, prompt_tokens, output_tokens, words)
+            entry = books.admit(key, api, asked.model, prompt_tokens, output_tokens, words)
         except OverLimitError as error:
             self._metrics.refused(error.refusal.limit)
             retry_s = error.refusal.retry_after_s
@@ -66,7 +67,7 @@ class Accounts:
 
     def _count(self, asked: Asked) -> int:
         """Tokens of all prompts together, each once."""
-        model = self._model
+        model = self._models[asked.model]
         if not isinstance(model, Plain):
             # A model elsewhere counts for itself; what it counted is charged when the reply is over.
             return len(_words(asked)) // 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -52,14 +52,19 @@ T = TypeVar("T")
 
 
 def create_app(
-    model: LLM, books: Books | None = None, access: Access = Access(), bench: Workbench | None = None
+    model: LLM,
+    books: Books | None = None,
+    access: Access = Access(),
+    bench: Workbench | None = None,
+    others: Sequence[LLM] = (),
 ) -> FastAPI:
     """The application that answers with `model`, keeps `books`, and is open to whom `access` says. `bench`: the tools
-    that the page offers."""
+    that the page offers. `others`: models that the APIs answer with too, each by its own name."""
     app = FastAPI(title="moonlet", docs_url=None, redoc_url=None)
-    metrics = Metrics(model.name)
-    app.state.accounts = Accounts(model, metrics, books)  # also of what is mounted beside the APIs
-    replies = Replies(model, app.state.accounts)
+    models = [model, *others]
+    metrics = Metrics(",".join(one.name for one in models))
+    app.state.accounts = Accounts(models, metrics, books)  # also of what is mounted beside the APIs
+    replies = Replies(models, app.state.accounts)
     # What is asked is written down only where that is wanted.
     beyond = Beyond(books.database, KEPT_S, KEPT_BYTES) if books is not None and books.keep_prompts else None
     kept = app.state.kept = KeptResponses(beyond=beyond)
@@ -67,7 +72,7 @@ def create_app(
     _add_openai(app, replies)
     _add_responses(app, replies, kept)
     _add_anthropic(app, replies)
-    _add_metrics(app, metrics, books, model)
+    _add_metrics(app, metrics, books, models)
     _add_page(app, model, books, access, bench or Workbench(access))
     if books is not None:
         app.state.door = Door(books.database, access, metrics)  # also for what comes in by another transport
@@ -82,49 +87,49 @@ def create_app(
 
 def _add_models(app: FastAPI, replies: Replies) -> None:
     began = datetime.now(UTC)
-    name = replies.model.name
-    card = {"id": name, "object": "model", "created": int(began.timestamp()), "owned_by": "moonlet"}
-    theirs = anthropic.model_card(name, began.isoformat(timespec="seconds"))
+    names, created = list(replies.models), int(began.timestamp())
+    cards = {name: {"id": name, "object": "model", "created": created, "owned_by": "moonlet"} for name in names}
+    theirs = {name: anthropic.model_card(name, began.isoformat(timespec="seconds")) for name in names}
 
     @app.get("/health")
     async def health() -> Response:
-        ready = getattr(replies.model, "ready", True)
-        why = "loading" if loaded(replies.model) is None else "no engine answers"
+        models = replies.models.values()
+        ready = any(getattr(model, "ready", True) for model in models)
+        why = "loading" if all(loaded(model) is None for model in models) else "no engine answers"
         return JSONResponse({"status": "ok" if ready else why}, 200 if ready else 503)
 
     @app.get("/v1/models")
     async def models(request: Request) -> dict[str, Any]:
         if "anthropic-version" in request.headers:
-            return {"data": [theirs], "has_more": False, "first_id": name, "last_id": name}
-        return {"object": "list", "data": [card]}
+            return {"data": [*theirs.values()], "has_more": False, "first_id": names[0], "last_id": names[-1]}
+        return {"object": "list", "data": [*cards.values()]}
 
     @app.get("/v1/models/{wanted:path}")
     async def one_model(request: Request, wanted: str) -> dict[str, Any]:
-        replies.check_name(wanted)
-        return theirs if "anthropic-version" in request.headers else card
+        replies.named(wanted)
+        return (theirs if "anthropic-version" in request.headers else cards)[wanted]
 
 
 def _add_openai(app: FastAPI, replies: Replies) -> None:
-    name = replies.model.name
-
-    @app.post("/v1/chat/completions", openapi_extra=document.of_model(document.CHAT, name))
+    @app.post("/v1/chat/completions", openapi_extra=document.of_models(document.CHAT, replies.models))
     async def chat_completions(request: Request) -> Response:
         wanted = openai.read(await read_json(request))
         reply = await replies.begin(request, wanted.asked)
-        wire = openai.Chunks(name, wanted.include_usage or not wanted.stream, wanted.asked.count)
+        wire = openai.Chunks(wanted.asked.model, wanted.include_usage or not wanted.stream, wanted.asked.count)
         return await answer(request, reply, wire, wanted.stream)
 
-    @app.post("/v1/completions", openapi_extra=document.of_model(document.COMPLETIONS, name))
+    @app.post("/v1/completions", openapi_extra=document.of_models(document.COMPLETIONS, replies.models))
     async def text_completions(request: Request) -> Response:
         wanted = completions.read(await read_json(request))
         reply = await replies.begin(request, wanted.asked)
         prompts, count = wanted.asked.prompts, wanted.asked.count
-        wire = completions.Pieces(name, prompts, wanted.include_usage or not wanted.stream, count, wanted.echo)
+        usage = wanted.include_usage or not wanted.stream
+        wire = completions.Pieces(wanted.asked.model, prompts, usage, count, wanted.echo)
         return await answer(request, reply, wire, wanted.stream)
 
 
 def _add_responses(app: FastAPI, replies: Replies, kept: KeptResponses) -> None:
-    @app.post("/v1/responses", openapi_extra=document.of_model(document.RESPONSES, replies.model.name))
+    @app.post("/v1/responses", openapi_extra=document.of_models(document.RESPONSES, replies.models))
     async def new_response(request: Request) -> Response:
         wanted = responses.read(await read_json(request))
         owner, own = owner_of(request), wanted.asked.messages
@@ -136,7 +141,7 @@ def _add_responses(app: FastAPI, replies: Replies, kept: KeptResponses) -> None:
                 kept.keep(owner, response, (*before, *own, message), wanted.items)
 
         reply = await replies.begin(request, wanted.asked)
-        return await answer(request, reply, ResponseStream(replies.model.name, wanted, keep), wanted.stream)
+        return await answer(request, reply, ResponseStream(wanted.asked.model, wanted, keep), wanted.stream)
 
     @app.get("/v1/responses/{id}")
     async def old_response(request: Request, id: str) -> dict[str, Any]:
@@ -172,25 +177,24 @@ async def _asked(work: Callable[[], T]) -> T:
 
 
 def _add_anthropic(app: FastAPI, replies: Replies) -> None:
-    @app.post("/v1/messages", openapi_extra=document.of_model(document.MESSAGES, replies.model.name))
+    @app.post("/v1/messages", openapi_extra=document.of_models(document.MESSAGES, replies.models))
     async def messages(request: Request) -> Response:
         wanted = anthropic.read(await read_json(request))
         reply = await replies.begin(request, wanted.asked)
-        return await answer(request, reply, anthropic.Stream(replies.model.name, wanted.thoughts), wanted.stream)
+        return await answer(request, reply, anthropic.Stream(wanted.asked.model, wanted.thoughts), wanted.stream)
 
-    @app.post("/v1/messages/count_tokens", openapi_extra=document.of_model(document.COUNT_TOKENS, replies.model.name))
+    @app.post("/v1/messages/count_tokens", openapi_extra=document.of_models(document.COUNT_TOKENS, replies.models))
     async def count_tokens(request: Request) -> dict[str, int]:
         asked = anthropic.read(await read_json(request), counting=True).asked
-        replies.check_name(asked.model)
-        count = replies.plain().count
+        count = replies.plain(asked.model).count
         return {"input_tokens": await asyncio.to_thread(count, asked.messages, asked.tools, asked.options)}
 
 
-def _add_metrics(app: FastAPI, metrics: Metrics, books: Books | None, model: LLM) -> None:
+def _add_metrics(app: FastAPI, metrics: Metrics, books: Books | None, models: Sequence[LLM]) -> None:
     @app.get("/metrics")
     async def prometheus() -> Response:
-        here = loaded(model)
-        extra = [*books_families(books), *fleet_families(here), *engine_families(here)]
+        here = [loaded(model) for model in models]
+        extra = [*books_families(books), *fleet_families(here), *engine_families(here[0])]
         return Response(metrics.text(extra), media_type=CONTENT_TYPE)
 
 

@@ -4,6 +4,7 @@ own shape, and unknown fields are let be."""
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 _TEXT, _FLAG, _OBJECT = {"type": "string"}, {"type": "boolean"}, {"type": "object"}
@@ -94,8 +95,8 @@ MESSAGES = _body(
 )
 
 
-def of_model(body: dict[str, Any], name: str) -> dict[str, Any]:
-    """The same, saying which model there is."""
+def of_models(body: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """The same, saying which models there are."""
     whole = copy.deepcopy(body)
-    whole["requestBody"]["content"]["application/json"]["schema"]["properties"]["model"] = {"enum": [name]}
+    whole["requestBody"]["content"]["application/json"]["schema"]["properties"]["model"] = {"enum": [*names]}
     return whole

@@ -43,15 +43,15 @@ class Asked:
 
 
 class Replies:
-    """Begins replies of one model."""
+    """Begins replies of the models that are served, of which mostly there is one."""
 
-    def __init__(self, model: LLM, accounts: Accounts) -> None:
-        self.model = model
+    def __init__(self, models: Sequence[LLM], accounts: Accounts) -> None:
+        self.models = {model.name: model for model in models}
         self._accounts = accounts
 
     async def begin(self, request: Request, asked: Asked) -> Reply:
         """A reply on its way. Raises ApiError, LLMError."""
-        self.check_name(asked.model)
+        self.named(asked.model)
         # Rendering and queueing take a moment of computing, which must not stop the streams of others.
         return await asyncio.to_thread(self._begin, request, asked, asyncio.get_running_loop())
 
@@ -83,26 +83,29 @@ class Replies:
         if options.seed is not None:  # the replies to one prompt must differ
             options = replace(options, seed=options.seed + number)
         if prompt is None:
-            return self.model.reply(asked.messages, asked.tools, options)
-        return self.plain().complete(prompt, options)
+            return self.named(asked.model).reply(asked.messages, asked.tools, options)
+        return self.plain(asked.model).complete(prompt, options)
 
-    def plain(self) -> Plain:
-        """The model, if it takes plain prompts. Raises ApiError."""
-        if not isinstance(self.model, Plain):
-            raise ApiError(f"{self.model.name} answers conversations only")
-        return self.model
+    def plain(self, name: str) -> Plain:
+        """The model of that name, if it takes plain prompts. Raises ApiError."""
+        model = self.named(name)
+        if not isinstance(model, Plain):
+            raise ApiError(f"{name} answers conversations only")
+        return model
 
-    def check_name(self, name: str) -> None:
-        """Raises ApiError unless that is the model that is served."""
-        if name != self.model.name:
-            known = f"there is no model {name!r} here, only {self.model.name!r}"
+    def named(self, name: str) -> LLM:
+        """The model of that name. Raises ApiError if it is not served."""
+        if (model := self.models.get(name)) is None:
+            known = f"there is no model {name!r} here, only {', '.join(map(repr, self.models))}"
             raise ApiError(known, "model", code="model_not_found", status=404)
+        return model
 
 
 class Reply:
     """What answers one request: one reply of the model, or several side by side.
 
-    Each is read by a thread of its own; the event loop only passes on.
+    Each is read by a thread of its own; the event loop only passes on, as much at a time as has come meanwhile: waking
+    it costs more than an event does.
     """
 
     def __init__(
@@ -115,7 +118,8 @@ class Reply:
         self._loop = loop
         within_s = asked.options.deadline_s
         self._until = None if within_s is None else loop.time() + within_s + _GRACE_S
-        self._heard: asyncio.Queue[tuple[int, Event] | Exception | None] = asyncio.Queue()
+        self._heard: list[tuple[int, Event] | Exception | None] = []  # and not listened to yet
+        self._news = asyncio.Event()
         self._left = threading.Event()  # nobody listens any more
         self._lock = threading.Lock()
         self._reading = len(replies)
@@ -129,26 +133,44 @@ class Reply:
         for number, events in enumerate(replies):
             threading.Thread(target=self._read, args=(number, events), name="moonlet-reply", daemon=True).start()
 
-    async def events(self) -> AsyncGenerator[tuple[int, Event], None]:
-        """The events as they come, each with the number of its reply. To be iterated once."""
+    async def events(self, silence_s: float | None = None) -> AsyncGenerator[list[tuple[int, Event]], None]:
+        """The events as they come, those together that came together, each with the number of its reply; an empty list
+        whenever there were none for so long. To be iterated once."""
         over = 0
         while over < len(self._replies):
-            item = await self._next()
-            if isinstance(item, Exception):
-                raise item
-            if item is None:
-                over += 1
-            else:
-                yield item
+            if await self._silent(silence_s):
+                yield []
+                continue
+            with self._lock:
+                self._news.clear()
+                items, self._heard = self._heard, []
+            come: list[tuple[int, Event]] = []
+            for item in items:
+                if isinstance(item, Exception):
+                    if come:
+                        yield come
+                    raise item
+                if item is None:
+                    over += 1
+                else:
+                    come.append(item)
+            if come:
+                yield come
 
-    async def _next(self) -> tuple[int, Event] | Exception | None:
+    async def _silent(self, silence_s: float | None) -> bool:
+        """Waits for events; True if there were none for so long. Raises LateError after the reply's deadline."""
+        times = [] if silence_s is None else [self._loop.time() + silence_s]
+        until = min([*times, *([] if self._until is None else [self._until])], default=None)
         try:
-            async with asyncio.timeout_at(self._until):
-                return await self._heard.get()
+            async with asyncio.timeout_at(until):
+                await self._news.wait()
         except TimeoutError:
+            if until != self._until:
+                return True
             late = LateError(f"the deadline of {self.asked.options.deadline_s:g} s passed")
             self._error = self._error or late
-            return late
+            raise late from None
+        return False
 
     async def placed(self, wait_s: float) -> dict[str, str]:
         """Headers that tell which of several engines answer. Waits for that, but no longer than a client would: then
@@ -216,8 +238,12 @@ class Reply:
                 self._loop.call_soon_threadsafe(self._placed.set)
 
     def _tell(self, item: tuple[int, Event] | Exception | None) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
-            self._loop.call_soon_threadsafe(self._heard.put_nowait, item)
+        with self._lock:
+            self._heard.append(item)
+            called = len(self._heard) > 1  # and has not come yet
+        if not called:
+            with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+                self._loop.call_soon_threadsafe(self._news.set)
 
 
 def _pin(events: Iterator[Event]) -> Callable[[], bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import aclosing, suppress
 from typing import Any, Protocol
 
@@ -21,6 +21,8 @@ _POLL_S = 0.25  # how often an unstreamed request looks whether its client is st
 NO_BUFFER = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 Frame = dict[str, Any]  # one message of a stream
+
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # made once: json.dumps makes it each time
 
 
 class Wire(Protocol):
@@ -78,63 +80,42 @@ async def answer(request: Request, reply: Reply, wire: Wire, stream: bool) -> Re
         reply.leave()
 
 
-async def _frames(reply: Reply, wire: Wire) -> AsyncGenerator[Frame, None]:
-    for frame in wire.begin():
-        yield frame
-    async with aclosing(reply.events()) as heard:
-        async for number, event in heard:
-            for frame in wire.next(number, event):
-                yield frame
-    for frame in wire.end():
-        yield frame
-
-
 async def _sent(reply: Reply, wire: Wire) -> AsyncIterator[str]:
     """The stream's bytes. An error on the way is its last message."""
     try:
-        async with aclosing(_frames(reply, wire)) as frames:
-            coming: asyncio.Task[Frame | None] | None = None
-            try:
-                while True:
-                    coming = coming or asyncio.ensure_future(_next(frames))
-                    if not (await asyncio.wait({coming}, timeout=KEEP_ALIVE_S))[0]:
-                        yield _alive(wire)
-                        continue
-                    frame, coming = coming.result(), None
-                    if frame is None:
-                        break
-                    yield _data(wire, frame)
-            finally:
-                if coming is not None:
-                    coming.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await coming
-        yield wire.closing
+        if begun := _data(wire, wire.begin()):
+            yield begun
+        async with aclosing(reply.events(KEEP_ALIVE_S)) as heard:
+            async for events in heard:
+                if not events:
+                    yield _alive(wire)
+                elif text := _data(wire, (frame for one in events for frame in wire.next(*one))):
+                    yield text
+        yield _data(wire, wire.end()) + wire.closing
     except Exception as error:
-        for frame in wire.failed(api_error(error)):
-            yield _data(wire, frame)
+        yield _data(wire, wire.failed(api_error(error)))
 
 
-async def _next(frames: AsyncIterator[Frame]) -> Frame | None:
-    return await anext(frames, None)
-
-
-def _data(wire: Wire, frame: Frame) -> str:
-    name = f"event: {frame['type']}\n" if wire.named else ""
-    return f"{name}data: {json.dumps(frame, ensure_ascii=False, separators=(',', ':'))}\n\n"
+def _data(wire: Wire, frames: Iterable[Frame]) -> str:
+    """Messages of the stream, as many as there are."""
+    names = ((f"event: {frame['type']}\n" if wire.named else "", frame) for frame in frames)
+    return "".join(f"{name}data: {_JSON(frame)}\n\n" for name, frame in names)
 
 
 def _alive(wire: Wire) -> str:
     frame = wire.alive()
-    return ": keep-alive\n\n" if frame is None else _data(wire, frame)
+    return ": keep-alive\n\n" if frame is None else _data(wire, [frame])
 
 
 async def _unless_gone(request: Request, reply: Reply, wire: Wire) -> list[Frame]:
     """All messages of a reply, which is ended early if its client goes away."""
 
     async def collect() -> list[Frame]:
-        async with aclosing(_frames(reply, wire)) as frames:
-            return [frame async for frame in frames]
+        frames = [*wire.begin()]
+        async with aclosing(reply.events()) as heard:
+            async for events in heard:
+                frames += [frame for one in events for frame in wire.next(*one)]
+        return [*frames, *wire.end()]
 
     task = asyncio.create_task(collect())
     while not (await asyncio.wait({task}, timeout=_POLL_S))[0]:

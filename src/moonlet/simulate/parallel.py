@@ -3,24 +3,19 @@ everything else runs in processes, or on Ray where that is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from multiprocessing import get_context
-from typing import Any
 
 from moonlet.llm import LLM, PLAIN, ReplyOptions
 from moonlet.llm.remote import Remote
+from moonlet.on_ray import RayPool
 from moonlet.simulate.mock.server import Server
 from moonlet.simulate.rollout import Trajectory, rollout
 from moonlet.simulate.tasks import Key
-
-
-class RayMissingError(Exception):
-    def __init__(self) -> None:
-        super().__init__("ray is not installed: pip install ray, or leave --ray out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +44,8 @@ def rollouts(keys: Iterable[Key], players: Players, workers: int = 2, ray: bool 
     """A trajectory for each task, in the order of the tasks."""
     one = partial(one_rollout, players=players)
     if ray:
-        yield from _on_ray(one, list(keys))
+        pool = RayPool()
+        yield from _ahead(pool, one, keys, max(workers, pool.size))
     elif players.model is not None and not isinstance(players.model, Endpoint):
         yield from _ahead(ThreadPoolExecutor(workers), one, keys, workers)
     elif workers == 1:
@@ -90,13 +86,3 @@ def _ahead(pool: Executor, one: Callable[[Key], Trajectory], keys: Iterable[Key]
         finally:
             for future in waiting:
                 future.cancel()
-
-
-def _on_ray(one: Callable[[Key], Trajectory], keys: Sequence[Key]) -> Iterator[Trajectory]:
-    try:
-        import ray  # type: ignore[import-not-found,import-untyped,unused-ignore]
-    except ImportError:
-        raise RayMissingError from None
-    far: Any = ray.remote(one)
-    for reference in [far.remote(key) for key in keys]:
-        yield ray.get(reference)

@@ -30,5 +30,6 @@ def add_flags(article: argparse.ArgumentParser) -> None:
         "--unsupported", choices=("drop", "flag"), default="drop", help="what becomes of sentences that nobody said"
     )
     article.add_argument("--context", type=positive, default=8192, metavar="N", help="tokens it sees at a time")
+    article.add_argument("--ray", action="store_true", help="make several on a Ray cluster, in folders that all see")
     article.add_argument("--json", action="store_true", help="print one JSON object")
     add_engine(article)

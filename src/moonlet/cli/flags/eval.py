@@ -22,6 +22,7 @@ def add_flags(evals: argparse.ArgumentParser) -> None:
     evals.add_argument("--free", action="store_true", help="the model alone; with --constrained both")
     evals.add_argument("--data", type=Path, metavar="FOLDER", help="public sets, for held-out")
     evals.add_argument("--workers", type=positive, default=4, metavar="N", help="questions at a time (default: 4)")
+    evals.add_argument("--ray", action="store_true", help="ask from a Ray cluster; needs endpoints")
     evals.add_argument("--record", type=Path, metavar="FILE", help="outcomes, with which a stopped run goes on")
     evals.add_argument("--html", type=Path, metavar="FILE", help="write table and chart as one page")
     evals.add_argument("--svg", type=Path, metavar="FILE", help="write the chart")

@@ -17,6 +17,20 @@ def positive(text: str) -> int:
     return value
 
 
+def positives(text: str) -> tuple[int, ...]:
+    """Such numbers, parted by commas."""
+    return tuple(map(positive, text.split(",")))
+
+
+def span(text: str) -> tuple[int, int]:
+    """Two such numbers, like 2-8; one alone stands for both."""
+    least, _, most = text.partition("-")
+    found = positive(least), positive(most or least)
+    if found[0] > found[1]:
+        raise argparse.ArgumentTypeError(f"must be like 2-8, got {text!r}")
+    return found
+
+
 def size(text: str) -> int:
     """12G, 800M, 1.5T, also as GB or GiB: thousands without the i, as drives are sold; a plain number is bytes."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)?", text.strip(), re.IGNORECASE)

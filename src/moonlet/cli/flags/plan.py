@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from moonlet.cli.flags.kinds import amount, decimal, positive, size
+from moonlet.cli.flags.kinds import amount, decimal, positive, positives, size
 from moonlet.cli.flags.shared import NUMBER_FORMATS, add_owning
 
 
@@ -30,6 +30,8 @@ def add_flags(plan: argparse.ArgumentParser) -> None:
     add_owning(plan)
     plan.add_argument("--tax", metavar="COUNTRY-YEAR", help="what writing it off saves, like us-2026")
     plan.add_argument("--simulate", action="store_true", help="a team's day, event by event")
+    plan.add_argument("--sweep", type=positives, metavar="N,N", help="the days of teams of so many developers")
+    plan.add_argument("--ray", action="store_true", help="simulate them on a Ray cluster")
     plan.add_argument("--boxes", type=positive, metavar="N", help="machines to simulate")
     plan.add_argument("--html", metavar="FILE", help="write a report with charts")
     plan.add_argument("--json", action="store_true", help="print one JSON object")

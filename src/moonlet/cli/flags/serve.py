@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from moonlet.cli.flags.kinds import place, port, positive
+from moonlet.cli.flags.kinds import amount, place, port, positive, span
 from moonlet.cli.flags.shared import add_engine, add_ledger_place
 
 
@@ -20,6 +20,8 @@ def add_flags(serve: argparse.ArgumentParser) -> None:
     serve.add_argument(
         "--engine", action="append", metavar="ENGINE", help="vllm, sglang, or where one answers: URL[,WORD=...]"
     )
+    serve.add_argument("--hedge", type=amount, metavar="S", help="ask a second engine when one is silent for S seconds")
+    serve.add_argument("--ray", type=span, metavar="MIN-MAX", help="so many fronts on a Ray cluster, as work comes")
     serve.add_argument("--plan", metavar="FILE", help="of `moonlet plan --json`: how vllm or sglang is started")
     serve.add_argument("--price", metavar="P/C/O", help="dollars a million tokens: prompt/cached/output")
     serve.add_argument("--watts", type=float, help="of the machine at work, where it cannot measure them")
