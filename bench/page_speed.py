@@ -4,9 +4,9 @@
 
 1. first content: a browser that was never here opens the page; from asking for it until something is drawn, and until
    the first view is whole. Over loopback, and over a line of 40 ms and 10 Mbit/s. Bytes are those on the wire.
-2. typing: more than 50 tokens a second stream into a conversation of 5,000 messages, at its end, while somebody types ten keys a
-   second. From pressing a key until the next picture, as the browser's Event Timing has it (in steps of 8 ms; it does
-   not tell what took less than 16 ms, which is counted as 16).
+2. typing: more than 50 tokens a second stream into a conversation of 5,000 messages, at its end, while somebody types
+   ten keys a second. From pressing a key until the next picture, as the browser's Event Timing has it (in steps of
+   8 ms; it does not tell what took less than 16 ms, which is counted as 16).
 3. scrolling: the same 5,000 messages from their end upwards, a turn of the wheel every 16 ms for eight seconds; times
    between pictures, and tasks that kept the page busy for more than 50 ms.
 

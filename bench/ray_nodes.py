@@ -29,7 +29,7 @@ from typing import Any
 from bench.fleet import START_S, Part, free_port, until
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-os.environ["RAY_raylet_start_wait_time_s"] = str(int(START_S))
+os.environ["RAY_raylet_start_wait_time_s"] = str(int(START_S))  # noqa: SIM112 - its own spelling
 
 Run = Callable[[bool, Callable[[], object]], list[str]]  # on Ray or here; called after each thing; lines of results
 
