@@ -282,8 +282,9 @@ def test_a_failing_model_never_ends_the_server() -> None:
                 asked.chat.completions.create(model="scripted", messages=HELLO, stream=stream)
         with pytest.raises(openai.InternalServerError, match="not finite"):
             asked.chat.completions.create(model="scripted", messages=HELLO)
-        with pytest.raises(openai.InternalServerError, match="its log says why"):
+        with pytest.raises(openai.InternalServerError, match="its log says why") as caught:
             asked.chat.completions.create(model="scripted", messages=HELLO)
+        assert caught.value.response.headers["connection"] == "close"
         answer = asked.chat.completions.create(model="scripted", messages=HELLO)
         assert answer.choices[0].message.content == "still here"
 

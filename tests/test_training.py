@@ -237,11 +237,24 @@ def test_a_signal_stops_between_two_steps(tmp_path: Path, tokenizer: Tokenizer) 
     assert torch.load(run.checkpoint, weights_only=True)["step"] == run.step
 
 
+def _by_frequency(tokenizer: Tokenizer) -> float:
+    """The loss of who knows nothing but how often each token comes."""
+    rows = Rows(conversations(1), tokenizer)
+    counts = np.zeros(PIECES + 32)
+    for _ in range(200):
+        batch = rows.batch(1, 300)
+        np.add.at(counts, batch.ids[:, 1:], batch.weights)
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log(shares)).sum())
+
+
 def test_what_200_steps_taught_is_what_everybody_computes(tmp_path: Path, tokenizer: Tokenizer, words: Path) -> None:
     run = open_run(tmp_path / "run", tokenizer, steps=200, rows=1, length=300, long_from=1.0)
     told = list(run.steps())
     last = float(np.mean([p.loss for p in told[-20:]]))
-    assert abs(told[0].loss - math.log(PIECES + 32)) < 0.3 and last < 3.0 and last < told[30].loss
+    # It has learned more than how often each token comes, however hard the mixture is.
+    assert abs(told[0].loss - math.log(PIECES + 32)) < 0.3 and last < told[30].loss
+    assert last < 0.65 * _by_frequency(tokenizer)
     export(run.network, words, tmp_path / "public", "f32")
     ids = torch.from_numpy(Rows(conversations(9), tokenizer).batch(1, 300).ids)
     run.network.eval()

@@ -222,6 +222,8 @@ async def _failed(request: Request, error: Exception) -> Response:
         headers["Retry-After"] = str(math.ceil(problem.retry_s))
     elif problem.status in (429, 504):
         headers["x-should-retry"] = "false"  # to the official clients, which would try again all the same
+    if not isinstance(error, ApiError | LLMError | HTTPException):
+        headers["Connection"] = "close"  # uvicorn hangs up after our own faults: who sends more is not to meet that
     return JSONResponse(_error_body(request, problem), problem.status, headers)
 
 
