@@ -181,6 +181,11 @@ void Model::step(const Batch& batch, float* logits, int32_t* chosen, Watch* watc
   mark(0, HEAD);
 }
 
+// Where the watch has the tiers of a sparse layer's experts; null if nobody watches.
+uint8_t* Model::tiers_of(int layer) const {
+  return watch_ ? watch_->tiers + (int64_t)layer * shape_.E : nullptr;
+}
+
 // The time since the last border was this part's.
 void Model::mark(int thread, Part part) {
   if (!watch_ || thread) return;
@@ -428,8 +433,8 @@ void Model::sparse(int thread, const LayerWeights& w, int layer) {
     memcpy(chosen_out_ + (int64_t)sparse_layer * T * s.K, chosen_, sizeof(int32_t) * T * s.K);
   if (watch_ && thread == 0) {
     memcpy(watch_->weights + (int64_t)sparse_layer * T * s.K, route_weights_, sizeof(float) * T * s.K);
-    const std::vector<int32_t>& active = experts.active;
-    store_->tiers(sparse_layer, active.data(), (int)active.size(), watch_->tiers + (int64_t)sparse_layer * s.E);
+    if (!store_->streamed())  // else asking tells
+      store_->tiers(sparse_layer, experts.active.data(), (int)experts.active.size(), tiers_of(sparse_layer));
   }
   mark(thread, ROUTER);
 
@@ -461,7 +466,8 @@ void Model::stream(int thread, const LayerWeights& w, int layer) {
   for (bool first = true;; first = false) {
     if (thread == 0) {
       if (first)
-        store_->begin(layer, experts.active.data(), experts.tokens.data(), (int)experts.active.size(), batch_.T);
+        store_->begin(layer, experts.active.data(), experts.tokens.data(), (int)experts.active.size(), batch_.T,
+                      tiers_of(layer));
       mark(thread, EXPERTS);
       more_ = store_->next(!first);
       mark(thread, DISK);

@@ -123,6 +123,7 @@ class Model {
   void gate_up(int thread, const LayerWeights& w, int layer, const std::vector<int32_t>& list, bool shared);
   void down(int thread, const LayerWeights& w, int layer, const std::vector<int32_t>& list, bool shared);
   void give_up(const Experts& experts, int expert);
+  uint8_t* tiers_of(int layer) const;
   void mark(int thread, Part part);
   void add_and_norm(int thread, const float* norm);
   void head(int thread);

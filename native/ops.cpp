@@ -114,8 +114,8 @@ struct TileInt4 {
 constexpr int FEW = 4;    // tokens whose sums stay in registers
 constexpr int MANY = 64;  // tokens whose sums stay in the first-level cache
 // Bytes ahead: covers the latency of memory at one core's share of its bandwidth. With few tokens, int8 tiles and pairs
-// of bf16 are read in time by the processor's own prefetching; asking for each of their lines cost them up to a third of
-// their rate.
+// of bf16 are read in time by the processor's own prefetching; asking for each of their lines cost them up to a third
+// of their rate.
 constexpr int PREFETCH = 2304;
 
 inline void prefetch(const uint8_t* p, int bytes) {
@@ -185,8 +185,8 @@ void int_block(const uint8_t* block, int G, const IntRow* x, float* const* y) {
 }
 
 // The same sums for many tokens: the unpacked tile stays in registers while the tokens pass. They take so long that the
-// processor's own prefetching does not run ahead of them, so a tile to come is asked for, a few lines with each token: all
-// at once would keep the tokens' own reads waiting.
+// processor's own prefetching does not run ahead of them, so a tile to come is asked for, a few lines with each token:
+// all at once would keep the tokens' own reads waiting.
 template <class Tile>
 void int_block_many(const uint8_t* block, int G, const IntRow* x, int M, float* const* y) {
   alignas(64) float acc[MANY][BLOCK];

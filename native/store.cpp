@@ -218,7 +218,7 @@ void ExpertStore::begin_step() {
   misses_before_ = counters_.misses;
 }
 
-void ExpertStore::begin(int layer, const int32_t* experts, const int32_t* tokens, int count, int T) {
+void ExpertStore::begin(int layer, const int32_t* experts, const int32_t* tokens, int count, int T, uint8_t* tiers) {
   std::lock_guard lock(mutex_);
   layer_ = layer, pass_++;
   next_todo_ = next_present_ = 0;
@@ -229,7 +229,8 @@ void ExpertStore::begin(int layer, const int32_t* experts, const int32_t* tokens
   for (int i = 0; i < count; i++) {
     asked_.push_back((int32_t)(layer * E_ + experts[i]));
     asked_at_[experts[i]] = pass_;
-    ask(i);
+    const Tier found = ask(i);
+    if (tiers) tiers[experts[i]] = (uint8_t)found;
   }
   judge_guesses();
   if (2 * count < E_) judge_pins();  // a pass over nearly everything says nothing
@@ -252,22 +253,24 @@ void ExpertStore::learn(int layer, const int32_t* experts, const int32_t* tokens
   for (int64_t i = at; i < at + E_; i++) value_[i] = RECENT_SHARE * recent_[i] + (1 - RECENT_SHARE) * lasting_[i];
 }
 
-void ExpertStore::ask(int index) {
+Tier ExpertStore::ask(int index) {
   const int32_t at = place_[asked_[index]];
   if (at >= 0 && slots_[at].state == State::failed) empty(at);  // this time it may go well
   if (place_[asked_[index]] < 0) {
     counters_.misses++;
-    return todo_.push_back(index);
+    todo_.push_back(index);
+    return Tier::disk;
   }
   Slot& s = slots_[at];
   s.held = true, s.dropped = false;
   if (s.state == State::ready) {
     counters_.hits++, counters_.pinned_hits += s.pinned;
-    return present_.push_back(index);
+    present_.push_back(index);
+    return s.pinned ? Tier::pinned : Tier::cached;
   }
   counters_.misses++;
   coming_.push_back(index);
-  if (s.wanted) return;
+  if (s.wanted) return Tier::disk;
   if (s.state == State::queued) {
     remove(queue_of(s), at);
     s.wanted = true;
@@ -276,6 +279,7 @@ void ExpertStore::ask(int index) {
     s.wanted = true;
     wanted_reading_++, ahead_reading_--;
   }
+  return Tier::disk;
 }
 
 // Slots for what is missing: as many at a time as keep the disk busy, so that a long pass evicts little that is worth

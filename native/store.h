@@ -73,8 +73,9 @@ class ExpertStore {
   void begin_step();
   // Makes as many slots as set_budget() last said; begin_step() does it too, but may be long in coming.
   void adopt_budget();
-  // A layer asks for `count` experts, which `tokens[i]` of the step's T tokens have chosen.
-  void begin(int layer, const int32_t* experts, const int32_t* tokens, int count, int T);
+  // A layer asks for `count` experts, which `tokens[i]` of the step's T tokens have chosen. tiers[experts[i]]: where
+  // each was found; null if nobody wants to know.
+  void begin(int layer, const int32_t* experts, const int32_t* tokens, int count, int T, uint8_t* tiers);
   // What was handed out is used no more; wave() are experts that are there now, failed() those that will not come. With
   // `wait`, at least one of either. False when the layer has got all it asked for.
   bool next(bool wait);
@@ -139,7 +140,7 @@ class ExpertStore {
   void drop(int slot);
   int victim(bool for_guess) const;
   void learn(int layer, const int32_t* experts, const int32_t* tokens, int count, int T);
-  void ask(int index);
+  Tier ask(int index);
   void assign();
   void collect();
   void read_ahead(int owner);

@@ -254,7 +254,7 @@ def test_what_200_steps_taught_is_what_everybody_computes(tmp_path: Path, tokeni
     last = float(np.mean([p.loss for p in told[-20:]]))
     # It has learned more than how often each token comes, however hard the mixture is.
     assert abs(told[0].loss - math.log(PIECES + 32)) < 0.3 and last < told[30].loss
-    assert last < 0.65 * _by_frequency(tokenizer)
+    assert last < 0.63 * _by_frequency(tokenizer)
     export(run.network, words, tmp_path / "public", "f32")
     ids = torch.from_numpy(Rows(conversations(9), tokenizer).batch(1, 300).ids)
     run.network.eval()

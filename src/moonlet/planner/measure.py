@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -185,7 +186,8 @@ def slot(length: int) -> memoryview:
         return memoryview(mmap.mmap(-1, length))
     space = mmap.mmap(-1, length + _HUGE_PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if hasattr(mmap, "MADV_HUGEPAGE"):
-        space.madvise(mmap.MADV_HUGEPAGE)
+        with suppress(OSError):  # a kernel without large pages refuses
+            space.madvise(mmap.MADV_HUGEPAGE)
     space.write(bytes(len(space)))
     at = -np.frombuffer(space, np.uint8).ctypes.data % _HUGE_PAGE
     return memoryview(space)[at : at + length]
