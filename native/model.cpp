@@ -491,6 +491,31 @@ void Model::give_up(const Experts& experts, int expert) {
   }
 }
 
+// A thread's blocks of these experts' and the shared ones' after them, such that all threads have as much to do. A
+// block takes as long as it has tokens, and a shared one has them all, but no less than its bytes take to be read.
+Model::Span Model::share_experts(int thread, const std::vector<int32_t>& list, int expert_blocks, const Matrix& shared,
+                                 int shared_blocks) const {
+  constexpr int64_t BYTES_A_TOKEN = 128;  // of 1024 weights, read while those are multiplied with one more token
+  const Experts& experts = experts_[thread];
+  auto work = [](Format format, int64_t tokens) {
+    return std::max(BYTES_A_TOKEN * tokens, block_bytes(format, GROUP));
+  };
+  auto of = [&](int e) { return work(weights_.experts, experts.start[e + 1] - experts.start[e]); };
+  const int64_t of_shared = work(shared.format, batch_.T);
+  int64_t whole = shared_blocks * of_shared;
+  for (const int e : list) whole += expert_blocks * of(e);
+  auto first = [&](int thread) {
+    int64_t before = whole * thread / pool_.size();
+    int block = 0;
+    for (const int e : list) {
+      if (before < expert_blocks * of(e)) return block + (int)(before / of(e));
+      before -= expert_blocks * of(e), block += expert_blocks;
+    }
+    return block + (int)(before / of_shared);
+  };
+  return {first(thread), first(thread + 1)};
+}
+
 // Gate and up of these experts and of the shared ones, as one list of blocks.
 void Model::gate_up(int thread, const LayerWeights& w, int layer, const std::vector<int32_t>& list, bool shared) {
   const Shape& s = shape_;
@@ -500,7 +525,7 @@ void Model::gate_up(int thread, const LayerWeights& w, int layer, const std::vec
   const bool twins = wants_twins(format);
   const int count = (int)list.size();
   const int expert_blocks = pad(s.F) / BLOCK, shared_blocks = shared && w.gate.rows ? w.gate.blocks() : 0;
-  Span blocks = share(thread, (int64_t)count * expert_blocks + shared_blocks);
+  Span blocks = share_experts(thread, list, expert_blocks, w.gate, shared_blocks);
   while (blocks.begin < blocks.end) {
     const int i = blocks.begin / expert_blocks;
     if (i >= count) {
@@ -525,7 +550,7 @@ void Model::down(int thread, const LayerWeights& w, int layer, const std::vector
   const Format format = weights_.experts;
   const int64_t wide = packed_bytes(format, s.F, s.D);
   const int count = (int)list.size(), D = pad(s.D), out_blocks = D / BLOCK;
-  Span blocks = share(thread, (int64_t)(count + (shared && w.gate.rows)) * out_blocks);
+  Span blocks = share_experts(thread, list, out_blocks, w.down, shared && w.gate.rows ? out_blocks : 0);
   while (blocks.begin < blocks.end) {
     const int i = blocks.begin / out_blocks, first = blocks.begin % out_blocks;
     const int last = blocks.end < (i + 1) * out_blocks ? first + blocks.end - blocks.begin : out_blocks;

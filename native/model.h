@@ -112,6 +112,8 @@ class Model {
   struct Experts;  // which tokens go to which expert, one copy a thread
 
   Span share(int thread, int64_t count) const;
+  Span share_experts(int thread, const std::vector<int32_t>& list, int expert_blocks, const Matrix& shared,
+                     int shared_blocks) const;
   void body(int thread);
   void embed(int thread);
   void attention(int thread, int layer);

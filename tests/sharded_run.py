@@ -23,6 +23,7 @@ from moonlet.train.fit import Recipe, Run
 from moonlet.train.muonclip import orthogonalise, qk_clip
 from moonlet.train.network import Network
 from moonlet.train.processes import processes
+from moonlet.train.sharded import leave
 
 PIECES = 1000
 # Odd on purpose: 5 heads' rows and 3 experts cannot be shared out evenly between two.
@@ -103,3 +104,4 @@ if __name__ == "__main__":
     os.environ["MOONLET_HOME"] = str(place / "home")
     through_the_verb(place / "verb", words)
     in_two_parts(place / "parts", words)
+    leave(0)

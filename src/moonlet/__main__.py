@@ -4,4 +4,9 @@ import sys
 
 from moonlet.cli import main
 
-sys.exit(main())
+code = main()
+if "moonlet.train.sharded" in sys.modules:  # this was one of several processes that trained together
+    from moonlet.train.sharded import leave
+
+    leave(code)
+sys.exit(code)
