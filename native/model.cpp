@@ -143,6 +143,24 @@ Model::Span Model::share(int thread, int64_t count) const {
   return {(int)(count * thread / n), (int)(count * (thread + 1) / n)};
 }
 
+// A thread's tasks of groups that follow one another, such that all threads have as much to do.
+template <class Of>
+Model::Span Model::deal(int thread, int groups, Of of) const {
+  int64_t whole = 0;
+  for (int i = 0; i < groups; i++) whole += of(i).count * of(i).work;
+  auto first = [&](int thread) {
+    int64_t before = whole * thread / pool_.size();
+    int task = 0;
+    for (int i = 0; i < groups; i++) {
+      const Tasks group = of(i);
+      if (before < group.count * group.work) return task + (int)(before / group.work);
+      before -= group.count * group.work, task += group.count;
+    }
+    return task;
+  };
+  return {first(thread), first(thread + 1)};
+}
+
 bool Model::wants_twins(Format format) const {
   const bool integer = format == Format::int8 || format == Format::int4;
   return !limits_.exact && (integer || (format == Format::bf16 && ops_.bf16));
@@ -315,10 +333,11 @@ void Model::attention(int thread, int layer) {
   queries(thread, w, layer);
 
   // Threads share the heads of all tokens in fours; those of one token that a thread gets pass over the cache together.
+  // They take as long as there are pages behind the token.
   constexpr int FOUR = 4, MOST = 32;
   const int stride = pad(s.L + s.R), fours = (s.H + FOUR - 1) / FOUR;
   const int64_t layer_bytes = (int64_t)limits_.pages * PAGE * cache_width_ * (limits_.exact ? 4 : 2);
-  Span tasks = share(thread, (int64_t)T * fours);
+  Span tasks = deal(thread, T, [&](int t) -> Tasks { return {fours, batch_.positions[t] / PAGE + 1}; });
   const bool latent_twins = wants_twins(w.v_up[0]);
   while (tasks.begin < tasks.end) {
     const int t = tasks.begin / fours, h0 = tasks.begin % fours * FOUR;
@@ -491,29 +510,20 @@ void Model::give_up(const Experts& experts, int expert) {
   }
 }
 
-// A thread's blocks of these experts' and the shared ones' after them, such that all threads have as much to do. A
-// block takes as long as it has tokens, and a shared one has them all, but no less than its bytes take to be read.
-Model::Span Model::share_experts(int thread, const std::vector<int32_t>& list, int expert_blocks, const Matrix& shared,
-                                 int shared_blocks) const {
+// A thread's blocks of these experts' and, after them, the shared ones'. A block takes as long as it has tokens, and a
+// shared one has them all, but no less than its bytes take to be read.
+Model::Span Model::deal_experts(int thread, const std::vector<int32_t>& list, int expert_blocks, const Matrix& shared,
+                                int shared_blocks) const {
   constexpr int64_t BYTES_A_TOKEN = 128;  // of 1024 weights, read while those are multiplied with one more token
+  const int count = (int)list.size();
   const Experts& experts = experts_[thread];
   auto work = [](Format format, int64_t tokens) {
     return std::max(BYTES_A_TOKEN * tokens, block_bytes(format, GROUP));
   };
-  auto of = [&](int e) { return work(weights_.experts, experts.start[e + 1] - experts.start[e]); };
-  const int64_t of_shared = work(shared.format, batch_.T);
-  int64_t whole = shared_blocks * of_shared;
-  for (const int e : list) whole += expert_blocks * of(e);
-  auto first = [&](int thread) {
-    int64_t before = whole * thread / pool_.size();
-    int block = 0;
-    for (const int e : list) {
-      if (before < expert_blocks * of(e)) return block + (int)(before / of(e));
-      before -= expert_blocks * of(e), block += expert_blocks;
-    }
-    return block + (int)(before / of_shared);
-  };
-  return {first(thread), first(thread + 1)};
+  return deal(thread, count + 1, [&](int i) -> Tasks {
+    if (i == count) return {shared_blocks, work(shared.format, batch_.T)};
+    return {expert_blocks, work(weights_.experts, experts.start[list[i] + 1] - experts.start[list[i]])};
+  });
 }
 
 // Gate and up of these experts and of the shared ones, as one list of blocks.
@@ -525,7 +535,7 @@ void Model::gate_up(int thread, const LayerWeights& w, int layer, const std::vec
   const bool twins = wants_twins(format);
   const int count = (int)list.size();
   const int expert_blocks = pad(s.F) / BLOCK, shared_blocks = shared && w.gate.rows ? w.gate.blocks() : 0;
-  Span blocks = share_experts(thread, list, expert_blocks, w.gate, shared_blocks);
+  Span blocks = deal_experts(thread, list, expert_blocks, w.gate, shared_blocks);
   while (blocks.begin < blocks.end) {
     const int i = blocks.begin / expert_blocks;
     if (i >= count) {
@@ -550,7 +560,7 @@ void Model::down(int thread, const LayerWeights& w, int layer, const std::vector
   const Format format = weights_.experts;
   const int64_t wide = packed_bytes(format, s.F, s.D);
   const int count = (int)list.size(), D = pad(s.D), out_blocks = D / BLOCK;
-  Span blocks = share_experts(thread, list, out_blocks, w.down, shared && w.gate.rows ? out_blocks : 0);
+  Span blocks = deal_experts(thread, list, out_blocks, w.down, shared && w.gate.rows ? out_blocks : 0);
   while (blocks.begin < blocks.end) {
     const int i = blocks.begin / out_blocks, first = blocks.begin % out_blocks;
     const int last = blocks.end < (i + 1) * out_blocks ? first + blocks.end - blocks.begin : out_blocks;

@@ -109,11 +109,17 @@ class Model {
   struct Span {
     int begin, end;
   };
+  struct Tasks {
+    int count;
+    int64_t work;  // of each
+  };
   struct Experts;  // which tokens go to which expert, one copy a thread
 
   Span share(int thread, int64_t count) const;
-  Span share_experts(int thread, const std::vector<int32_t>& list, int expert_blocks, const Matrix& shared,
-                     int shared_blocks) const;
+  template <class Of>
+  Span deal(int thread, int groups, Of of) const;
+  Span deal_experts(int thread, const std::vector<int32_t>& list, int expert_blocks, const Matrix& shared,
+                    int shared_blocks) const;
   void body(int thread);
   void embed(int thread);
   void attention(int thread, int layer);
