@@ -69,17 +69,21 @@ def measure_rates(
     layers, logit = _Layers(tiny, rounds), rounds.add(_drawing())
     prompt = _Prompt(write_sparse(place / "sparse"), rounds)
     with Engine(tiny, EngineOptions(cache_tokens=4096), drafting=()) as engine:
-        steps = _Steps(engine, rounds)
+        steps = _Steps(engine, tiny, rounds)
         rounds.run(deadline, tick)
-    layer_s, token_layer_s = layers.seconds()
-    step_s, token_s = steps.seconds(layer_s, token_layer_s)
     attend_s, attend_many_s = attention.seconds()
-    rates = MeasuredRates(
-        {format: curve.points() for format, curve in far.items()}, attend_s, attend_many_s, layer_s, token_layer_s,
-        step_s, token_s, logit.median() / _VOCAB,
+    matrices = MeasuredRates(
+        {format: curve.points() for format, curve in far.items()}, attend_s, attend_many_s,
         near_bytes=last_cache_bytes, near_s={format: curve.points() for format, curve in near.items()},
     )  # fmt: skip
-    return replace(rates, number_s=prompt.number_s(rates))
+    layer_s, token_layer_s = layers.seconds(matrices)
+    rates = replace(matrices, layer_s=layer_s, token_layer_s=token_layer_s, logit_s=logit.median() / _VOCAB)
+    step_s, token_s = steps.seconds(rates)
+    rates = replace(rates, step_s=step_s, token_s=token_s)
+    # The tiny model's tokens, too, take as long as there are numbers between its matrices.
+    of_tiny = numbers(tiny.config) / tiny.config.layers
+    number_s = prompt.number_s(rates, of_tiny)
+    return replace(rates, number_s=number_s, token_layer_s=max(token_layer_s - of_tiny * number_s, 0.0))
 
 
 @dataclass(slots=True)
@@ -263,20 +267,34 @@ class _Attention:
         return one, many
 
 
+def _explained(folder: ModelFolder, rates: MeasuredRates, tokens: int, load: Load) -> float:
+    """Seconds of a step as these rates have it, with routing as of random weights."""
+    config = folder.config
+    machine = Machine("probe", "", memory_bytes=1 << 40, read_bytes_s=1, ops=1, rates=rates)
+    even = zipf(config.experts, config.experts_per_token, 0.0)
+    return speed(fit(subject(str(folder.path)), machine, Wish(_PROMPT)), even).step(tokens, load).seconds
+
+
 class _Layers:
     """Steps of one token and of many, in which nearly nothing is computed."""
 
     def __init__(self, folder: ModelFolder, rounds: Rounds) -> None:
-        network, self._layers = Network(folder, 64, 32, 4), folder.config.layers
-        self._one, self._many = (
-            rounds.add(_clocked(partial(network.step, _batch(folder.config, count, _NEAR)))) for count in (1, _MANY)
-        )
+        self._folder = folder
+        network = Network(folder, 64, 32, 4)
+        self._timed = {
+            count: rounds.add(_clocked(partial(network.step, _batch(folder.config, count, _NEAR))))
+            for count in (1, _MANY)
+        }
 
-    def seconds(self) -> tuple[float, float]:
-        """For a layer of a step, and for a token in a layer."""
-        one, many = self._one.median(), self._many.median()
-        token_layer_s = max(many - one, 0.0) / (_MANY - 1) / self._layers
-        return max(one / self._layers - token_layer_s, 0.0), token_layer_s
+    def seconds(self, matrices: MeasuredRates) -> tuple[float, float]:
+        """For a layer of a step, and for a token in a layer, beside the matrices."""
+        layers = self._folder.config.layers
+        one, many = (
+            max(timed.median() - _explained(self._folder, matrices, count, Load(1, _NEAR)), 0.0) / layers
+            for count, timed in self._timed.items()
+        )
+        token_layer_s = max(many - one, 0.0) / (_MANY - 1)
+        return max(one - token_layer_s, 0.0), token_layer_s
 
 
 class _Prompt:
@@ -287,41 +305,41 @@ class _Prompt:
         self._folder = folder
         self._timed = rounds.add(_clocked(partial(network.step, _batch(folder.config, _PROMPT))))
 
-    def number_s(self, rates: MeasuredRates) -> float:
-        """For a number between the matrices: what all other rates do not explain."""
+    def number_s(self, rates: MeasuredRates, known: float) -> float:
+        """For a number between the matrices: what all other rates do not explain. They explain `known` numbers of a
+        token in a layer."""
         config = self._folder.config
-        machine = Machine("probe", "", memory_bytes=1 << 40, read_bytes_s=1, ops=1, rates=rates)
-        even = zipf(config.experts, config.experts_per_token, 0.0)
-        explained = speed(fit(subject(str(self._folder.path)), machine, Wish(_PROMPT)), even)
-        seconds = self._timed.median() - explained.step(_PROMPT, Load(1, _PROMPT // 2)).seconds
-        return max(seconds, 0.0) / (_PROMPT * numbers(config))
+        explained = _explained(self._folder, replace(rates, step_s=0.0), _PROMPT, Load(1, _PROMPT // 2))
+        return max(self._timed.median() - explained, 0.0) / (_PROMPT * (numbers(config) - config.layers * known))
 
 
 class _Steps:
     """Writing alone and eight at a time, with all that the engine does around the network."""
 
-    def __init__(self, engine: Engine, rounds: Rounds) -> None:
-        self._engine = engine
-        self._alone, self._eight = rounds.add(partial(self._written, 1)), rounds.add(partial(self._written, 8))
+    def __init__(self, engine: Engine, folder: ModelFolder, rounds: Rounds) -> None:
+        self._engine, self._folder = engine, folder
+        self._timed = {count: rounds.add(partial(self._written, count)) for count in (1, 8)}
 
     def _written(self, sequences: int) -> float:
         """Seconds of a step."""
-        vocab, tokens = self._engine.config.vocab, 96
-        prompts = [[(i + j) % vocab for j in range(8)] for i in range(sequences)]
-        replies = [self._engine.submit(p, Sampling(max_tokens=tokens, temperature=1, seed=0)) for p in prompts]
+        vocab = self._engine.config.vocab
+        prompts = [[(i + j) % vocab for j in range(_WRITTEN_AFTER)] for i in range(sequences)]
+        replies = [self._engine.submit(p, Sampling(max_tokens=_WRITTEN, temperature=1, seed=0)) for p in prompts]
         for reply in replies:
             list(reply)
-        return statistics.median(reply.stats.decode_s for reply in replies) / (tokens - 1)
+        return statistics.median(reply.stats.decode_s for reply in replies) / (_WRITTEN - 1)
 
-    def seconds(self, layer_s: float, token_layer_s: float) -> tuple[float, float]:
+    def seconds(self, rates: MeasuredRates) -> tuple[float, float]:
         """For a step, and for a token written, around the network's own."""
-        layers = self._engine.config.layers
-        own = self._alone.median() - layers * (layer_s + token_layer_s)
-        own_eight = self._eight.median() - layers * (layer_s + 8 * token_layer_s)
+        own, own_eight = (
+            timed.median() - _explained(self._folder, rates, count, Load(count, _WRITTEN_AFTER + _WRITTEN // 2))
+            for count, timed in self._timed.items()
+        )
         token_s = max((own_eight - own) / 7, 0.0)
         return max(own - token_s, 0.0), token_s
 
 
+_WRITTEN_AFTER, _WRITTEN = 8, 96  # tokens of a prompt, and of what is written after it
 _VOCAB = 131_072
 
 

@@ -77,8 +77,9 @@ def prove(
     dice = random.Random(0)
     with Engine(folder, settings, drafting=()) as engine:  # guesses would make tokens depend on what is written
         tick("warming up")
-        _decode(engine, 1, _WARM, dice)
         prompt = min(test.prompt, engine.context - 2)
+        _prompt_s(engine, prompt, dice)  # touches all memory, and leaves the experts' places as they are in use
+        _decode(engine, 1, _WARM, dice)
         read: list[float] = []
         written = {batch: _Written(Load(batch, _WARM + test.tokens // 2)) for batch in test.batches}
         # Round after round, so that what else the machine does for a while falls on every number alike.
