@@ -40,6 +40,14 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
+def run() -> NoReturn:
+    """The command as a process, which ends with it."""
+    code = main()
+    if "moonlet.train.sharded" in sys.modules:  # one of several that have trained together
+        importlib.import_module("moonlet.train.sharded").leave(code)
+    sys.exit(code)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line. Returns the exit code: 2 for the user's or the world's fault, told in one line."""
     parser = make_parser()
