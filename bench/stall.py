@@ -21,7 +21,7 @@ from typing import Any
 
 import httpx
 
-from bench.turns import ask, flags, longer, serving, speaks, text_of, words
+from bench.turns import ask, flags, longer, serving, text_of, words
 
 STALL_S = 0.25
 ALONE_S = 3.0  # of writing before the prompt comes

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from moonlet.model.config import ModelConfig
 
 _FIRST = 64  # tokens of a prompt read beside others' replies as long as nothing is known
-_AIM = 0.4  # of the time that a step may take: on a shared machine some steps take twice as long as was learned
+_AIM = 0.53  # of the time that a step may take: on a shared machine some take nearly twice as long as was learned
 _AHEAD = 4  # rows over which the price of one more is reckoned before it is known
 
 
