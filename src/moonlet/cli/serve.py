@@ -234,7 +234,11 @@ def _check_keys(asked: argparse.Namespace, access: Access, database: Database, w
 def _bound(asked: argparse.Namespace) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in asked.host else socket.AF_INET
-        return socket.create_server((asked.host, asked.port), family=family)
+        bound = socket.create_server((asked.host, asked.port), family=family)
+        # Whoever is let in inherits it, and asyncio sets it only on sockets of its own making. Without, the second part
+        # of an answer waits until the first is acknowledged, which clients put off for 40 ms.
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return bound
     except OSError as error:
         raise UsageError(
             f"cannot listen on {asked.host} port {asked.port}: {error.strerror}; choose another --port"
