@@ -148,7 +148,7 @@ def _run(
         try:
             loading.wait()
             gc.collect()
-            gc.freeze()  # what is here stays; looking through it for garbage stopped all streams for 0.1 s
+            gc.freeze()  # what is here stays; looking through it for garbage took 0.08 s, in which no stream moves
             _say(asked, access, loading.wait(), bound.getsockname()[1], database)
             for other in models[1:]:
                 _say_engines(other.wait(), named=True)

@@ -79,11 +79,11 @@ def measure_rates(
     layer_s, token_layer_s = layers.seconds(matrices)
     rates = replace(matrices, layer_s=layer_s, token_layer_s=token_layer_s, logit_s=logit.median() / _VOCAB)
     step_s, token_s = steps.seconds(rates)
-    rates = replace(rates, step_s=step_s, token_s=token_s)
     # The tiny model's tokens, too, take as long as there are numbers between its matrices.
     of_tiny = numbers(tiny.config) / tiny.config.layers
     number_s = prompt.number_s(rates, of_tiny)
-    return replace(rates, number_s=number_s, token_layer_s=max(token_layer_s - of_tiny * number_s, 0.0))
+    token_layer_s = max(token_layer_s - of_tiny * number_s, 0.0)
+    return replace(rates, step_s=step_s, token_s=token_s, number_s=number_s, token_layer_s=token_layer_s)
 
 
 @dataclass(slots=True)
@@ -306,10 +306,10 @@ class _Prompt:
         self._timed = rounds.add(_clocked(partial(network.step, _batch(folder.config, _PROMPT))))
 
     def number_s(self, rates: MeasuredRates, known: float) -> float:
-        """For a number between the matrices: what all other rates do not explain. They explain `known` numbers of a
-        token in a layer."""
+        """For a number between the matrices: what the other rates of the network do not explain. They explain `known`
+        numbers of a token in a layer."""
         config = self._folder.config
-        explained = _explained(self._folder, replace(rates, step_s=0.0), _PROMPT, Load(1, _PROMPT // 2))
+        explained = _explained(self._folder, rates, _PROMPT, Load(1, _PROMPT // 2))
         return max(self._timed.median() - explained, 0.0) / (_PROMPT * (numbers(config) - config.layers * known))
 
 
