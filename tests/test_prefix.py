@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,22 @@ def test_every_turn_of_a_conversation_reads_only_its_new_tail(tmp_path: Path) ->
         reply = engine.submit(talk, GREEDY)
         assert computed(reply) < 300 + PAGE and reply.stats.restored_tokens > 3500
     assert len([*tmp_path.glob("*/*.pages")]) <= 4  # few large reads
+
+
+def test_turns_that_come_faster_than_the_disk_writes_are_all_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same pages wait for the disk in the jobs of several turns, and are one conversation's all the same."""
+    sync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (time.sleep(0.3), sync(file)))
+    options = EngineOptions(cache_tokens=8192, threads=1, spill_bytes=1 << 30, spill_path=tmp_path)
+    talk = engines.ids(3000, 0)
+    with Engine(engines.folder(), options) as engine:
+        for turn in range(4):
+            talk += engines.ids(200, turn)
+            computed(engine.submit(talk, GREEDY))
+    with Engine(engines.folder(), options) as engine:
+        assert computed(engine.submit(talk, GREEDY)) < PAGE + 1
 
 
 def test_two_sessions_that_alternate_keep_their_own_beginnings() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Sequence as Ids
 from functools import partial
@@ -38,7 +39,7 @@ class Shelf:
         self.spill = spill
         self.loaded: Callable[[Sequence, int], None] = lambda *_: None  # told on the engine's thread
         self._cache, self._copy, self._page_bytes, self._post = cache, copy, page_bytes, post
-        self._writing = 0  # pages that wait to be written
+        self._writing = Counter[int]()  # pages that wait to be written, and in how many jobs each
         self._jobs: list[queue.SimpleQueue[_Job | None]] = [queue.SimpleQueue(), queue.SimpleQueue()]
         self._threads = [
             threading.Thread(target=_work, args=(jobs,), name=f"moonlet-{name}", daemon=True)
@@ -58,12 +59,12 @@ class Shelf:
         """Writes the pages to disk, as far as they are not there."""
         if len(keys) < LEAST:
             return
-        if self._writing and self._writing + len(keys) > self._cache.pages // 2:  # the disk is slower than the replies
-            self.spill.lost += len(keys) - self.spill.covers(keys)
-            return
         held = list(pages[: len(keys)])
+        if self._writing and len(self._writing.keys() | held) > self._cache.pages // 2:
+            self.spill.lost += len(keys) - self.spill.covers(keys)  # the disk is slower than the replies
+            return
         self._cache.share(held)
-        self._writing += len(held)
+        self._writing.update(held)
         self._jobs[1].put(partial(self._write, list(keys), held))
 
     def close(self) -> None:
@@ -98,7 +99,7 @@ class Shelf:
             self._post(partial(self._written, pages))
 
     def _written(self, pages: list[int]) -> None:
-        self._writing -= len(pages)
+        self._writing -= Counter(pages)  # those of no job are gone from it
         self._cache.release(pages)
 
 
