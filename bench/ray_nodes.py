@@ -12,6 +12,7 @@ Exit code 1 if it is not.
 from __future__ import annotations
 
 import argparse
+import difflib
 import io
 import json
 import os
@@ -83,6 +84,9 @@ def _three_times(run: Run, count: int, both: Nodes) -> dict[str, Any]:
         found.append(run(True, after_each))
         seconds.append(time.monotonic() - begun)
         alive.append(both.count())
+    for number, lines in enumerate(found[1:], 2):
+        for line in [*difflib.unified_diff(found[0], lines, "one process", f"run {number}", lineterm="", n=0)][:20]:
+            print(line[:400], file=sys.stderr)
     return {
         "lines": len(found[0]),
         "same": found[0] == found[1] == found[2],

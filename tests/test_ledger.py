@@ -3,6 +3,8 @@
 Everything that speaks SQL runs on SQLite and on a real PostgreSQL server.
 """
 
+import errno
+import os
 import resource
 import signal
 import subprocess
@@ -437,6 +439,35 @@ def test_a_postgresql_that_is_away_holds_up_nobody(caplog: pytest.LogCaptureFixt
     assert kept.waiting == 51 and time.monotonic() - began < 20
     kept.close()
     assert any("51 requests with 5610 tokens could not be kept" in message for message in caplog.messages)
+
+
+def test_rows_reach_the_disk_soon_after_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An answer does not wait for the disk. One sync serves many rows, none is left without one, and a disk that cannot
+    is told once."""
+    sync, synced = os.fsync, list[float]()
+
+    def seen(file: int) -> None:
+        synced.append(time.monotonic())
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", seen)
+    with books(str(tmp_path / "ledger.sqlite")) as opened:
+        for _ in range(100):
+            opened.settle(opened.admit(None, "chat", "nano", 10, 10), "done", TOOK)
+            last = time.monotonic()
+        while not synced or synced[-1] < last:
+            assert time.monotonic() < last + 5
+            time.sleep(0.01)
+        assert len(synced) < 100
+
+        def fails(file: int) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr(os, "fsync", fails)
+        opened.settle(opened.admit(None, "chat", "nano", 10, 10), "done", TOOK)
+    assert caplog.text.count("a power cut could take back the latest rows: Input/output error") == 1
 
 
 def test_many_processes_open_a_new_ledger_at_once(tmp_path: Path) -> None:

@@ -177,7 +177,6 @@ class Books:
             try:
                 # While rows wait, nobody is kept waiting to see that nothing can be written.
                 if not self._waiting:
-                    # A power cut that takes this row takes its request too; the end of a request is durable.
                     with self.database.transaction(durable=False) as connection:
                         if key:
                             self._decide(connection, keys.by_id(connection, key.id).limits, entry)
@@ -212,7 +211,8 @@ class Books:
         with self._lock:
             try:
                 if not self._waiting:
-                    with self.database.transaction() as connection:
+                    # The answer waits for this, and need not for the disk.
+                    with self.database.transaction(durable=False) as connection:
                         write(connection, entry, self.database.server)
                     return
             except RowError as error:

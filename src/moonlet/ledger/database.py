@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import glob
+import logging
 import os
 import secrets
 import sqlite3
@@ -22,6 +23,9 @@ from urllib.parse import urlsplit, urlunsplit
 from .schema import MIGRATIONS
 
 WAIT_S = 5.0  # for another process that is writing
+SYNC_S = 0.05  # after a commit that was not to be durable at once
+
+_log = logging.getLogger("moonlet.ledger")
 
 Value = str | int | float | None
 Row = tuple[Any, ...]
@@ -53,8 +57,8 @@ class Database(Protocol):
 
     @contextmanager
     def transaction(self, durable: bool = True) -> Iterator[Connection]:
-        """Kept as a whole at its end, or not at all. `durable`: a power cut must not take it back, however soon after.
-        Raises DatabaseError."""
+        """Kept as a whole at its end, or not at all, whatever becomes of the process. `durable`: a power cut must not
+        take it back either, however soon after; otherwise one may that comes within moments. Raises DatabaseError."""
         ...
 
     @contextmanager
@@ -120,8 +124,7 @@ class _SqliteConnection:
 
 
 class Sqlite:
-    """A file. The journal is synced at each durable commit, with all that went before: a power cut takes back none of
-    them."""
+    """A file. The journal is synced at each durable commit, with all that went before, and SYNC_S after any other."""
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
@@ -129,6 +132,10 @@ class Sqlite:
         self._lock = threading.Lock()
         self._held: int | None = None
         self._durable = True
+        self._journal = f"{path}-wal"
+        self._unsynced = threading.Event()  # there are commits that a power cut could take back
+        self._syncing: threading.Thread | None = None
+        self._closing = threading.Event()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # who used what is nobody else's business
@@ -159,9 +166,36 @@ class Sqlite:
             try:
                 yield self._connection
                 self._inner.execute("COMMIT")
+                if not durable:
+                    self._sync_soon()
             finally:
                 if self._inner.in_transaction:
                     self._inner.execute("ROLLBACK")
+
+    def _sync_soon(self) -> None:
+        self._unsynced.set()
+        if self._syncing is None:
+            self._syncing = threading.Thread(target=self._sync, name="moonlet-ledger-sync", daemon=True)
+            self._syncing.start()
+
+    def _sync(self) -> None:
+        """Beside the requests, whose answers need not wait for the disk, and for many of them at once."""
+        failing = closing = False
+        while not closing:
+            self._unsynced.wait()
+            closing = self._closing.wait(SYNC_S)
+            self._unsynced.clear()
+            try:
+                journal = os.open(self._journal, os.O_RDONLY)
+                try:
+                    os.fsync(journal)
+                finally:
+                    os.close(journal)
+                failing = False
+            except OSError as error:
+                if not failing:
+                    _log.error("%s: a power cut could take back the latest rows: %s", self.name, error.strerror)
+                failing = True
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -214,6 +248,10 @@ class Sqlite:
 
     def close(self) -> None:
         with self._lock:
+            if self._syncing is not None:
+                self._closing.set()
+                self._unsynced.set()
+                self._syncing.join()
             self._inner.close()
         if self._held is not None:
             with suppress(OSError):
