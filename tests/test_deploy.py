@@ -164,6 +164,7 @@ def test_docker_compose_takes_the_file(engine: str, tmp_path: Path, capsys: pyte
     assert told.returncode == 0, told.stderr
     services = json.loads(told.stdout)["services"]
     assert services["front"]["environment"]["MOONLET_LEDGER"] == "postgresql://moonlet:geheim@ledger/moonlet"
+    assert ("VLLM_NO_USAGE_STATS" in services["engine"]["environment"]) == (engine == "vllm")
     cards = services["engine"]["deploy"]["resources"]["reservations"]["devices"][0]
     assert (cards["driver"], cards["count"]) == ("nvidia", 8)
     for service, fault in (("front", {"port": ["1:1"]}), ("ledger", {"volumes": ["nowhere:/x"]})):  # it is a judge

@@ -40,7 +40,7 @@ def files(wanted: Wanted) -> dict[str, Any]:
                 "image": IMAGES[wanted.kind],
                 "entrypoint": [],
                 "command": wanted.engine(key),
-                "environment": {"HF_HUB_OFFLINE": "1"},
+                "environment": dict(wanted.environment),
                 "volumes": [f"{wanted.folder}:/models:ro"],
                 "networks": ["inside"],
                 "shm_size": "16gb",

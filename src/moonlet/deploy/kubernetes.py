@@ -61,7 +61,7 @@ def _engine_pod(wanted: Wanted, node: str, answers: bool) -> Object:
         "name": "engine",
         "image": IMAGES[wanted.kind],
         "command": wanted.engine(f"$({ENGINE_KEY})", node, "$(LWS_LEADER_ADDRESS)"),
-        "env": [{"name": "HF_HUB_OFFLINE", "value": "1"}, _engine_key()],
+        "env": [*({"name": name, "value": value} for name, value in wanted.environment.items()), _engine_key()],
         "ports": [{"containerPort": PORT}] if answers else [],
         "resources": {"limits": {"nvidia.com/gpu": str(wanted.shape.cards)}},
         "volumeMounts": [

@@ -25,7 +25,7 @@ After=network-online.target
 Wants=network-online.target
 
 [Service]
-Environment=HF_HUB_OFFLINE=1{environment}
+{environment}
 ExecStart={command}
 Restart=always
 RestartSec=5
@@ -76,6 +76,8 @@ def files(wanted: Wanted) -> dict[str, str]:
     shape = wanted.shape
     alone, several = shape.nodes == shape.replicas == 1, shape.nodes > 1
     hosts = ["127.0.0.1"] if alone else [f"engine{number}" for number in range(shape.replicas)]
+    environment = [f"Environment={name}={value}" for name, value in wanted.environment.items()]
+    environment += [] if alone else ["EnvironmentFile=/etc/moonlet/node.env"]
     common = {"name": wanted.name, "kind": wanted.kind, "stop": STOP_S, "safe": _SAFE}
     key = "" if alone else f"${{{ENGINE_KEY}}}"
     found = {}
@@ -83,7 +85,7 @@ def files(wanted: Wanted) -> dict[str, str]:
         found[unit] = _ENGINE.format(
             where=f", on {shape.nodes} machines" if several else "",
             node=_NODES if several else "" if alone else _NODE,
-            environment="" if alone else "\nEnvironmentFile=/etc/moonlet/node.env",
+            environment="\n".join(environment),
             command=_line(wanted.engine(key, number, "${MOONLET_LEADER}", wanted.folder)),
             **common,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from moonlet.fleet.launch import Kind, Shape, command
+from moonlet.fleet.launch import UNTOLD, Kind, Shape, command
 
 PORT = 8000  # of engines and fronts, each on a machine or in a container of its own
 IMAGES: Mapping[Kind, str] = {
@@ -38,6 +38,11 @@ class Wanted:
     def name(self) -> str:
         """To clients, and of the checkpoint's folder."""
         return self.model.rpartition("/")[2]
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Of an engine: it fetches nothing, and tells nobody what it does."""
+        return {"HF_HUB_OFFLINE": "1", **(UNTOLD if self.kind == "vllm" else {})}
 
     def engine(self, key: str, node: str = "0", leader: str = "", folder: str = "/models") -> list[str]:
         """The words that start an engine's server on one of its machines. `key`: what fronts must show; without one it

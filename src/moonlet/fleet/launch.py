@@ -19,6 +19,7 @@ PROGRAM: Mapping[Kind, tuple[str, ...]] = {
     "vllm": ("vllm", "serve"),
     "sglang": (sys.executable, "-m", "sglang.launch_server"),
 }
+UNTOLD = {"VLLM_NO_USAGE_STATS": "1"}  # vLLM tells its makers what runs where, unless it is told not to
 MEETING_PORT = 20_000  # where the nodes of one engine meet
 
 

@@ -11,14 +11,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from moonlet.fleet.launch import UNTOLD
 from moonlet.llm import LLMError
 
 STOP_S = 30.0  # for what it has under way
 LONGEST_PAUSE_S = 60.0  # between attempts
 _KEPT = 400  # lines of its log
 _QUICK = 2  # ends without ever having answered: it will not do so
-# vLLM tells its makers what runs where, unless it is told not to. Whoever wants that sets the variable himself.
-_UNTOLD = {"VLLM_NO_USAGE_STATS": "1"}
 
 # What an engine says when it cannot go on; the last such line is the reason, if there is one.
 _REASON = re.compile(
@@ -108,7 +107,7 @@ class EngineProcess:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            env={**_UNTOLD, **os.environ},
+            env={**UNTOLD, **os.environ},  # whoever wants it told sets the variable himself
         )
         self._process = process
         if self._over.is_set() and process.stdin is not None:  # stopped just now, before it could be told
