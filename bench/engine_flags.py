@@ -37,8 +37,10 @@ def flags(kind: Kind) -> list[str]:
 
 
 def _has(text: str, flag: str) -> bool:
-    """Not as the beginning of another."""
-    return re.search(rf"{re.escape(flag)}\b(?!-)", text) is not None
+    """Not as the beginning of another. `--a.b` is the part b of what --a takes."""
+    name, _, part = flag.partition(".")
+    found = re.search(rf"{re.escape(name)}\b(?!-)", text) is not None
+    return found and re.search(rf"\b{re.escape(part)}\b", text) is not None
 
 
 def _help(kind: Kind) -> str:

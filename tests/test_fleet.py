@@ -184,6 +184,22 @@ def test_an_engine_that_cannot_or_will_not_just_now_is_passed_over(status: int) 
         assert counts["engine_busy" if status in (429, 503) else "engine_failures"] == {one.name: 1}
 
 
+def test_a_request_at_which_an_engine_fails_takes_it_from_nobody_else() -> None:
+    """vLLM answers 500, or breaks its stream off with an error, where one request's grammar cannot be compiled."""
+    broken: Chunks = [*said("x")[:1], {"error": {"message": "Invalid grammar specification"}}]
+    for bad in (500, broken):
+
+        def reply(body: Body, bad: Any = bad) -> Any:
+            return bad if "bad" in str(body) else said("well")
+
+        with Foreign(reply) as one, fleet_of(one.url) as fleet:
+            for _ in range(20):
+                with pytest.raises(LLMError, match=r"status 500|Invalid grammar"):
+                    whole(fleet, [Message("user", "bad")])
+                assert whole(fleet) == (one.name, "well")
+            assert fleet.counts.all()["engine_failures"] == {one.name: 20}
+
+
 def test_a_request_that_is_wrong_is_wrong_everywhere() -> None:
     with Foreign(lambda body: 400) as one, Foreign(hello("two")) as two, fleet_of(one.url, two.url) as fleet:
         with pytest.raises(LLMError, match="status 400"):

@@ -10,7 +10,7 @@ import pytest
 
 from moonlet import llm
 from moonlet.chat.messages import CallArguments, CallEnd, CallStart, Message, Text, Thinking, ToolCall, ToolSpec
-from moonlet.llm import Done, LLMError, RefusedError, ReplyOptions, StopText, TooLongError, Usage
+from moonlet.llm import Done, LLMError, RefusedError, ReplyOptions, Scored, StopText, ToldError, TooLongError, Usage
 from moonlet.llm.remote import Remote
 from moonlet.llm.scripted import Scripted
 
@@ -177,6 +177,22 @@ def test_remote_reads_thinking_text_and_parallel_calls(monkeypatch: pytest.Monke
     assert endpoint.headers[0]["Authorization"] == "Bearer secret"
 
 
+@pytest.mark.parametrize(("finish", "listed"), [("stop", ["Hi", "!"]), ("length", ["Hi", "!", "\ufffd"])])
+def test_the_mark_of_the_end_is_no_token_of_the_text(finish: str, listed: list[str]) -> None:
+    """vLLM lists it among the log probabilities; a character that a limit has cut has tokens without a text, too."""
+
+    def scored(text: str, **more: Any) -> dict[str, Any]:
+        token = {"token": text, "logprob": -0.5, "bytes": None, "top_logprobs": []}
+        return {"choices": [{"delta": more, "logprobs": {"content": [token]}, "finish_reason": None}]}
+
+    last = scored("<|im_end|>" if finish == "stop" else "\ufffd", content="")
+    last["choices"][0]["finish_reason"] = finish
+    with Endpoint(_sse(scored("Hi", content="Hi"), scored("!", content="!"), last)) as endpoint:
+        events = list(Remote(endpoint.url, "k2").reply(USER, options=ReplyOptions(logprobs=True)))
+    found = [token.text.decode() for event in events if isinstance(event, Scored) for token in event.tokens]
+    assert found == listed
+
+
 def test_remote_takes_the_first_model_of_the_endpoint() -> None:
     with Endpoint(json.dumps({"object": "list", "data": [{"id": "kimi"}, {"id": "other"}]})) as endpoint:
         assert Remote(endpoint.url + "/").name == "kimi"
@@ -193,7 +209,8 @@ def test_remote_takes_the_first_model_of_the_endpoint() -> None:
         (_sse({"choices": [{"delta": {"tool_calls": [{"index": 0}]}}]}), 200, "no chunk", LLMError),
         (_sse({"choices": [{"delta": [3]}]}), 200, "no chunk", LLMError),
         (_sse(_delta(content="cut"), end=False), 200, "broke off", LLMError),
-        (_sse(_delta(content="cut"), {"error": {"message": "out of memory"}}), 200, "out of memory", LLMError),
+        (_sse(_delta(content="cut"), {"error": {"message": "out of memory"}}), 200, "out of memory", ToldError),
+        ('{"error": {"message": "a bug"}}', 500, "HTTP 500: a bug", ToldError),
     ],
 )
 def test_remote_failures_are_one_clear_line(body: str, status: int, complaint: str, kind: type[LLMError]) -> None:
@@ -219,6 +236,11 @@ TOO_LONG = [
     (
         "This model's maximum context length is 4096 tokens. However, your prompt contains 900000 characters (more "
         "than 40960 characters, which is the upper bound for 3196 input tokens). Please reduce the length.",
+        "at least 4097",
+    ),
+    (
+        "max_tokens=900 cannot be greater than max_model_len=4096. Please request fewer output tokens. "
+        "(parameter=max_tokens, value=900)",
         "at least 4097",
     ),
     ("The input (5000 tokens) is longer than the model's context length (4096 tokens).", "5000"),

@@ -29,6 +29,7 @@ from moonlet.llm import (
     RefusedError,
     ReplyOptions,
     Served,
+    ToldError,
     Usage,
 )
 
@@ -96,6 +97,9 @@ class Fleet:
             self.counts.add("engine_busy", replica.name)
             return
         self.counts.add("engine_failures", replica.name)
+        if isinstance(error, ToldError):  # one request that it cannot take must not keep all others from it
+            self._look.set()
+            return
         if replica.up:
             self.counts.add("engine_ejected", replica.name)
             _log.warning("%s is left out until it answers: %s", replica.name, error)

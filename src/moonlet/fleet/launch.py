@@ -109,6 +109,9 @@ def _vllm(model: str, shape: Shape) -> dict[str, str | None]:
         "--trust-remote-code": None,  # K2's tokenizer is code of its repository
         "--enable-auto-tool-choice": None,
         "--tool-call-parser": "kimi_k2",
+        "--tool-strict-level": "parameter",  # calls are written under their tools' schemas
+        "--structured-outputs-config.backend": "xgrammar",
+        "--structured-outputs-config.disable_any_whitespace": "true",  # or a reply may be white space to its limit
         "--enable-prompt-tokens-details": None,  # tokens that were cached have a price of their own
     }
     if shape.expert_parallel:

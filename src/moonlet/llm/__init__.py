@@ -58,6 +58,10 @@ class BusyError(LLMError):
         self.retry_s = retry_s
 
 
+class ToldError(LLMError):
+    """An endpoint that is alive said itself that it failed at this request. It may do well with others."""
+
+
 class LoadingError(LLMError):
     """The model is on its way into memory."""
 

@@ -7,11 +7,13 @@ from typing import Any
 
 import httpx
 
-from moonlet.llm import BusyError, LLMError, RefusedError, TooLongError
+from moonlet.llm import BusyError, LLMError, RefusedError, ToldError, TooLongError
 
 _REFUSALS = (400, 404, 413, 422)
 # The words in which vLLM, SGLang, llama.cpp and OpenAI's own API tell of a prompt that does not fit.
-_CONTEXT = re.compile(r"(?:maximum context length|context (?:size|window|length))\D{0,20}(\d+)", re.IGNORECASE)
+_CONTEXT = re.compile(
+    r"(?:maximum context length|context (?:size|window|length)|max_model_len)\D{0,20}(\d+)", re.IGNORECASE
+)
 _PROMPT = re.compile(
     r"(\d+) (?:input tokens|tokens from the input|in the messages)|(?:input|request) \((\d+) tokens\)"
     r"|(?:resulted in|input length) \(?(\d+)",
@@ -30,7 +32,8 @@ def failure(url: str, answer: httpx.Response) -> LLMError:
     told = f"{url}: HTTP {answer.status_code}: {told}"
     if answer.status_code in (429, 503):
         return BusyError(told, _retry_s(answer))
-    return (RefusedError if answer.status_code in _REFUSALS else LLMError)(told)
+    kind = RefusedError if answer.status_code in _REFUSALS else ToldError if answer.status_code == 500 else LLMError
+    return kind(told)
 
 
 def message_of(body: Any) -> str:

@@ -32,6 +32,7 @@ from moonlet.llm import (
     ReplyOptions,
     Scored,
     ScoredToken,
+    ToldError,
     TooLongError,
     Usage,
 )
@@ -117,7 +118,7 @@ class Remote:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise LLMError(f"{self._url}: {_reason(error)}") from None
         except _WireError as error:
-            raise LLMError(f"{self._url}: {error}") from None
+            raise (ToldError if error.told else LLMError)(f"{self._url}: {error}") from None
         if reading.finish is None and not reading.ended:
             raise LLMError(f"{self._url}: the stream broke off before the reply was finished")
         for event in reading.close_call():
@@ -148,7 +149,11 @@ def _lines(parts: Iterable[bytes]) -> Iterator[str]:
 
 
 class _WireError(Exception):
-    """The endpoint sent what is not the protocol."""
+    """The endpoint sent what is not the protocol, or `told` that it failed."""
+
+    def __init__(self, message: str, told: bool = False) -> None:
+        super().__init__(message)
+        self.told = told
 
 
 class _Reading:
@@ -176,7 +181,7 @@ class _Reading:
         if not isinstance(chunk, dict):
             raise _WireError(f"sent {data[:60]!r}, which is no chunk of a completion")
         if chunk.get("error"):
-            raise _WireError(message_of(chunk))
+            raise _WireError(message_of(chunk), told=True)
         try:
             for event in self._chunk(chunk):
                 self.assembly.add(event)
@@ -196,13 +201,16 @@ class _Reading:
             delta = choice.get("delta") or {}
             if thought := delta.get("reasoning_content") or delta.get("reasoning"):
                 yield Thinking(thought)
-            if tokens := (choice.get("logprobs") or {}).get("content"):
-                yield Scored(tuple(map(_scored, tokens)))
-            if text := delta.get("content"):
+            text, reason = delta.get("content") or "", choice.get("finish_reason")
+            if tokens := tuple(map(_scored, (choice.get("logprobs") or {}).get("content") or ())):
+                if reason and reason not in _CUT and not text.encode().endswith(tokens[-1].text):
+                    tokens = tokens[:-1]  # the mark of the end, which vLLM lists and does not say
+                yield Scored(tokens)
+            if text:
                 yield Text(text)
             for part in delta.get("tool_calls") or ():
                 yield from self._call_part(part)
-            self.finish = choice.get("finish_reason") or self.finish
+            self.finish = reason or self.finish
 
     def _call_part(self, part: Mapping[str, Any]) -> Iterator[Event]:
         function = part.get("function") or {}
