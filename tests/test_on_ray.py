@@ -129,6 +129,16 @@ def _busy() -> None:
 
 
 @WITHOUT
+def test_what_ray_tells_of_its_machines_is_no_result(cluster: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """Results go to stdout, and `--json > FILE` must hold nothing else when a machine is lost."""
+    with RayPool():
+        worker: Any = sys.modules["ray._private.worker"]
+        worker.print_to_stdstream({"lines": ["it is gone"], "pid": "raylet", "is_err": False}, ignore_prefix=False)
+    told = capsys.readouterr()
+    assert not told.out and "it is gone" in told.err
+
+
+@WITHOUT
 def test_rollouts_are_those_of_this_machine(cluster: None) -> None:
     keys = suite(6, seed=3)
     far, here = rollouts(keys, Players(), ray=True), rollouts(keys, Players(), workers=1)

@@ -7,6 +7,7 @@ it: what it had is done again elsewhere.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 from collections.abc import Callable
@@ -35,6 +36,7 @@ def connected() -> Any:
         import ray
     except ImportError:
         raise RayMissingError from None
+    _told_beside(importlib.import_module("ray._private.worker"))
     if not ray.is_initialized():
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody asked to tell its makers
         try:
@@ -42,6 +44,17 @@ def connected() -> Any:
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             raise ClusterError(f"the Ray cluster: {_line(error)}") from None
     return ray
+
+
+def _told_beside(worker: Any) -> None:
+    """What Ray tells of its machines goes to stderr; it would print that to stdout, where results are."""
+    tell = getattr(worker, "print_to_stdstream", None)
+    if tell is not None and tell.__module__ == worker.__name__:
+
+        def beside(data: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+            tell({**data, "is_err": True}, *args, **kwargs)
+
+        worker.print_to_stdstream = beside
 
 
 class RayPool(Executor):
