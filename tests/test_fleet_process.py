@@ -47,7 +47,10 @@ def test_a_plan_becomes_the_flags_of_each_engine() -> None:
     assert vllm == {
         "--tensor-parallel-size": "8", "--pipeline-parallel-size": "1", "--enable-expert-parallel": None,
         "--max-model-len": "65536", "--max-num-seqs": "32", "--trust-remote-code": None, "--port": "8001",
-        "--enable-auto-tool-choice": None, "--tool-call-parser": "kimi_k2", "--reasoning-parser": "kimi_k2",
+        "--enable-auto-tool-choice": None, "--tool-strict-level": "parameter",
+            "--structured-outputs-config.backend": "xgrammar",
+            "--structured-outputs-config.disable_any_whitespace": "true",
+            "--tool-call-parser": "kimi_k2", "--reasoning-parser": "kimi_k2",
         "--served-model-name": "kimi", "--host": "127.0.0.1", "--enable-prompt-tokens-details": None,
     }  # fmt: skip
     sglang = shown(command("sglang", "moonshotai/Kimi-K2-Instruct", "kimi", shape, "127.0.0.1", "8001"))

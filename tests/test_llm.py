@@ -265,6 +265,15 @@ def test_a_prompt_that_does_not_fit_is_known_whoever_says_so(told: str, tokens: 
     assert limits == [(900, 0.5), (None, 0.5)]  # it may be the limit alone that does not fit
 
 
+def test_an_endpoint_is_reached_through_the_environment_s_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Endpoint(_sse(_delta(content="hello"), {"choices": [{"delta": {}, "finish_reason": "stop"}]})) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1"))
+        monkeypatch.setenv("no_proxy", "localhost")
+        far = Remote("http://k2.example.com/v1", "k2")
+        assert _done(far.reply(USER)).message.content == "hello"
+        assert proxy.headers[-1]["Host"] == "k2.example.com"
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/v1", "not a url", "http://", "http://[::1"])
 def test_an_endpoint_that_is_not_there(url: str) -> None:
     with pytest.raises(LLMError) as caught:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
-import httpx
+import urllib3
 
 from moonlet.llm import BusyError, LLMError, RefusedError, ToldError, TooLongError
 
@@ -21,18 +22,18 @@ _PROMPT = re.compile(
 )
 
 
-def failure(url: str, answer: httpx.Response) -> LLMError:
-    """What an answer with an error status says, in one line."""
+def failure(url: str, answer: urllib3.BaseHTTPResponse, body: bytes) -> LLMError:
+    """What an answer with an error status says, in one line. `body`: as much of it as was read."""
     try:
-        told = message_of(answer.json())
+        told = message_of(json.loads(body))
     except (ValueError, RecursionError):
-        told = " ".join(answer.text.split())[:200] or answer.reason_phrase
-    if answer.status_code in _REFUSALS and (error := _too_long(told)) is not None:
+        told = " ".join(body.decode("utf-8", "replace").split())[:200] or answer.reason or "no reason is given"
+    if answer.status in _REFUSALS and (error := _too_long(told)) is not None:
         return error
-    told = f"{url}: HTTP {answer.status_code}: {told}"
-    if answer.status_code in (429, 503):
+    told = f"{url}: HTTP {answer.status}: {told}"
+    if answer.status in (429, 503):
         return BusyError(told, _retry_s(answer))
-    kind = RefusedError if answer.status_code in _REFUSALS else ToldError if answer.status_code == 500 else LLMError
+    kind = RefusedError if answer.status in _REFUSALS else ToldError if answer.status == 500 else LLMError
     return kind(told)
 
 
@@ -54,7 +55,7 @@ def _too_long(told: str) -> TooLongError | None:
     return TooLongError(max(tokens, context + 1), context, least=not exact)
 
 
-def _retry_s(answer: httpx.Response) -> float:
+def _retry_s(answer: urllib3.BaseHTTPResponse) -> float:
     """When to ask again, as the endpoint says it in seconds; it may also say a date, or nothing."""
     try:
         return min(max(float(answer.headers.get("retry-after", "1")), 0.1), 3600.0)

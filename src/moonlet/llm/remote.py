@@ -6,9 +6,13 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-import httpx
+import urllib3
+from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, ProtocolError, TimeoutError
 
 from moonlet.chat.messages import (
     CallArguments,
@@ -40,8 +44,9 @@ from moonlet.llm.failure import failure, message_of
 
 # Reasons that engines give for an end; whatever else they say is an end of the model's own.
 _CUT = ("length", "max_tokens", "model_length", "max_output_tokens")
-# Every client under way has a connection of its own: their number is bounded by who asks, not here.
-_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=64)
+_CONNECT_S = 10.0
+_TOLD = 1 << 16  # bytes of an error that are read
+_KEPT = 64  # idle connections; every client under way has one of its own, their number is bounded by who asks
 
 
 class Remote:
@@ -56,14 +61,10 @@ class Remote:
         if not self._url.startswith(("http://", "https://")):
             raise LLMError(f"{base_url}: not a URL; an endpoint begins with http:// or https://")
         key = os.environ.get(key_name)
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        try:
-            timeout = httpx.Timeout(timeout_s, connect=10.0, pool=None)
-            # Reading the certificates of all authorities takes longer than many a request; without TLS none is needed.
-            safe = self._url.startswith("https://")
-            self._client = httpx.Client(headers=headers, timeout=timeout, limits=_LIMITS, verify=safe)
-        except UnicodeEncodeError:
-            raise LLMError(f"the key in {key_name} holds characters that no key has") from None
+        if key and not (key.isascii() and key.isprintable()):
+            raise LLMError(f"the key in {key_name} holds characters that no key has")
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+        self._client = _client(self._url, headers)
         self.name = model or self.models()[0]
 
     def __reduce__(self) -> tuple[type[Remote], tuple[str, str, str, float]]:
@@ -76,16 +77,16 @@ class Remote:
         return self._answered(_request(self.name, messages, tools, options))
 
     def close(self) -> None:
-        self._client.close()
+        self._client.clear()
 
     def models(self, timeout_s: float = 10.0) -> list[str]:
         """What the endpoint lists, at least one. Raises LLMError."""
         try:
-            answer = self._client.get(f"{self._url}/models", timeout=timeout_s)
-            if answer.is_error:
-                raise failure(self._url, answer)
+            answer = self._client.request("GET", f"{self._url}/models", timeout=_times(timeout_s), retries=False)
+            if answer.status >= 400:
+                raise failure(self._url, answer, answer.data)
             names = [str(card["id"]) for card in answer.json()["data"]]
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except HTTPError as error:
             raise LLMError(f"{self._url}: {_reason(error)}") from None
         except (ValueError, LookupError, TypeError, RecursionError):
             names = []
@@ -107,15 +108,14 @@ class Remote:
         begun, first_s = time.perf_counter(), 0.0
         reading = _Reading()
         try:
-            with self._client.stream("POST", f"{self._url}/chat/completions", json=body) as answer:
-                if answer.is_error:
-                    answer.read()
-                    raise failure(self._url, answer)
-                for line in _lines(answer.iter_bytes()):
+            with self._posted(body) as answer:
+                if answer.status >= 400:
+                    raise failure(self._url, answer, answer.read(_TOLD))
+                for line in _lines(iter(answer.read1, b"")):
                     for event in reading.line(line):
                         first_s = first_s or time.perf_counter() - begun
                         yield event
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except HTTPError as error:
             raise LLMError(f"{self._url}: {_reason(error)}") from None
         except _WireError as error:
             raise (ToldError if error.told else LLMError)(f"{self._url}: {error}") from None
@@ -131,6 +131,36 @@ class Remote:
         yield Done(
             message, finish, Usage(*usage, prefill_s=first_s, decode_s=decode_s, decode_tokens=max(usage[2] - 1, 0))
         )
+
+    @contextmanager
+    def _posted(self, body: Mapping[str, Any]) -> Iterator[urllib3.BaseHTTPResponse]:
+        """The answer, to be read as it comes. What is not read to its end is cut off."""
+        url, text = f"{self._url}/chat/completions", json.dumps(body).encode()
+        times = _times(self._timeout_s)
+        answer = self._client.request("POST", url, body=text, timeout=times, retries=False, preload_content=False)
+        try:
+            yield answer
+        finally:
+            answer.close()  # one that was read to its end has given its connection back
+
+
+def _client(url: str, headers: Mapping[str, str]) -> urllib3.PoolManager:
+    """Through the proxy that the environment names, if it does."""
+    try:
+        place = urlsplit(url)
+    except ValueError as error:
+        raise LLMError(f"{url}: not a URL ({error})") from None
+    proxy = None if proxy_bypass(place.hostname or "") else getproxies().get(place.scheme)
+    try:
+        if proxy:
+            return urllib3.ProxyManager(proxy, num_pools=1, maxsize=_KEPT, headers=headers)
+        return urllib3.PoolManager(num_pools=1, maxsize=_KEPT, headers=headers)
+    except HTTPError as error:
+        raise LLMError(f"the proxy {proxy}: {error}") from None
+
+
+def _times(seconds: float) -> urllib3.Timeout:
+    return urllib3.Timeout(connect=min(_CONNECT_S, seconds), read=seconds)
 
 
 def _lines(parts: Iterable[bytes]) -> Iterator[str]:
@@ -280,9 +310,10 @@ def _request(
 
 
 def _reason(error: Exception) -> str:
-    """An httpx failure in words; some of them carry no text."""
-    if isinstance(error, httpx.ConnectError):
-        return f"cannot connect ({error}); is the server running?"
-    if isinstance(error, httpx.TimeoutException):
+    """A failure of the line in words."""
+    if isinstance(error, NewConnectionError | NameResolutionError):
+        return f"cannot connect ({error.__cause__ or error}); is the server running?"
+    if isinstance(error, TimeoutError):
         return "no answer in time"
-    return str(error) or type(error).__name__
+    cause = error.args[-1] if isinstance(error, ProtocolError) else error
+    return str(cause) or type(cause).__name__
