@@ -12,7 +12,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 
 from fastapi import Request
@@ -21,6 +21,7 @@ from moonlet import llm
 from moonlet.chat.messages import Message, ToolSpec
 from moonlet.llm import LLM, PLAIN, Done, Event, LateError, LLMError, Plain, ReplyOptions, Served, Usage
 from moonlet.server.accounts import Account, Accounts
+from moonlet.server.apart import beside
 from moonlet.server.errors import ApiError
 from moonlet.server.keys import api_of, key_of
 from moonlet.server.terms import with_terms
@@ -52,8 +53,25 @@ class Replies:
     async def begin(self, request: Request, asked: Asked) -> Reply:
         """A reply on its way. Raises ApiError, LLMError."""
         self.named(asked.model)
-        # Rendering and queueing take a moment of computing, which must not stop the streams of others.
-        return await asyncio.to_thread(self._begin, request, asked, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        begun: asyncio.Future[Reply] = loop.create_future()
+        # Rendering and queueing take a moment of computing, which must not stop the streams of others. The thread that
+        # does it goes on to read the reply.
+        beside(partial(self._run, request, asked, loop, begun))
+        return await begun
+
+    def _run(
+        self, request: Request, asked: Asked, loop: asyncio.AbstractEventLoop, begun: asyncio.Future[Reply]
+    ) -> None:
+        reply, error = None, None
+        try:
+            reply = self._begin(request, asked, loop)
+        except Exception as failed:
+            error = failed
+        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            loop.call_soon_threadsafe(_tell, begun, reply, error)
+        if reply is not None:
+            reply.read()
 
     def _begin(self, request: Request, asked: Asked, loop: asyncio.AbstractEventLoop) -> Reply:
         asked = replace(asked, options=with_terms(asked.options, request.headers))
@@ -101,6 +119,16 @@ class Replies:
         return model
 
 
+def _tell(begun: asyncio.Future[Reply], reply: Reply | None, error: Exception | None) -> None:
+    if begun.done():  # whoever asked has gone
+        if reply is not None:
+            reply.leave()
+    elif reply is not None:
+        begun.set_result(reply)
+    elif error is not None:
+        begun.set_exception(error)
+
+
 class Reply:
     """What answers one request: one reply of the model, or several side by side.
 
@@ -130,8 +158,13 @@ class Reply:
         self._routed = self._unplaced = sum(getattr(events, "routed", False) for events in replies)
         if not self._unplaced:
             self._placed.set()
-        for number, events in enumerate(replies):
-            threading.Thread(target=self._read, args=(number, events), name="moonlet-reply", daemon=True).start()
+
+    def read(self) -> None:
+        """Reads the replies: the first in this thread, until it ends. To be called once."""
+        first, *others = enumerate(self._replies)
+        for one in others:
+            beside(partial(self._read, *one))
+        self._read(*first)
 
     async def events(self, silence_s: float | None = None) -> AsyncGenerator[list[tuple[int, Event]], None]:
         """The events as they come, those together that came together, each with the number of its reply; an empty list
