@@ -33,7 +33,10 @@ def main() -> int:
 def flags(kind: Kind) -> list[str]:
     """All that any shape leads to."""
     shape = Shape(tensor=8, pipeline=2, expert_parallel=True, context=4096, sequences=8)
-    return sorted({*shown(command(kind, "Kimi-K2-Thinking", "k2", shape, "h", "1", "1", "lead")), "--api-key"})
+    led, found = (
+        shown(command(kind, "Kimi-K2-Thinking", "k2", shape, "h", "1", "1", leader)) for leader in ("lead", "")
+    )
+    return sorted({*led, *found, "--api-key"})
 
 
 def _has(text: str, flag: str) -> bool:

@@ -60,6 +60,8 @@ def test_a_plan_becomes_the_flags_of_each_engine() -> None:
     two = Shape(tensor=8, pipeline=2)
     nodes = shown(command("vllm", "k", "k", two, "0.0.0.0", "8000", "1", "lead"))
     assert (nodes["--nnodes"], nodes["--node-rank"], nodes["--master-addr"]) == ("2", "1", "lead")
+    found = shown(command("vllm", "Kimi-K2-Instruct", "kimi", Shape(tensor=8, pipeline=2), "127.0.0.1", "8001"))
+    assert found["--distributed-executor-backend"] == "ray" and "--nnodes" not in found  # where nobody names a leader
     assert shown(command("sglang", "k", "k", two, "0.0.0.0", "8000", "1", "lead"))["--dist-init-addr"] == "lead:20000"
 
 

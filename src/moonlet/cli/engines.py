@@ -88,7 +88,7 @@ def _command(asked: argparse.Namespace, kind: launch.Kind, port: int) -> list[st
     shape = launch.Shape()
     if asked.plan:
         planned, shape = launch.read_plan(Path(asked.plan))
-        if shape.nodes > 1:
+        if shape.nodes > 1 and kind != "vllm":  # vLLM finds them on a Ray cluster
             told = f"{planned} takes {shape.nodes} machines; `moonlet deploy {asked.plan} --print` says how"
             raise UsageError(f"--plan {asked.plan}: {told}")
     program = launch.PROGRAM[kind][0]

@@ -85,10 +85,13 @@ def command(
     kind: Kind, model: str, name: str, shape: Shape, host: str, port: str, node: str = "0", leader: str = ""
 ) -> list[str]:
     """The words that start it. `name`: under which it lists the model. `node`, `leader`: this machine's number among
-    several, and the first one's address; numbers are words because in a manifest they are variables."""
+    several, and the first one's address; numbers are words because in a manifest they are variables. Without a leader
+    vLLM finds several machines by itself, those of the Ray cluster that this one belongs to."""
     values = _vllm(model, shape) if kind == "vllm" else _sglang(model, shape)
     values |= {"--served-model-name": name, "--host": host, "--port": port}
-    if shape.nodes > 1:
+    if shape.nodes > 1 and kind == "vllm" and not leader:
+        values["--distributed-executor-backend"] = "ray"
+    elif shape.nodes > 1:
         values |= {"--nnodes": str(shape.nodes), "--node-rank": node}
         if kind == "vllm":
             values |= {"--master-addr": leader, "--master-port": str(MEETING_PORT)}
