@@ -1,9 +1,10 @@
 """The agent over gRPC: the product's server, the SDK's own clients."""
 
 import asyncio
+import random
 import socket
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,10 +52,16 @@ def both(
     model: Scripted, ledger: Path, access: Access = Access(), certificate: tuple[bytes, bytes] | None = None
 ) -> Iterator[str]:
     """The URL of a server that is asked over gRPC, too."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with offering(model, ledger, access=access, grpc=Place("127.0.0.1", port, certificate)) as url:
+    with offering(model, ledger, access=access, grpc=Place("127.0.0.1", _free_port(), certificate)) as url:
         yield url
+
+
+def _free_port() -> int:
+    """Of those that the system does not give to connections of its own: gRPC takes it a moment later."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def card_of(url: str, version: str = "1.0") -> AgentCard:
