@@ -267,11 +267,17 @@ def test_a_prompt_that_does_not_fit_is_known_whoever_says_so(told: str, tokens: 
 
 def test_an_endpoint_is_reached_through_the_environment_s_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     with Endpoint(_sse(_delta(content="hello"), {"choices": [{"delta": {}, "finish_reason": "stop"}]})) as proxy:
-        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1"))
+        place = proxy.url.removeprefix("http://").removesuffix("/v1")
         monkeypatch.setenv("no_proxy", "localhost")
+        monkeypatch.setenv("http_proxy", f"http://ann:s%40fe@{place}")
         far = Remote("http://k2.example.com/v1", "k2")
         assert _done(far.reply(USER)).message.content == "hello"
         assert proxy.headers[-1]["Host"] == "k2.example.com"
+        assert proxy.headers[-1]["Proxy-Authorization"] == "Basic YW5uOnNAZmU="  # ann:s@fe
+    monkeypatch.setenv("http_proxy", "gopher://ann:geheim@proxy")
+    with pytest.raises(LLMError, match="proxy that the environment names") as caught:
+        Remote("http://k2.example.com/v1", "k2")
+    assert "geheim" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/v1", "not a url", "http://", "http://[::1"])

@@ -7,9 +7,9 @@ it: what it had is done again elsewhere.
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any, ParamSpec, TypeVar
@@ -36,7 +36,7 @@ def connected() -> Any:
         import ray
     except ImportError:
         raise RayMissingError from None
-    _told_beside(importlib.import_module("ray._private.worker"))
+    _told_beside(sys.modules.get("ray._private.worker"))
     if not ray.is_initialized():
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody asked to tell its makers
         try:

@@ -132,7 +132,7 @@ class Sqlite:
         self._lock = threading.Lock()
         self._held: int | None = None
         self._durable = True
-        self._journal = f"{path}-wal"
+        self._journal = f"{path.absolute()}-wal"
         self._unsynced = threading.Event()  # there are commits that a power cut could take back
         self._syncing: threading.Thread | None = None
         self._closing = threading.Event()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+import httpx
 import urllib3
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, ProtocolError, TimeoutError
 
@@ -47,6 +49,7 @@ _CUT = ("length", "max_tokens", "model_length", "max_output_tokens")
 _CONNECT_S = 10.0
 _TOLD = 1 << 16  # bytes of an error that are read
 _KEPT = 64  # idle connections; every client under way has one of its own, their number is bounded by who asks
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it warns of each more that it lets go
 
 
 class Remote:
@@ -145,18 +148,28 @@ class Remote:
 
 
 def _client(url: str, headers: Mapping[str, str]) -> urllib3.PoolManager:
-    """Through the proxy that the environment names, if it does."""
+    """Through the proxy that the environment names, if it does. LLMError."""
     try:
         place = urlsplit(url)
     except ValueError as error:
         raise LLMError(f"{url}: not a URL ({error})") from None
-    proxy = None if proxy_bypass(place.hostname or "") else getproxies().get(place.scheme)
+    # Reading the certificates of all authorities takes longer than many a request; without TLS none is needed.
+    trust = httpx.create_ssl_context() if place.scheme == "https" else None
+    settings: dict[str, Any] = {"num_pools": 1, "maxsize": _KEPT, "headers": headers, "ssl_context": trust}
+    named = getproxies()
+    proxy = "" if proxy_bypass(place.hostname or "") else named.get(place.scheme) or named.get("all") or ""
+    if not proxy:
+        return urllib3.PoolManager(**settings)
     try:
-        if proxy:
-            return urllib3.ProxyManager(proxy, num_pools=1, maxsize=_KEPT, headers=headers)
-        return urllib3.PoolManager(num_pools=1, maxsize=_KEPT, headers=headers)
-    except HTTPError as error:
-        raise LLMError(f"the proxy {proxy}: {error}") from None
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        who = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
+        return urllib3.ProxyManager(
+            f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}",
+            proxy_headers=urllib3.make_headers(proxy_basic_auth=who),
+            **settings,
+        )
+    except (HTTPError, ValueError):  # their words may hold its password
+        raise LLMError(f"{url}: the proxy that the environment names for {place.scheme} cannot be used") from None
 
 
 def _times(seconds: float) -> urllib3.Timeout:

@@ -7,6 +7,7 @@ longer than what a front has to do between two events.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +21,7 @@ T = TypeVar("T")
 
 _KEPT = 64  # threads that wait for work
 _idle: deque[SimpleQueue[Callable[[], object]]] = deque()
+os.register_at_fork(after_in_child=_idle.clear)  # threads stay with the parent
 
 
 def beside(work: Callable[[], object]) -> None:
