@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import logging
 import os
@@ -328,5 +329,7 @@ def _reason(error: Exception) -> str:
         return f"cannot connect ({error.__cause__ or error}); is the server running?"
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, ProtocolError) and isinstance(error.args[-1], http.client.IncompleteRead):
+        return "the connection was closed within the answer"
     cause = error.args[-1] if isinstance(error, ProtocolError) else error
     return str(cause) or type(cause).__name__
