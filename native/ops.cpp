@@ -344,20 +344,29 @@ inline F16 silu(F16 x) {
 
 void swiglu(const Matrix& gate, const Matrix& up, const Activations& x, Gather gather, int M, const Activations& h,
             int block0, int block1, bool exact, bool twins) {
+  // With few tokens many blocks of gate pass before those of up: changing from one to the other after each block cost a
+  // fifth of the memory's rate.
   alignas(64) float a[MANY][BLOCK], b[MANY][BLOCK];
   float *rows_a[MANY], *rows_b[MANY];
   for (int m = 0; m < MANY; m++) rows_a[m] = a[m], rows_b[m] = b[m];
-  for (int block = block0; block < block1; block++)
-    for (int first = 0; first < M; first += MANY) {
-      const int count = M - first < MANY ? M - first : MANY;
-      block_product(gate, block, x, gather.from, first, count, rows_a, exact);
-      block_product(up, block, x, gather.from, first, count, rows_b, exact);
-      for (int m = 0; m < count; m++) {
-        const int64_t row = gather.to ? gather.to[first + m] : first + m, at = row * h.stride + (int64_t)block * BLOCK;
-        for (int i = 0; i < BLOCK; i += 16) f_store(h.f + at + i, f_mul(silu(f_load(a[m] + i)), f_load(b[m] + i)));
-        if (twins) quantise_group(h, at);
-      }
+  for (int first = 0; first < M; first += MANY) {
+    const int count = M - first < MANY ? M - first : MANY, run = MANY / count;
+    for (int block = block0; block < block1; block += run) {
+      const int blocks = block1 - block < run ? block1 - block : run;
+      for (int i = 0; i < blocks; i++)
+        block_product(gate, block + i, x, gather.from, first, count, rows_a + i * count, exact);
+      for (int i = 0; i < blocks; i++)
+        block_product(up, block + i, x, gather.from, first, count, rows_b + i * count, exact);
+      for (int i = 0; i < blocks; i++)
+        for (int m = 0; m < count; m++) {
+          const float *g = a[i * count + m], *u = b[i * count + m];
+          const int64_t row = gather.to ? gather.to[first + m] : first + m;
+          const int64_t at = row * h.stride + (int64_t)(block + i) * BLOCK;
+          for (int l = 0; l < BLOCK; l += 16) f_store(h.f + at + l, f_mul(silu(f_load(g + l)), f_load(u + l)));
+          if (twins) quantise_group(h, at);
+        }
     }
+  }
 }
 
 void rmsnorm(float* y, const float* x, const float* w, int D, int padded, float eps) {
