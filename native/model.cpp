@@ -143,24 +143,6 @@ Model::Span Model::share(int thread, int64_t count) const {
   return {(int)(count * thread / n), (int)(count * (thread + 1) / n)};
 }
 
-// A thread's tasks of groups that follow one another, such that all threads have as much to do.
-template <class Of>
-Model::Span Model::deal(int thread, int groups, Of of) const {
-  int64_t whole = 0;
-  for (int i = 0; i < groups; i++) whole += of(i).count * of(i).work;
-  auto first = [&](int thread) {
-    int64_t before = whole * thread / pool_.size();
-    int task = 0;
-    for (int i = 0; i < groups; i++) {
-      const Tasks group = of(i);
-      if (before < group.count * group.work) return task + (int)(before / group.work);
-      before -= group.count * group.work, task += group.count;
-    }
-    return task;
-  };
-  return {first(thread), first(thread + 1)};
-}
-
 bool Model::wants_twins(Format format) const {
   const bool integer = format == Format::int8 || format == Format::int4;
   return !limits_.exact && (integer || (format == Format::bf16 && ops_.bf16));
@@ -221,13 +203,13 @@ void Model::body(int thread) {
     feed_forward(thread, layer);
     mark(thread, layer < shape_.dense_layers ? DENSE : EXPERTS);
   }
-  head(thread);
+  head();
 }
 
-// y = W x for all tokens of the step, shared by blocks of rows so that each weight is read once.
-void Model::product(int thread, const Matrix& w, const Activations& x, float* y, int64_t stride) {
-  const Span blocks = share(thread, w.blocks());
-  ops_.matmul(w, x, {}, batch_.T, y, stride, blocks.begin, blocks.end, limits_.exact);
+// y = W x for all tokens of the step, dealt by blocks of rows so that each weight is read once.
+void Model::product(const Matrix& w, const Activations& x, float* y, int64_t stride) {
+  pool_.deal(w.blocks(),
+             [&](int begin, int end) { ops_.matmul(w, x, {}, batch_.T, y, stride, begin, end, limits_.exact); });
 }
 
 void Model::embed(int thread) {
@@ -271,13 +253,15 @@ void Model::add_and_norm(int thread, const float* norm) {
 void Model::queries(int thread, const LayerWeights& w, int layer) {
   const Shape& s = shape_;
   const int T = batch_.T, head = s.N + s.R, q_stride = pad(s.H * head), kv_stride = pad(s.L + s.R);
-  if (s.q_rank) {
-    product(thread, w.q_a, normed_, ranked_.f, ranked_.stride);
-    product(thread, w.kv_a, normed_, kv_, kv_stride);
-  } else {
-    product(thread, w.q, normed_, q_, q_stride);
-    product(thread, w.kv_a, normed_, kv_, kv_stride);
-  }
+  // One list of blocks: the query's first matrix, then the latent's.
+  const Matrix& first = s.q_rank ? w.q_a : w.q;
+  float* first_out = s.q_rank ? ranked_.f : q_;
+  const int64_t first_stride = s.q_rank ? ranked_.stride : q_stride;
+  pool_.deal(first.blocks() + w.kv_a.blocks(), [&](int begin, int end) {
+    const int border = first.blocks(), middle = std::clamp(border, begin, end);
+    ops_.matmul(first, normed_, {}, T, first_out, first_stride, begin, middle, limits_.exact);
+    ops_.matmul(w.kv_a, normed_, {}, T, kv_, kv_stride, middle - border, end - border, limits_.exact);
+  });
   pool_.barrier();
   const Span tokens = share(thread, T);
   for (int t = tokens.begin; t < tokens.end; t++) {
@@ -297,7 +281,7 @@ void Model::queries(int thread, const LayerWeights& w, int layer) {
   }
   pool_.barrier();
   if (s.q_rank) {
-    product(thread, w.q, ranked_, q_, q_stride);
+    product(w.q, ranked_, q_, q_stride);
     pool_.barrier();
   }
   const Span rows = share(thread, (int64_t)T * s.H);
@@ -313,16 +297,17 @@ void Model::queries(int thread, const LayerWeights& w, int layer) {
   pool_.barrier();
   // Into latent space, head by head; the rotated part follows once the block before it is written.
   const int blocks = w.k_up[0].blocks(), stride = pad(s.L + s.R);
-  const Span tasks = share(thread, (int64_t)s.H * blocks);
-  for (int task = tasks.begin; task < tasks.end; task++) {
-    const int h = task / blocks, b = task % blocks;
-    float* query = query_ + (int64_t)h * stride;
-    ops_.matmul(w.k_up[h], part(nope_, h, s.H), {}, T, query, (int64_t)s.H * stride, b, b + 1, limits_.exact);
-    if (b == blocks - 1)
-      for (int t = 0; t < T; t++)
-        memcpy(query + (int64_t)t * s.H * stride + s.L, q_ + (int64_t)t * q_stride + h * head + s.N,
-               sizeof(float) * s.R);
-  }
+  pool_.deal((int64_t)s.H * blocks, [&](int begin, int end) {
+    for (int task = begin; task < end; task++) {
+      const int h = task / blocks, b = task % blocks;
+      float* query = query_ + (int64_t)h * stride;
+      ops_.matmul(w.k_up[h], part(nope_, h, s.H), {}, T, query, (int64_t)s.H * stride, b, b + 1, limits_.exact);
+      if (b == blocks - 1)
+        for (int t = 0; t < T; t++)
+          memcpy(query + (int64_t)t * s.H * stride + s.L, q_ + (int64_t)t * q_stride + h * head + s.N,
+                 sizeof(float) * s.R);
+    }
+  });
   pool_.barrier();
 }
 
@@ -332,36 +317,37 @@ void Model::attention(int thread, int layer) {
   const int T = batch_.T;
   queries(thread, w, layer);
 
-  // Threads share the heads of all tokens in fours; those of one token that a thread gets pass over the cache together.
-  // They take as long as there are pages behind the token.
+  // Heads are dealt in fours; those of one token that a thread gets pass over the cache together. A step of few tokens
+  // is cut once, so that the cache is read once by each thread.
   constexpr int FOUR = 4, MOST = 32;
-  const int stride = pad(s.L + s.R), fours = (s.H + FOUR - 1) / FOUR;
+  const int stride = pad(s.L + s.R), fours = (s.H + FOUR - 1) / FOUR, threads = pool_.size();
   const int64_t layer_bytes = (int64_t)limits_.pages * PAGE * cache_width_ * (limits_.exact ? 4 : 2);
-  Span tasks = deal(thread, T, [&](int t) -> Tasks { return {fours, batch_.positions[t] / PAGE + 1}; });
   const bool latent_twins = wants_twins(w.v_up[0]);
-  while (tasks.begin < tasks.end) {
-    const int t = tasks.begin / fours, h0 = tasks.begin % fours * FOUR;
-    int h1 = h0 + (tasks.end - tasks.begin) * FOUR;
-    h1 = h1 > s.H ? s.H : h1;
-    h1 = h1 > h0 + MOST ? h0 + MOST : h1;
-    const CacheView view{(const uint8_t*)cache_ + layer * layer_bytes,
-                         batch_.pages + (int64_t)batch_.sequences[t] * batch_.pages_stride, cache_width_,
-                         !limits_.exact};
-    const int64_t row = (int64_t)t * s.H;
-    ops_.attend(view, batch_.positions[t] + 1, s.L, query_ + row * stride, stride, latents_.f + row * latents_.stride,
-                latents_.stride, s.score_scale, h0, h1);
-    if (latent_twins) ops_.quantise(latents_, (int)row + h0, (int)row + h1, 0, (int)(latents_.stride / GROUP));
-    tasks.begin += (h1 - h0 + FOUR - 1) / FOUR;
-  }
+  auto attend = [&](int begin, int end) {
+    while (begin < end) {
+      const int t = begin / fours, h0 = begin % fours * FOUR;
+      const int h1 = std::min({h0 + (end - begin) * FOUR, s.H, h0 + MOST});
+      const CacheView view{(const uint8_t*)cache_ + layer * layer_bytes,
+                           batch_.pages + (int64_t)batch_.sequences[t] * batch_.pages_stride, cache_width_,
+                           !limits_.exact};
+      const int64_t row = (int64_t)t * s.H;
+      ops_.attend(view, batch_.positions[t] + 1, s.L, query_ + row * stride, stride, latents_.f + row * latents_.stride,
+                  latents_.stride, s.score_scale, h0, h1);
+      if (latent_twins) ops_.quantise(latents_, (int)row + h0, (int)row + h1, 0, (int)(latents_.stride / GROUP));
+      begin += (h1 - h0 + FOUR - 1) / FOUR;
+    }
+  };
+  pool_.deal((int64_t)T * fours, attend, T < 4 * threads ? (T * fours + threads - 1) / threads : fours);
   pool_.barrier();
 
   const int blocks = w.v_up[0].blocks();
-  const Span outs = share(thread, (int64_t)s.H * blocks);
-  for (int task = outs.begin; task < outs.end; task++) {
-    const int h = task / blocks, b = task % blocks;
-    const Activations out = part(values_, h, s.H);
-    ops_.matmul(w.v_up[h], part(latents_, h, s.H), {}, T, out.f, out.stride, b, b + 1, limits_.exact);
-  }
+  pool_.deal((int64_t)s.H * blocks, [&](int begin, int end) {
+    for (int task = begin; task < end; task++) {
+      const int h = task / blocks, b = task % blocks;
+      const Activations out = part(values_, h, s.H);
+      ops_.matmul(w.v_up[h], part(latents_, h, s.H), {}, T, out.f, out.stride, b, b + 1, limits_.exact);
+    }
+  });
   pool_.barrier();
   const Span tokens = share(thread, T);
   for (int t = tokens.begin; t < tokens.end; t++) {
@@ -371,7 +357,7 @@ void Model::attention(int thread, int layer) {
     if (wants_twins(w.o)) ops_.quantise(mixed_, t, t + 1, 0, (int)(mixed_.stride / GROUP));
   }
   pool_.barrier();
-  product(thread, w.o, mixed_, y_, pad(s.D));
+  product(w.o, mixed_, y_, pad(s.D));
   pool_.barrier();
   add_and_norm(thread, w.mlp_norm);
 }
@@ -380,11 +366,11 @@ void Model::feed_forward(int thread, int layer) {
   const LayerWeights& w = weights_.layers[layer];
   const float* next = layer + 1 < shape_.layers ? weights_.layers[layer + 1].attention_norm : weights_.norm;
   if (layer < shape_.dense_layers) {
-    const Span blocks = share(thread, w.gate.blocks());
-    ops_.swiglu(w.gate, w.up, normed_, {}, batch_.T, hidden_, blocks.begin, blocks.end, limits_.exact,
-                wants_twins(w.down));
+    pool_.deal(w.gate.blocks(), [&](int begin, int end) {
+      ops_.swiglu(w.gate, w.up, normed_, {}, batch_.T, hidden_, begin, end, limits_.exact, wants_twins(w.down));
+    });
     pool_.barrier();
-    product(thread, w.down, hidden_, y_, pad(shape_.D));
+    product(w.down, hidden_, y_, pad(shape_.D));
     pool_.barrier();
     return add_and_norm(thread, next);
   }
@@ -426,13 +412,14 @@ void Model::choose(int thread, const LayerWeights& w, const float* x) {
   // their rows of the router stay in the second-level cache while all tokens pass.
   constexpr int EXPERTS_A_TASK = 16, TOKENS_A_TASK = 16;
   const int chunks = (s.E + EXPERTS_A_TASK - 1) / EXPERTS_A_TASK, groups = (T + TOKENS_A_TASK - 1) / TOKENS_A_TASK;
-  const Span logits = share(thread, (int64_t)chunks * groups);
-  for (int task = logits.begin; task < logits.end; task++) {
-    const int e0 = task / groups * EXPERTS_A_TASK, e1 = std::min(e0 + EXPERTS_A_TASK, s.E);
-    const int t0 = task % groups * TOKENS_A_TASK, t1 = std::min(t0 + TOKENS_A_TASK, T);
-    ops_.dots(router_ + (int64_t)t0 * s.E, s.E, w.router.data, w.router.bf16, x + (int64_t)t0 * D, D, t1 - t0, s.D, e0,
-              e1);
-  }
+  pool_.deal((int64_t)chunks * groups, [&](int begin, int end) {
+    for (int task = begin; task < end; task++) {
+      const int e0 = task / groups * EXPERTS_A_TASK, e1 = std::min(e0 + EXPERTS_A_TASK, s.E);
+      const int t0 = task % groups * TOKENS_A_TASK, t1 = std::min(t0 + TOKENS_A_TASK, T);
+      ops_.dots(router_ + (int64_t)t0 * s.E, s.E, w.router.data, w.router.bf16, x + (int64_t)t0 * D, D, t1 - t0, s.D,
+                e0, e1);
+    }
+  });
   pool_.barrier();
   const Span tokens = share(thread, T);
   for (int t = tokens.begin; t < tokens.end; t++)
@@ -460,9 +447,9 @@ void Model::sparse(int thread, const LayerWeights& w, int layer) {
   if (store_->streamed()) {
     stream(thread, w, sparse_layer);
   } else {
-    gate_up(thread, w, sparse_layer, experts.active, true);
+    gate_up(w, sparse_layer, experts, experts.active, true);
     pool_.barrier();
-    down(thread, w, sparse_layer, experts.active, true);
+    down(w, sparse_layer, experts, experts.active, true);
     pool_.barrier();
   }
 
@@ -494,9 +481,9 @@ void Model::stream(int thread, const LayerWeights& w, int layer) {
     }
     pool_.barrier();
     if (!more_) return;
-    gate_up(thread, w, layer, store_->wave(), first);
+    gate_up(w, layer, experts, store_->wave(), first);
     pool_.barrier();
-    down(thread, w, layer, store_->wave(), first);
+    down(w, layer, experts, store_->wave(), first);
     pool_.barrier();
   }
 }
@@ -510,77 +497,56 @@ void Model::give_up(const Experts& experts, int expert) {
   }
 }
 
-// A thread's blocks of these experts' and, after them, the shared ones'. A block takes as long as it has tokens, and a
-// shared one has them all, but no less than its bytes take to be read.
-Model::Span Model::deal_experts(int thread, const std::vector<int32_t>& list, int expert_blocks, const Matrix& shared,
-                                int shared_blocks) const {
-  constexpr int64_t BYTES_A_TOKEN = 128;  // of 1024 weights, read while those are multiplied with one more token
-  const int count = (int)list.size();
-  const Experts& experts = experts_[thread];
-  auto work = [](Format format, int64_t tokens) {
-    return std::max(BYTES_A_TOKEN * tokens, block_bytes(format, GROUP));
-  };
-  return deal(thread, count + 1, [&](int i) -> Tasks {
-    if (i == count) return {shared_blocks, work(shared.format, batch_.T)};
-    return {expert_blocks, work(weights_.experts, experts.start[list[i] + 1] - experts.start[list[i]])};
-  });
-}
-
-// Gate and up of these experts and of the shared ones, as one list of blocks.
-void Model::gate_up(int thread, const LayerWeights& w, int layer, const std::vector<int32_t>& list, bool shared) {
+// Gate and up of these experts and, after them, of the shared ones, dealt as one list of blocks.
+void Model::gate_up(const LayerWeights& w, int layer, const Experts& experts, const std::vector<int32_t>& list,
+                    bool shared) {
   const Shape& s = shape_;
-  const Experts& experts = experts_[thread];
   const Format format = weights_.experts;
   const int64_t wide = packed_bytes(format, s.F, s.D);
   const bool twins = wants_twins(format);
-  const int count = (int)list.size();
-  const int expert_blocks = pad(s.F) / BLOCK, shared_blocks = shared && w.gate.rows ? w.gate.blocks() : 0;
-  Span blocks = deal_experts(thread, list, expert_blocks, w.gate, shared_blocks);
-  while (blocks.begin < blocks.end) {
-    const int i = blocks.begin / expert_blocks;
-    if (i >= count) {
-      const int first = blocks.begin - count * expert_blocks, last = blocks.end - count * expert_blocks;
-      ops_.swiglu(w.gate, w.up, normed_, {}, batch_.T, hidden_, first, last, limits_.exact, wants_twins(w.down));
-      break;
+  const int count = (int)list.size(), expert_blocks = pad(s.F) / BLOCK, routed = count * expert_blocks;
+  pool_.deal(routed + (shared && w.gate.rows ? w.gate.blocks() : 0), [&](int begin, int end) {
+    while (begin < end && begin < routed) {
+      const int i = begin / expert_blocks, e = list[i], first = begin % expert_blocks;
+      const int last = std::min(first + end - begin, expert_blocks);
+      const uint8_t* row = store_->expert(layer, e);
+      const int32_t *token = experts.token.data() + experts.start[e], *slot = experts.slot.data() + experts.start[e];
+      ops_.swiglu({row, format, s.F, s.D}, {row + wide, format, s.F, s.D}, normed_, {token, slot},
+                  experts.start[e + 1] - experts.start[e], expert_hidden_, first, last, limits_.exact, twins);
+      begin += last - first;
     }
-    const int e = list[i], first = blocks.begin % expert_blocks;
-    const int last = blocks.end < (i + 1) * expert_blocks ? first + blocks.end - blocks.begin : expert_blocks;
-    const uint8_t* row = store_->expert(layer, e);
-    const int32_t *token = experts.token.data() + experts.start[e], *slot = experts.slot.data() + experts.start[e];
-    ops_.swiglu({row, format, s.F, s.D}, {row + wide, format, s.F, s.D}, normed_, {token, slot},
-                experts.start[e + 1] - experts.start[e], expert_hidden_, first, last, limits_.exact, twins);
-    blocks.begin += last - first;
-  }
+    if (begin < end)
+      ops_.swiglu(w.gate, w.up, normed_, {}, batch_.T, hidden_, begin - routed, end - routed, limits_.exact,
+                  wants_twins(w.down));
+  });
 }
 
 // Down of the same, into expert_out_ and y_.
-void Model::down(int thread, const LayerWeights& w, int layer, const std::vector<int32_t>& list, bool shared) {
+void Model::down(const LayerWeights& w, int layer, const Experts& experts, const std::vector<int32_t>& list,
+                 bool shared) {
   const Shape& s = shape_;
-  const Experts& experts = experts_[thread];
   const Format format = weights_.experts;
   const int64_t wide = packed_bytes(format, s.F, s.D);
-  const int count = (int)list.size(), D = pad(s.D), out_blocks = D / BLOCK;
-  Span blocks = deal_experts(thread, list, out_blocks, w.down, shared && w.gate.rows ? out_blocks : 0);
-  while (blocks.begin < blocks.end) {
-    const int i = blocks.begin / out_blocks, first = blocks.begin % out_blocks;
-    const int last = blocks.end < (i + 1) * out_blocks ? first + blocks.end - blocks.begin : out_blocks;
-    if (i >= count) {
-      ops_.matmul(w.down, hidden_, {}, batch_.T, y_, D, first, last, limits_.exact);
-    } else {
-      const int e = list[i];
+  const int D = pad(s.D), out_blocks = D / BLOCK, routed = (int)list.size() * out_blocks;
+  pool_.deal(routed + (shared && w.gate.rows ? out_blocks : 0), [&](int begin, int end) {
+    while (begin < end && begin < routed) {
+      const int e = list[begin / out_blocks], first = begin % out_blocks;
+      const int last = std::min(first + end - begin, out_blocks);
       const int32_t* slot = experts.slot.data() + experts.start[e];
       ops_.matmul({store_->expert(layer, e) + 2 * wide, format, s.D, s.F}, expert_hidden_, {slot, slot},
                   experts.start[e + 1] - experts.start[e], expert_out_, D, first, last, limits_.exact);
+      begin += last - first;
     }
-    blocks.begin += last - first;
-  }
+    if (begin < end) ops_.matmul(w.down, hidden_, {}, batch_.T, y_, D, begin - routed, end - routed, limits_.exact);
+  });
 }
 
 // Logits of the tokens that want them; normed_ already holds the final norm.
-void Model::head(int thread) {
-  const Span blocks = share(thread, weights_.head.blocks());
-  ops_.matmul(weights_.head, normed_, {batch_.want, nullptr}, batch_.rows, logits_, pad(shape_.V), blocks.begin,
-              blocks.end, limits_.exact);
+void Model::head() {
+  pool_.deal(weights_.head.blocks(), [&](int begin, int end) {
+    ops_.matmul(weights_.head, normed_, {batch_.want, nullptr}, batch_.rows, logits_, pad(shape_.V), begin, end,
+                limits_.exact);
+  });
 }
 
 }  // namespace moonlet

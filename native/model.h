@@ -109,17 +109,9 @@ class Model {
   struct Span {
     int begin, end;
   };
-  struct Tasks {
-    int count;
-    int64_t work;  // of each
-  };
   struct Experts;  // which tokens go to which expert, one copy a thread
 
-  Span share(int thread, int64_t count) const;
-  template <class Of>
-  Span deal(int thread, int groups, Of of) const;
-  Span deal_experts(int thread, const std::vector<int32_t>& list, int expert_blocks, const Matrix& shared,
-                    int shared_blocks) const;
+  Span share(int thread, int64_t count) const;  // a thread's part of what is short or touches all alike
   void body(int thread);
   void embed(int thread);
   void attention(int thread, int layer);
@@ -128,14 +120,14 @@ class Model {
   void sparse(int thread, const LayerWeights& w, int layer);
   void choose(int thread, const LayerWeights& w, const float* x);
   void stream(int thread, const LayerWeights& w, int layer);
-  void gate_up(int thread, const LayerWeights& w, int layer, const std::vector<int32_t>& list, bool shared);
-  void down(int thread, const LayerWeights& w, int layer, const std::vector<int32_t>& list, bool shared);
+  void gate_up(const LayerWeights& w, int layer, const Experts& experts, const std::vector<int32_t>& list, bool shared);
+  void down(const LayerWeights& w, int layer, const Experts& experts, const std::vector<int32_t>& list, bool shared);
   void give_up(const Experts& experts, int expert);
   uint8_t* tiers_of(int layer) const;
   void mark(int thread, Part part);
   void add_and_norm(int thread, const float* norm);
-  void head(int thread);
-  void product(int thread, const Matrix& w, const Activations& x, float* y, int64_t stride);
+  void head();
+  void product(const Matrix& w, const Activations& x, float* y, int64_t stride);
   bool wants_twins(const Matrix& w) const;
   bool wants_twins(Format format) const;
   void* cache_row(int layer, int token) const;

@@ -2,6 +2,8 @@
 
 #include <sched.h>
 
+#include <algorithm>
+
 namespace moonlet {
 namespace {
 
@@ -81,7 +83,10 @@ void Pool::work(int thread, int core) {
 }
 
 void Pool::start(Call call, void* context) {
-  if (size_ == 1) return call(context, 0);
+  if (size_ == 1) {
+    call(context, 0);
+    return barrier();
+  }
   call_ = call, context_ = context;
 #if defined(__linux__)
   // The caller works too, and must not share a core with a pinned worker; afterwards it is as free as before.
@@ -99,11 +104,22 @@ void Pool::start(Call call, void* context) {
 #endif
 }
 
+bool Pool::take(int64_t count, int64_t least, int& begin, int& end) {
+  int64_t at = taken_.load(std::memory_order_relaxed), portion;
+  do {
+    if (at >= count) return false;
+    portion = std::min(std::max((count - at) / (2 * size_), least), count - at);
+  } while (!taken_.compare_exchange_weak(at, at + portion, std::memory_order_relaxed));
+  begin = (int)at, end = (int)(at + portion);
+  return true;
+}
+
 void Pool::barrier() {
-  if (size_ == 1) return;
+  if (size_ == 1) return taken_.store(0, std::memory_order_relaxed);
   const uint32_t round = round_.load(std::memory_order_acquire);
   if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == (uint32_t)size_) {
     arrived_.store(0, std::memory_order_relaxed);
+    taken_.store(0, std::memory_order_relaxed);
     round_.fetch_add(1, std::memory_order_release);
     round_.notify_all();
   } else {

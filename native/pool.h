@@ -26,6 +26,14 @@ class Pool {
   // Inside a body: waits for the others. Every thread must pass the same barriers.
   void barrier();
 
+  // Inside a body, at most once between two barriers: work(begin, end) on portions of [0, count) that the threads take
+  // as they come, so that nobody waits for a core that others slow down. Portions fall with what is left, to `least`.
+  template <class Work>
+  void deal(int64_t count, Work work, int64_t least = 1) {
+    int begin, end;
+    while (take(count, least, begin, end)) work(begin, end);
+  }
+
   // Cores this process may use.
   static std::vector<int> cores();
 
@@ -33,6 +41,7 @@ class Pool {
   using Call = void (*)(void*, int);
   void start(Call call, void* context);
   void work(int thread, int core);
+  bool take(int64_t count, int64_t least, int& begin, int& end);
 
   int size_;
   std::vector<std::thread> threads_;
@@ -43,6 +52,7 @@ class Pool {
   alignas(64) std::atomic<uint32_t> job_{0};      // counts runs: a change wakes the workers
   alignas(64) std::atomic<uint32_t> arrived_{0};  // threads at the barrier
   alignas(64) std::atomic<uint32_t> round_{0};    // counts barriers: a change lets them go
+  alignas(64) std::atomic<int64_t> taken_{0};     // of what is dealt since the last barrier
 };
 
 }  // namespace moonlet
