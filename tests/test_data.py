@@ -162,8 +162,21 @@ def said_as(value: float) -> tuple[str, ...]:
     """Words for a number: those of the measures and lights, else the number in words."""
     special = {
         1: (" a ", " an ", "a ", "an "),
-        50: ("fifty", "half"),
-        100: ("hundred", "full", "max", "all the way", "as bright", "flat out", "all you've got"),
+        50: ("fifty", "half", "halve", "halving"),
+        100: (
+            "hundred",
+            "full",
+            "max",
+            "all the way",
+            "all way",
+            "as bright",
+            "flat out",
+            "all you've got",
+            "everything you've got",
+            "as much light",
+            "crank right up",
+            "top brightness",
+        ),
     }
     if value in special:
         return special[int(value)]
@@ -223,7 +236,7 @@ def test_asked_for_a_missing_tool_the_assistant_refuses() -> None:
 def test_every_pattern_can_be_filled() -> None:
     """Each line of the wordings compiles, and its slots are known."""
     world, rng = World(0, date(2026, 11, 23)), Random(0)
-    for name in ("en", "en_spoken", "en_more", "en_follow_ups"):
+    for name in ("en", "en_spoken", "en_more", "en_people", "en_follow_ups"):
         for intent in intents(name):
             for _ in range(8 * len(intent.patterns)):
                 assert "{" not in request(intent, rng, world).text

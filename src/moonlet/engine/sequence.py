@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Ids
 from dataclasses import dataclass, field, fields
@@ -140,12 +141,15 @@ class Reply:
         self.error: EngineError | None = None
         self.cancelled = False
         self.stop: Token | None = None  # the one that ended it, which is no part of it
-        self._events: queue.SimpleQueue[Token | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[list[Token] | None] = queue.SimpleQueue()  # what a step wrote; None: the end
+        self._heard: deque[Token] = deque()
 
     def __iter__(self) -> Iterator[Token]:
         """Raises EngineError if the engine failed."""
-        while (token := self._events.get()) is not None:
-            yield token
+        while self._heard or (tokens := self._events.get()) is not None:
+            if not self._heard:
+                self._heard.extend(tokens)
+            yield self._heard.popleft()
         self._events.put(None)  # a second reader ends too
         if self.error:
             raise self.error
@@ -154,8 +158,8 @@ class Reply:
         """The sequence ends within a step."""
         self.cancelled = True
 
-    def _put(self, token: Token) -> None:
-        self._events.put(token)
+    def _put(self, tokens: list[Token]) -> None:
+        self._events.put(tokens)
 
     def _announce(self) -> None:
         self._events.put(None)
@@ -196,6 +200,7 @@ class Sequence:
         self.owed: list[int] = []  # ids that can only come next, whose logits are wanted all the same
         self._mask: NDArray[np.uint32] | None = None  # of the next token, if it was asked for already
         self._mask_known = False
+        self._written: list[Token] = []  # in this step; the reader is woken once for all
         self._announced = False
         self.arrival = 0  # counts up
         self.passed = 0  # how often a later one was let in before it
@@ -245,6 +250,9 @@ class Sequence:
                     right += 1
         except Exception as error:  # a grammar of the caller's making: its reply fails, the others go on
             self._close("error", str(error) or type(error).__name__)
+        if self._written:
+            self.reply._put(self._written)
+            self._written = []
         self.computed = base + right
         stats.guessed_tokens += len(self.guess)
         stats.right_tokens += right
@@ -292,7 +300,7 @@ class Sequence:
         if self.constraint:
             self.constraint.accept(token.id)
         self.reply.stats.output_tokens += 1
-        self.reply._put(token)
+        self._written.append(token)
         if self.reply.stats.output_tokens >= self.sampling.max_tokens:
             self._close("length")
             return False

@@ -161,7 +161,7 @@ class Talk:
 @lru_cache(maxsize=2)
 def wordings(language: str) -> tuple[Intent, ...]:
     """The intents of a language."""
-    return tuple(one for part in ("", "_spoken", "_more") for one in intents(f"{language}{part}"))
+    return tuple(one for part in ("", "_spoken", "_more", "_people") for one in intents(f"{language}{part}"))
 
 
 def pick(tool: str, language: str, rng: Random) -> Intent:

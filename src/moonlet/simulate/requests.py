@@ -49,7 +49,7 @@ def intents(name: str) -> tuple[Intent, ...]:
 
 def english() -> tuple[Intent, ...]:
     """What is asked of the demonstration tools in English, in all wordings."""
-    return (*intents("en"), *intents("en_spoken"), *intents("en_more"))
+    return (*intents("en"), *intents("en_spoken"), *intents("en_more"), *intents("en_people"))
 
 
 @dataclass(frozen=True, slots=True)
