@@ -203,12 +203,12 @@ void Model::body(int thread) {
     feed_forward(thread, layer);
     mark(thread, layer < shape_.dense_layers ? DENSE : EXPERTS);
   }
-  head();
+  head(thread);
 }
 
 // y = W x for all tokens of the step, dealt by blocks of rows so that each weight is read once.
-void Model::product(const Matrix& w, const Activations& x, float* y, int64_t stride) {
-  pool_.deal(w.blocks(),
+void Model::product(int thread, const Matrix& w, const Activations& x, float* y, int64_t stride) {
+  pool_.deal(thread, w.blocks(),
              [&](int begin, int end) { ops_.matmul(w, x, {}, batch_.T, y, stride, begin, end, limits_.exact); });
 }
 
@@ -257,7 +257,7 @@ void Model::queries(int thread, const LayerWeights& w, int layer) {
   const Matrix& first = s.q_rank ? w.q_a : w.q;
   float* first_out = s.q_rank ? ranked_.f : q_;
   const int64_t first_stride = s.q_rank ? ranked_.stride : q_stride;
-  pool_.deal(first.blocks() + w.kv_a.blocks(), [&](int begin, int end) {
+  pool_.deal(thread, first.blocks() + w.kv_a.blocks(), [&](int begin, int end) {
     const int border = first.blocks(), middle = std::clamp(border, begin, end);
     ops_.matmul(first, normed_, {}, T, first_out, first_stride, begin, middle, limits_.exact);
     ops_.matmul(w.kv_a, normed_, {}, T, kv_, kv_stride, middle - border, end - border, limits_.exact);
@@ -281,7 +281,7 @@ void Model::queries(int thread, const LayerWeights& w, int layer) {
   }
   pool_.barrier();
   if (s.q_rank) {
-    product(w.q, ranked_, q_, q_stride);
+    product(thread, w.q, ranked_, q_, q_stride);
     pool_.barrier();
   }
   const Span rows = share(thread, (int64_t)T * s.H);
@@ -297,7 +297,7 @@ void Model::queries(int thread, const LayerWeights& w, int layer) {
   pool_.barrier();
   // Into latent space, head by head; the rotated part follows once the block before it is written.
   const int blocks = w.k_up[0].blocks(), stride = pad(s.L + s.R);
-  pool_.deal((int64_t)s.H * blocks, [&](int begin, int end) {
+  pool_.deal(thread, (int64_t)s.H * blocks, [&](int begin, int end) {
     for (int task = begin; task < end; task++) {
       const int h = task / blocks, b = task % blocks;
       float* query = query_ + (int64_t)h * stride;
@@ -317,10 +317,9 @@ void Model::attention(int thread, int layer) {
   const int T = batch_.T;
   queries(thread, w, layer);
 
-  // Heads are dealt in fours; those of one token that a thread gets pass over the cache together. A step of few tokens
-  // is cut once, so that the cache is read once by each thread.
+  // Heads are dealt in fours; those of one token that a thread gets pass over the cache together.
   constexpr int FOUR = 4, MOST = 32;
-  const int stride = pad(s.L + s.R), fours = (s.H + FOUR - 1) / FOUR, threads = pool_.size();
+  const int stride = pad(s.L + s.R), fours = (s.H + FOUR - 1) / FOUR;
   const int64_t layer_bytes = (int64_t)limits_.pages * PAGE * cache_width_ * (limits_.exact ? 4 : 2);
   const bool latent_twins = wants_twins(w.v_up[0]);
   auto attend = [&](int begin, int end) {
@@ -337,11 +336,11 @@ void Model::attention(int thread, int layer) {
       begin += (h1 - h0 + FOUR - 1) / FOUR;
     }
   };
-  pool_.deal((int64_t)T * fours, attend, T < 4 * threads ? (T * fours + threads - 1) / threads : fours);
+  pool_.deal(thread, (int64_t)T * fours, attend, fours);
   pool_.barrier();
 
   const int blocks = w.v_up[0].blocks();
-  pool_.deal((int64_t)s.H * blocks, [&](int begin, int end) {
+  pool_.deal(thread, (int64_t)s.H * blocks, [&](int begin, int end) {
     for (int task = begin; task < end; task++) {
       const int h = task / blocks, b = task % blocks;
       const Activations out = part(values_, h, s.H);
@@ -357,7 +356,7 @@ void Model::attention(int thread, int layer) {
     if (wants_twins(w.o)) ops_.quantise(mixed_, t, t + 1, 0, (int)(mixed_.stride / GROUP));
   }
   pool_.barrier();
-  product(w.o, mixed_, y_, pad(s.D));
+  product(thread, w.o, mixed_, y_, pad(s.D));
   pool_.barrier();
   add_and_norm(thread, w.mlp_norm);
 }
@@ -366,11 +365,11 @@ void Model::feed_forward(int thread, int layer) {
   const LayerWeights& w = weights_.layers[layer];
   const float* next = layer + 1 < shape_.layers ? weights_.layers[layer + 1].attention_norm : weights_.norm;
   if (layer < shape_.dense_layers) {
-    pool_.deal(w.gate.blocks(), [&](int begin, int end) {
+    pool_.deal(thread, w.gate.blocks(), [&](int begin, int end) {
       ops_.swiglu(w.gate, w.up, normed_, {}, batch_.T, hidden_, begin, end, limits_.exact, wants_twins(w.down));
     });
     pool_.barrier();
-    product(w.down, hidden_, y_, pad(shape_.D));
+    product(thread, w.down, hidden_, y_, pad(shape_.D));
     pool_.barrier();
     return add_and_norm(thread, next);
   }
@@ -412,7 +411,7 @@ void Model::choose(int thread, const LayerWeights& w, const float* x) {
   // their rows of the router stay in the second-level cache while all tokens pass.
   constexpr int EXPERTS_A_TASK = 16, TOKENS_A_TASK = 16;
   const int chunks = (s.E + EXPERTS_A_TASK - 1) / EXPERTS_A_TASK, groups = (T + TOKENS_A_TASK - 1) / TOKENS_A_TASK;
-  pool_.deal((int64_t)chunks * groups, [&](int begin, int end) {
+  pool_.deal(thread, (int64_t)chunks * groups, [&](int begin, int end) {
     for (int task = begin; task < end; task++) {
       const int e0 = task / groups * EXPERTS_A_TASK, e1 = std::min(e0 + EXPERTS_A_TASK, s.E);
       const int t0 = task % groups * TOKENS_A_TASK, t1 = std::min(t0 + TOKENS_A_TASK, T);
@@ -447,9 +446,9 @@ void Model::sparse(int thread, const LayerWeights& w, int layer) {
   if (store_->streamed()) {
     stream(thread, w, sparse_layer);
   } else {
-    gate_up(w, sparse_layer, experts, experts.active, true);
+    gate_up(thread, w, sparse_layer, experts, experts.active, true);
     pool_.barrier();
-    down(w, sparse_layer, experts, experts.active, true);
+    down(thread, w, sparse_layer, experts, experts.active, true);
     pool_.barrier();
   }
 
@@ -481,9 +480,9 @@ void Model::stream(int thread, const LayerWeights& w, int layer) {
     }
     pool_.barrier();
     if (!more_) return;
-    gate_up(w, layer, experts, store_->wave(), first);
+    gate_up(thread, w, layer, experts, store_->wave(), first);
     pool_.barrier();
-    down(w, layer, experts, store_->wave(), first);
+    down(thread, w, layer, experts, store_->wave(), first);
     pool_.barrier();
   }
 }
@@ -498,14 +497,14 @@ void Model::give_up(const Experts& experts, int expert) {
 }
 
 // Gate and up of these experts and, after them, of the shared ones, dealt as one list of blocks.
-void Model::gate_up(const LayerWeights& w, int layer, const Experts& experts, const std::vector<int32_t>& list,
-                    bool shared) {
+void Model::gate_up(int thread, const LayerWeights& w, int layer, const Experts& experts,
+                    const std::vector<int32_t>& list, bool shared) {
   const Shape& s = shape_;
   const Format format = weights_.experts;
   const int64_t wide = packed_bytes(format, s.F, s.D);
   const bool twins = wants_twins(format);
   const int count = (int)list.size(), expert_blocks = pad(s.F) / BLOCK, routed = count * expert_blocks;
-  pool_.deal(routed + (shared && w.gate.rows ? w.gate.blocks() : 0), [&](int begin, int end) {
+  pool_.deal(thread, routed + (shared && w.gate.rows ? w.gate.blocks() : 0), [&](int begin, int end) {
     while (begin < end && begin < routed) {
       const int i = begin / expert_blocks, e = list[i], first = begin % expert_blocks;
       const int last = std::min(first + end - begin, expert_blocks);
@@ -522,13 +521,13 @@ void Model::gate_up(const LayerWeights& w, int layer, const Experts& experts, co
 }
 
 // Down of the same, into expert_out_ and y_.
-void Model::down(const LayerWeights& w, int layer, const Experts& experts, const std::vector<int32_t>& list,
+void Model::down(int thread, const LayerWeights& w, int layer, const Experts& experts, const std::vector<int32_t>& list,
                  bool shared) {
   const Shape& s = shape_;
   const Format format = weights_.experts;
   const int64_t wide = packed_bytes(format, s.F, s.D);
   const int D = pad(s.D), out_blocks = D / BLOCK, routed = (int)list.size() * out_blocks;
-  pool_.deal(routed + (shared && w.gate.rows ? out_blocks : 0), [&](int begin, int end) {
+  pool_.deal(thread, routed + (shared && w.gate.rows ? out_blocks : 0), [&](int begin, int end) {
     while (begin < end && begin < routed) {
       const int e = list[begin / out_blocks], first = begin % out_blocks;
       const int last = std::min(first + end - begin, out_blocks);
@@ -542,8 +541,8 @@ void Model::down(const LayerWeights& w, int layer, const Experts& experts, const
 }
 
 // Logits of the tokens that want them; normed_ already holds the final norm.
-void Model::head() {
-  pool_.deal(weights_.head.blocks(), [&](int begin, int end) {
+void Model::head(int thread) {
+  pool_.deal(thread, weights_.head.blocks(), [&](int begin, int end) {
     ops_.matmul(weights_.head, normed_, {batch_.want, nullptr}, batch_.rows, logits_, pad(shape_.V), begin, end,
                 limits_.exact);
   });

@@ -120,14 +120,16 @@ class Model {
   void sparse(int thread, const LayerWeights& w, int layer);
   void choose(int thread, const LayerWeights& w, const float* x);
   void stream(int thread, const LayerWeights& w, int layer);
-  void gate_up(const LayerWeights& w, int layer, const Experts& experts, const std::vector<int32_t>& list, bool shared);
-  void down(const LayerWeights& w, int layer, const Experts& experts, const std::vector<int32_t>& list, bool shared);
+  void gate_up(int thread, const LayerWeights& w, int layer, const Experts& experts, const std::vector<int32_t>& list,
+               bool shared);
+  void down(int thread, const LayerWeights& w, int layer, const Experts& experts, const std::vector<int32_t>& list,
+            bool shared);
   void give_up(const Experts& experts, int expert);
   uint8_t* tiers_of(int layer) const;
   void mark(int thread, Part part);
   void add_and_norm(int thread, const float* norm);
-  void head();
-  void product(const Matrix& w, const Activations& x, float* y, int64_t stride);
+  void head(int thread);
+  void product(int thread, const Matrix& w, const Activations& x, float* y, int64_t stride);
   bool wants_twins(const Matrix& w) const;
   bool wants_twins(Format format) const;
   void* cache_row(int layer, int token) const;

@@ -104,13 +104,14 @@ void Pool::start(Call call, void* context) {
 #endif
 }
 
-bool Pool::take(int64_t count, int64_t least, int& begin, int& end) {
+bool Pool::take(int64_t from, int64_t count, int64_t least, int& begin, int& end) {
   int64_t at = taken_.load(std::memory_order_relaxed), portion;
   do {
-    if (at >= count) return false;
-    portion = std::min(std::max((count - at) / (2 * size_), least), count - at);
+    const int64_t left = count - from - at;
+    if (left <= 0) return false;
+    portion = std::min(std::max(left / (2 * size_), least), left);
   } while (!taken_.compare_exchange_weak(at, at + portion, std::memory_order_relaxed));
-  begin = (int)at, end = (int)(at + portion);
+  begin = (int)(from + at), end = (int)(from + at + portion);
   return true;
 }
 

@@ -26,12 +26,16 @@ class Pool {
   // Inside a body: waits for the others. Every thread must pass the same barriers.
   void barrier();
 
-  // Inside a body, at most once between two barriers: work(begin, end) on portions of [0, count) that the threads take
-  // as they come, so that nobody waits for a core that others slow down. Portions fall with what is left, to `least`.
+  // Inside a body, at most once between two barriers: work(begin, end) on portions of [0, count). Half is cut evenly,
+  // which costs nothing on many cores; the rest is taken by whoever is free, in portions that fall with what is left,
+  // to `least`, so that nobody waits for a core that others slow down. Where there is too little of it, all is cut
+  // evenly.
   template <class Work>
-  void deal(int64_t count, Work work, int64_t least = 1) {
-    int begin, end;
-    while (take(count, least, begin, end)) work(begin, end);
+  void deal(int thread, int64_t count, Work work, int64_t least = 1) {
+    const int64_t sure = count < 4 * size_ * least ? count : count / 2;
+    int begin = (int)(sure * thread / size_), end = (int)(sure * (thread + 1) / size_);
+    if (begin < end) work(begin, end);
+    while (take(sure, count, least, begin, end)) work(begin, end);
   }
 
   // Cores this process may use.
@@ -41,7 +45,7 @@ class Pool {
   using Call = void (*)(void*, int);
   void start(Call call, void* context);
   void work(int thread, int core);
-  bool take(int64_t count, int64_t least, int& begin, int& end);
+  bool take(int64_t from, int64_t count, int64_t least, int& begin, int& end);
 
   int size_;
   std::vector<std::thread> threads_;
@@ -52,7 +56,7 @@ class Pool {
   alignas(64) std::atomic<uint32_t> job_{0};      // counts runs: a change wakes the workers
   alignas(64) std::atomic<uint32_t> arrived_{0};  // threads at the barrier
   alignas(64) std::atomic<uint32_t> round_{0};    // counts barriers: a change lets them go
-  alignas(64) std::atomic<int64_t> taken_{0};     // of what is dealt since the last barrier
+  alignas(64) std::atomic<int64_t> taken_{0};     // of what is free to take, since the last barrier
 };
 
 }  // namespace moonlet
