@@ -6,7 +6,7 @@ python   the part of a step that is not the native code's, one reply of the smal
 calls    calls under a schema by the small model, greedily: their steps, and their time against that of as many tokens
          written one by one without a schema; the tokens against those that are drawn one by one under it
 long     a token of Moonlight's shape behind 32,768 others, against the bytes of the cache at the memory's rate
-start    from the start of a process to the first token of LARGE, a folder that lies in the page cache
+start    from the start of a process to the first token of LARGE, a folder that lies in the page cache; only with it
 
 Medians of five; the memory's rate is measured beside the row that needs it. Ends with 1 if something does not hold.
 """
@@ -223,8 +223,6 @@ with Engine(open_folder(Path(sys.argv[1])), EngineOptions(cache_tokens=4096)) as
 
 
 def start(asked: argparse.Namespace) -> Row:
-    if asked.folder is None:
-        return Row("start", "not measured: name a folder with --folder", "1.5 s", False, {})
     size = sum(file.stat().st_size for file in asked.folder.iterdir())
     took = []
     for _ in range(RUNS + 1):
@@ -249,11 +247,16 @@ PARTS: dict[str, Callable[[argparse.Namespace], Row]] = {"python": python, "call
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench.steps")
-    parser.add_argument("--only", default=",".join(PARTS))
+    parser.add_argument("--only", help="of " + ", ".join(PARTS))
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    rows = [PARTS[name](asked) for name in asked.only.split(",")]
+    names = asked.only.split(",") if asked.only else [name for name in PARTS if name != "start" or asked.folder]
+    if unknown := [name for name in names if name not in PARTS]:
+        parser.error(f"no such part: {', '.join(unknown)}")
+    if "start" in names and not asked.folder:
+        parser.error("start needs a --folder")
+    rows = [PARTS[name](asked) for name in names]
     if asked.json:
         print(json.dumps([asdict(row) for row in rows], indent=1))
     else:
