@@ -1,6 +1,7 @@
 // Attention over the latent cache, compiled once for each instruction set; ops.h says what `attend` promises.
 //
-// Softmax page by page in the order of positions, so that a token's result depends on nothing but what it attends to.
+// Softmax page by page in the order of positions, so that a token's result depends on nothing but what it attends to;
+// spans of pages are read apart and joined in their order, whoever read them.
 // All heads of a call pass over a page before the next is touched: it is read from memory once and then from the cache
 // of the processor. Scores and sums of four heads and four tokens stay in registers.
 #pragma once
@@ -17,6 +18,7 @@ constexpr int MOST_HEADS = 32, MOST_WIDTH = 1024;  // of a call; a page serves s
 // the page at hand are worth on the scale of the highest score so far.
 struct Head {
   float highest, total, keep;
+  Sums sums() const { return {highest, total}; }
 };
 
 // Scores of `count` tokens to shares: e^(s - highest). Lanes past `count` up to a multiple of 16 become zero.
@@ -206,39 +208,50 @@ struct Pairs {
 // ---- all pages ------------------------------------------------------------------------------------------------------
 
 template <class T, class Kind>
-void attend_pages(const CacheView& cache, int n, int L, const Kind& kind, float scale, int heads) {
+void attend_pages(const CacheView& cache, int begin, int end, int L, const Kind& kind, float scale, int heads,
+                  Sums* sums) {
   Head head[MOST_HEADS];
   for (int h = 0; h < heads; h++) memset(kind.o + h * kind.o_stride, 0, sizeof(float) * kind.o_stride);
-  for (int start = 0; start < n; start += PAGE) {
-    const int count = n - start < PAGE ? n - start : PAGE;
+  for (int start = begin; start < end; start += PAGE) {
+    const int count = end - start < PAGE ? end - start : PAGE;
+    const bool first = start == begin;
     const auto page = [&](int at) { return (const T*)cache.rows + (int64_t)cache.pages[at] * PAGE * cache.width; };
-    const T *rows = page(start / PAGE), *next = start + PAGE < n ? page(start / PAGE + 1) : nullptr;
+    const T *rows = page(start / PAGE), *next = start + PAGE < end ? page(start / PAGE + 1) : nullptr;
     int h = 0;
     for (; h + HEADS <= heads; h += HEADS)
-      kind.template page<HEADS>(rows, next, cache.width, count, L, scale, start == 0, h, head + h);
-    for (; h < heads; h++) kind.template page<1>(rows, next, cache.width, count, L, scale, start == 0, h, head + h);
+      kind.template page<HEADS>(rows, next, cache.width, count, L, scale, first, h, head + h);
+    for (; h < heads; h++) kind.template page<1>(rows, next, cache.width, count, L, scale, first, h, head + h);
   }
   for (int h = 0; h < heads; h++) {
-    const float inverse = 1.0f / head[h].total;
-    float* out = kind.o + h * kind.o_stride;
-    kind.finish(out, L);
-    for (int d = 0; d < L; d++) out[d] *= inverse;
-    for (int64_t d = L; d < kind.o_stride; d++) out[d] = 0;
+    kind.finish(kind.o + h * kind.o_stride, L);
+    sums[h] = head[h].sums();
   }
 }
 
-void attend(const CacheView& cache, int n, int L, const float* q, int64_t q_stride, float* o, int64_t o_stride,
-            float scale, int h0, int h1) {
-  q += h0 * q_stride, o += h0 * o_stride;
-  const int heads = h1 - h0;
-  if (!cache.bf16) return attend_pages<float>(cache, n, L, Floats<float>{q, q_stride, o, o_stride}, scale, heads);
+void attend(const CacheView& cache, int begin, int end, int L, const float* q, int64_t q_stride, float* o,
+            int64_t o_stride, Sums* sums, float scale, int heads) {
+  if (!cache.bf16)
+    return attend_pages<float>(cache, begin, end, L, Floats<float>{q, q_stride, o, o_stride}, scale, heads, sums);
 #if defined(__AVX512BF16__)
   alignas(64) uint16_t rounded[MOST_HEADS * MOST_WIDTH];
   for (int h = 0; h < heads; h++) to_bf16(rounded + h * cache.width, q + h * q_stride, cache.width);
-  attend_pages<uint16_t>(cache, n, L, Pairs{rounded, cache.width, o, o_stride}, scale, heads);
+  attend_pages<uint16_t>(cache, begin, end, L, Pairs{rounded, cache.width, o, o_stride}, scale, heads, sums);
 #else
-  attend_pages<uint16_t>(cache, n, L, Floats<uint16_t>{q, q_stride, o, o_stride}, scale, heads);
+  attend_pages<uint16_t>(cache, begin, end, L, Floats<uint16_t>{q, q_stride, o, o_stride}, scale, heads, sums);
 #endif
+}
+
+void join(Sums& sums, float* o, const Sums& more, const float* p, int L) {
+  const float highest = sums.highest > more.highest ? sums.highest : more.highest;
+  const float own = expf(sums.highest - highest), other = expf(more.highest - highest);
+  for (int d = 0; d < L; d++) o[d] = o[d] * own + p[d] * other;
+  sums = {highest, sums.total * own + more.total * other};
+}
+
+void settle(const Sums& sums, float* o, int L, int64_t stride) {
+  const float inverse = 1.0f / sums.total;
+  for (int d = 0; d < L; d++) o[d] *= inverse;
+  for (int64_t d = L; d < stride; d++) o[d] = 0;
 }
 
 }  // namespace

@@ -208,9 +208,23 @@ Fresh<float, 2> attend_array(const Array<const float, 2>& q, const Array<const f
     }
   Owned query(q.data(), H, W), out(nullptr, H, L);
   const CacheView view{bf16 ? (const void*)cache16.data() : cache32.data(), table.data(), width, bf16};
-  for (int h = 0; h < H; h += 32)
-    ops_of(isa).attend(view, n, L, query.view.f, query.view.stride, out.view.f, out.view.stride, scale, h,
-                       h + 32 < H ? h + 32 : H);
+  const Ops& ops = ops_of(isa);
+  std::vector<Sums> sums(H), others(H);
+  std::vector<float> other((size_t)H * out.view.stride);
+  for (int h = 0; h < H; h += 32) {
+    const int heads = h + 32 < H ? 32 : H - h;
+    auto read = [&](int begin, float* o, Sums* to) {
+      ops.attend(view, begin, begin + SPAN < n ? begin + SPAN : n, L, query.view.f + h * query.view.stride,
+                 query.view.stride, o, out.view.stride, to, scale, heads);
+    };
+    read(0, out.view.f + h * out.view.stride, sums.data());
+    for (int begin = SPAN; begin < n; begin += SPAN) {
+      read(begin, other.data(), others.data());
+      for (int i = 0; i < heads; i++)
+        ops.join(sums[i], out.view.f + (h + i) * out.view.stride, others[i], other.data() + i * out.view.stride, L);
+    }
+    for (int i = 0; i < heads; i++) ops.settle(sums[i], out.view.f + (h + i) * out.view.stride, L, out.view.stride);
+  }
   auto result = fresh<float, 2>({(size_t)H, (size_t)L});
   for (int h = 0; h < H; h++) std::copy_n(out.f.begin() + h * out.view.stride, L, result.data() + (size_t)h * L);
   return result;

@@ -16,6 +16,8 @@ int64_t now_ns() {
   return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+constexpr int FOUR = 4;  // heads that pass over a page together, at least
+
 int pad(int64_t n) {
   return (int)round_up(n, GROUP);
 }
@@ -90,6 +92,8 @@ Model::Model(Shape shape, Weights weights, std::shared_ptr<ExpertStore> store, c
   cache_width_ = (int)round_up(shape_.L + shape_.R, 32);
   cache_bytes_ = (int64_t)shape_.layers * limits_.pages * PAGE * cache_width_ * (limits_.exact ? 4 : 2);
   cache_ = reserve(cache_bytes_);
+  most_spans_ = (int)((int64_t)limits_.pages * PAGE / SPAN) + 64;
+  first_span_.resize(limits_.tokens + 1);
   allocate();
   failed_.resize(limits_.tokens);
   experts_.resize(pool_.size());
@@ -121,6 +125,8 @@ void Model::allocate() {
     layout.place(ranked_, T, pad(s.q_rank));
     layout.place(nope_, T * s.H, pad(s.N));
     layout.place(query_, T * s.H * pad(s.L + s.R));
+    layout.place(spans_, std::max<int64_t>((int64_t)most_spans_ * s.H, 32 * pool_.size()) * pad(s.L));
+    layout.place(span_sums_, (int64_t)most_spans_ * s.H);
     layout.place(latents_, T * s.H, pad(s.L));
     layout.place(values_, T * s.H, pad(s.value));
     layout.place(mixed_, T, pad((int64_t)s.H * s.value));
@@ -176,6 +182,7 @@ void Model::step(const Batch& batch, float* logits, int32_t* chosen, Watch* watc
   std::fill_n(failed_.begin(), batch.T, 0);
   if (store_->streamed()) store_->begin_step();
   if (watch_) watch_->last_ns = now_ns();
+  spread_ = cut_into_spans();
   auto work = [this](int thread) { body(thread); };
   pool_.run(work);
   mark(0, HEAD);
@@ -311,33 +318,101 @@ void Model::queries(int thread, const LayerWeights& w, int layer) {
   pool_.barrier();
 }
 
+// Each token's positions are cut into the same spans whoever reads them, and joined in their order: one thread reads a
+// token's spans one after another, or where the threads would have too few heads between them, or all of them would
+// read a long cache, several do, and join them afterwards.
+bool Model::cut_into_spans() {
+  int64_t count = 0;
+  for (int t = 0; t < batch_.T; t++) {
+    first_span_[t] = (int32_t)count;
+    count += batch_.positions[t] / SPAN + 1;
+  }
+  first_span_[batch_.T] = (int32_t)std::min<int64_t>(count, INT32_MAX);
+  const int fours = (shape_.H + FOUR - 1) / FOUR;
+  return count > batch_.T && count <= most_spans_ && (count >= 4 * pool_.size() || batch_.T * fours < pool_.size());
+}
+
+// What each head reads of the cache, into latents_.
+void Model::read_cache(int thread, const LayerWeights& w, int layer) {
+  // Heads are dealt in fours; those of one token that a thread gets pass over the cache together.
+  constexpr int MOST = 32;
+  const Shape& s = shape_;
+  const int stride = pad(s.L + s.R), wide = (int)latents_.stride, fours = (s.H + FOUR - 1) / FOUR;
+  const int64_t layer_bytes = (int64_t)limits_.pages * PAGE * cache_width_ * (limits_.exact ? 4 : 2);
+  const bool twins = wants_twins(w.v_up[0]);
+
+  auto read = [&](int t, int span, int h0, int h1, float* o, Sums* sums) {
+    const CacheView view{(const uint8_t*)cache_ + layer * layer_bytes,
+                         batch_.pages + (int64_t)batch_.sequences[t] * batch_.pages_stride, cache_width_,
+                         !limits_.exact};
+    const int begin = span * SPAN, end = std::min(begin + SPAN, batch_.positions[t] + 1);
+    ops_.attend(view, begin, end, s.L, query_ + ((int64_t)t * s.H + h0) * stride, stride, o, wide, sums, s.score_scale,
+                h1 - h0);
+  };
+  // `o` and `sums` hold the first span's; more(span) gives where the heads' others are.
+  auto joined = [&](int t, int h0, int h1, float* o, Sums* sums, auto more) {
+    for (int span = 1; span <= batch_.positions[t] / SPAN; span++) {
+      const auto [p, next] = more(span);
+      for (int h = 0; h < h1 - h0; h++) ops_.join(sums[h], o + (int64_t)h * wide, next[h], p + (int64_t)h * wide, s.L);
+    }
+    const int64_t row = (int64_t)t * s.H + h0;
+    for (int h = 0; h < h1 - h0; h++) ops_.settle(sums[h], o + (int64_t)h * wide, s.L, wide);
+    if (o != latents_.f + row * wide) memcpy(latents_.f + row * wide, o, sizeof(float) * (h1 - h0) * wide);
+    if (twins) ops_.quantise(latents_, (int)row, (int)row + h1 - h0, 0, wide / GROUP);
+  };
+  auto in_spans = [&](int64_t span, int h) { return span * s.H + h; };
+
+  if (spread_) {
+    pool_.deal(
+        thread, (int64_t)first_span_[batch_.T] * fours,
+        [&](int begin, int end) {
+          while (begin < end) {
+            const int span = begin / fours, h0 = begin % fours * FOUR;
+            const int h1 = std::min({h0 + (end - begin) * FOUR, s.H, h0 + MOST});
+            const auto next = std::upper_bound(first_span_.begin(), first_span_.begin() + batch_.T, span);
+            const int t = (int)(next - first_span_.begin()) - 1;
+            read(t, span - first_span_[t], h0, h1, spans_ + in_spans(span, h0) * wide, span_sums_ + in_spans(span, h0));
+            begin += (h1 - h0 + FOUR - 1) / FOUR;
+          }
+        },
+        fours);
+    pool_.barrier();
+  }
+  pool_.deal(
+      thread, (int64_t)batch_.T * fours,
+      [&](int begin, int end) {
+        while (begin < end) {
+          const int t = begin / fours, h0 = begin % fours * FOUR;
+          const int h1 = std::min({h0 + (end - begin) * FOUR, s.H, h0 + MOST});
+          if (spread_) {
+            auto at = [&](int span) {
+              const int64_t i = in_spans(first_span_[t] + span, h0);
+              return std::pair(spans_ + i * wide, span_sums_ + i);
+            };
+            const auto [o, sums] = at(0);
+            joined(t, h0, h1, o, sums, at);
+          } else {
+            Sums sums[MOST], others[MOST];
+            float *o = latents_.f + ((int64_t)t * s.H + h0) * wide, *other = spans_ + (int64_t)thread * MOST * wide;
+            read(t, 0, h0, h1, o, sums);
+            joined(t, h0, h1, o, sums, [&](int span) {
+              read(t, span, h0, h1, other, others);
+              return std::pair(other, others);
+            });
+          }
+          begin += (h1 - h0 + FOUR - 1) / FOUR;
+        }
+      },
+      fours);
+  pool_.barrier();
+}
+
 void Model::attention(int thread, int layer) {
   const Shape& s = shape_;
   const LayerWeights& w = weights_.layers[layer];
   const int T = batch_.T;
   queries(thread, w, layer);
-
-  // Heads are dealt in fours; those of one token that a thread gets pass over the cache together.
-  constexpr int FOUR = 4, MOST = 32;
-  const int stride = pad(s.L + s.R), fours = (s.H + FOUR - 1) / FOUR;
-  const int64_t layer_bytes = (int64_t)limits_.pages * PAGE * cache_width_ * (limits_.exact ? 4 : 2);
-  const bool latent_twins = wants_twins(w.v_up[0]);
-  auto attend = [&](int begin, int end) {
-    while (begin < end) {
-      const int t = begin / fours, h0 = begin % fours * FOUR;
-      const int h1 = std::min({h0 + (end - begin) * FOUR, s.H, h0 + MOST});
-      const CacheView view{(const uint8_t*)cache_ + layer * layer_bytes,
-                           batch_.pages + (int64_t)batch_.sequences[t] * batch_.pages_stride, cache_width_,
-                           !limits_.exact};
-      const int64_t row = (int64_t)t * s.H;
-      ops_.attend(view, batch_.positions[t] + 1, s.L, query_ + row * stride, stride, latents_.f + row * latents_.stride,
-                  latents_.stride, s.score_scale, h0, h1);
-      if (latent_twins) ops_.quantise(latents_, (int)row + h0, (int)row + h1, 0, (int)(latents_.stride / GROUP));
-      begin += (h1 - h0 + FOUR - 1) / FOUR;
-    }
-  };
-  pool_.deal(thread, (int64_t)T * fours, attend, fours);
-  pool_.barrier();
+  read_cache(thread, w, layer);
 
   const int blocks = w.v_up[0].blocks();
   pool_.deal(thread, (int64_t)s.H * blocks, [&](int begin, int end) {

@@ -116,6 +116,8 @@ class Model {
   void embed(int thread);
   void attention(int thread, int layer);
   void queries(int thread, const LayerWeights& w, int layer);
+  void read_cache(int thread, const LayerWeights& w, int layer);
+  bool cut_into_spans();
   void feed_forward(int thread, int layer);
   void sparse(int thread, const LayerWeights& w, int layer);
   void choose(int thread, const LayerWeights& w, const float* x);
@@ -155,6 +157,11 @@ class Model {
   float *x_ = nullptr, *y_ = nullptr, *kv_ = nullptr, *q_ = nullptr, *cosine_ = nullptr, *sine_ = nullptr;
   Activations normed_, ranked_, nope_, latents_, values_, mixed_, hidden_, expert_hidden_;
   float* query_ = nullptr;  // [T, H, latent and rotated part]
+  float* spans_ = nullptr;  // [spans, H, L] what was read of each, until they are joined
+  Sums* span_sums_ = nullptr;
+  int most_spans_ = 0;
+  std::vector<int32_t> first_span_;  // of each token, and the count of all
+  bool spread_ = false;              // a token's spans are read by several threads
   float *expert_out_ = nullptr, *router_ = nullptr, *route_weights_ = nullptr, *route_scratch_ = nullptr;
   int32_t* chosen_ = nullptr;
   std::vector<Experts> experts_;

@@ -530,7 +530,8 @@ constexpr bool MULTIPLIES_BF16 = false;
 #define TEXT_(isa) #isa
 #define TEXT(isa) TEXT_(isa)
 extern const Ops NAME(MOONLET_ISA) = {
-    TEXT(MOONLET_ISA), MULTIPLIES_BF16, quantise, matmul, swiglu, rmsnorm, dots, route, attend, rotate, combine,
+    TEXT(MOONLET_ISA), MULTIPLIES_BF16, quantise, matmul, swiglu, rmsnorm, dots, route, attend, join, settle, rotate,
+    combine,
 };
 
 }  // namespace moonlet

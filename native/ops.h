@@ -6,9 +6,10 @@
 
 namespace moonlet {
 
-constexpr int GROUP = 32;  // columns that share a scale
-constexpr int BLOCK = 32;  // rows that are stored together
-constexpr int PAGE = 64;   // tokens in a page of the cache
+constexpr int GROUP = 32;   // columns that share a scale
+constexpr int BLOCK = 32;   // rows that are stored together
+constexpr int PAGE = 64;    // tokens in a page of the cache
+constexpr int SPAN = 1024;  // positions that are attended to in one go: longer contexts are joined from such spans
 
 enum class Format : int { f32 = 0, bf16 = 1, int8 = 2, int4 = 3 };
 
@@ -77,6 +78,11 @@ struct CacheView {
   bool bf16;
 };
 
+// What a head has read of a span of positions: the highest score s, and the sum of all e^(s - highest).
+struct Sums {
+  float highest, total;
+};
+
 struct Ops {
   const char* name;
   bool bf16;  // the processor multiplies pairs of bf16: bf16 weights take bf16 twins
@@ -105,11 +111,18 @@ struct Ops {
   void (*route)(const Routing& routing, const float* logits, const float* bias, int32_t* chosen, float* weights,
                 float* scratch);
 
-  // o[h, 0..L) = softmax over positions 0..n-1 of scale * q[h] . row, times the latent part of the rows, for heads
-  // [h0, h1), at most 32, h0 a multiple of 4. q: [H, q_stride], o: [H, o_stride]; o's padding is zeroed. Where the
-  // processor multiplies bf16 and the cache is bf16, queries and shares are rounded to bf16.
-  void (*attend)(const CacheView& cache, int n, int L, const float* q, int64_t q_stride, float* o, int64_t o_stride,
-                 float scale, int h0, int h1);
+  // What at most 32 heads read of positions [begin, end), begin a multiple of PAGE: o[h, 0..L) is the sum of
+  // e^(s - highest) times the latent part of the rows, with s = scale * q[h] . row. q: [heads, q_stride],
+  // o: [heads, o_stride]. Where the processor multiplies bf16 and the cache is bf16, queries and shares are rounded to
+  // bf16.
+  void (*attend)(const CacheView& cache, int begin, int end, int L, const float* q, int64_t q_stride, float* o,
+                 int64_t o_stride, Sums* sums, float scale, int heads);
+
+  // Takes what the head read of the following positions, `more` and p[0..L), into what it read before, `sums` and o.
+  void (*join)(Sums& sums, float* o, const Sums& more, const float* p, int L);
+
+  // o = o / total: softmax at last. Its padding up to `stride` is zeroed.
+  void (*settle)(const Sums& sums, float* o, int L, int64_t stride);
 
   // Rotates R/2 interleaved pairs in place.
   void (*rotate)(float* x, const float* cosine, const float* sine, int R);

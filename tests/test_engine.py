@@ -57,6 +57,17 @@ def test_logits_are_bit_identical_in_any_chunks_and_threads(folder: ModelFolder,
         np.testing.assert_array_equal(other, found[0])
 
 
+def test_a_long_context_is_read_in_spans_by_one_thread_or_several_to_the_same_bits(folder: ModelFolder) -> None:
+    rng = random.Random(5)
+    ids = [rng.randrange(folder.config.vocab) for _ in range(1200)]
+    found = []
+    for step_tokens, threads in [(512, 1), (16, 2), (2, 3)]:
+        with Engine(folder, EngineOptions(cache_tokens=2048, step_tokens=step_tokens, threads=threads)) as engine:
+            found.append(engine.logits(ids)[1000:])
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])
+
+
 def test_replies_are_the_same_alone_and_in_any_company(folder: ModelFolder) -> None:
     """Random schedules: logprobs are compared, not only tokens, so that a single bit would show."""
     many = prompts(12, folder.config.vocab)

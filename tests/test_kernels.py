@@ -162,7 +162,7 @@ def test_a_router_that_fails_still_chooses_experts_that_exist() -> None:
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("bf16", [True, False])
 @pytest.mark.parametrize(("heads", "latent", "rope"), [(1, 16, 2), (4, 32, 16), (7, 40, 6), (16, 512, 64)])
-@pytest.mark.parametrize("length", [1, 3, 63, 64, 65, 200])
+@pytest.mark.parametrize("length", [1, 3, 63, 64, 65, 200, 1025, 2500])
 def test_attend(heads: int, latent: int, rope: int, length: int, bf16: bool, isa: str) -> None:
     width = latent + rope
     q, rows = normal(heads, width), normal(length, width, seed=1)

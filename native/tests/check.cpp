@@ -89,18 +89,19 @@ std::shared_ptr<ExpertStore> Tiny::store(int64_t slots, ReadCall call, int copie
 
 std::unique_ptr<Model> Tiny::model(std::shared_ptr<ExpertStore> store, int threads, int tokens) const {
   return std::make_unique<Model>(shape_, weights_, std::move(store), ops_plain,
-                                 Limits{tokens, tokens, 8, threads, false});
+                                 Limits{tokens, tokens, PAGES, threads, false});
 }
 
 std::vector<float> run(Model& model, const std::vector<int32_t>& ids, int chunk) {
   const int stride = (int)round_up(V, 32), count = (int)ids.size();
   std::vector<float> logits((size_t)count * stride);
-  std::vector<int32_t> positions, sequences(chunk, 0), want, pages{3, 1, 0, 2, 4, 5, 6, 7};
+  std::vector<int32_t> positions, sequences(chunk, 0), want, pages{3, 1, 0, 2};
+  for (int page = (int)pages.size(); page < PAGES; page++) pages.push_back(page);
   for (int begin = 0; begin < count; begin += chunk) {
     const int T = count - begin < chunk ? count - begin : chunk;
     positions.clear(), want.clear();
     for (int t = 0; t < T; t++) positions.push_back(begin + t), want.push_back(t);
-    model.step({T, ids.data() + begin, positions.data(), sequences.data(), pages.data(), 8, T, want.data()},
+    model.step({T, ids.data() + begin, positions.data(), sequences.data(), pages.data(), PAGES, T, want.data()},
                logits.data() + (size_t)begin * stride, nullptr);
   }
   return logits;

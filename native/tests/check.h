@@ -50,7 +50,9 @@ class Tiny {
   Shape shape_{};
 };
 
-// One sequence's tokens from a position on, in pages 0, 1...; logits of all of them.
+constexpr int PAGES = 24;  // of a model's cache
+
+// One sequence's tokens from its first one on; logits of all of them.
 std::vector<float> run(Model& model, const std::vector<int32_t>& ids, int chunk);
 
 }  // namespace moonlet

@@ -1,4 +1,4 @@
-// The expert store under the sanitizers: the bits of the mapped run whatever the budget, the threads, the disk's delays
+// A model and its expert store under the sanitizers: the same bits whatever the budget, the threads, the disk's delays
 // and faults; no allocation in a step. `make check-native` builds and runs it.
 #include <unistd.h>
 
@@ -117,6 +117,14 @@ void nothing_is_allocated_in_a_step(const Tiny& tiny) {
   }
 }
 
+// A context of several spans, which one thread reads or several do.
+void long_context(const Tiny& tiny) {
+  const std::vector<int32_t> ids = some_ids(SPAN + 50, 6);
+  const std::vector<float> wanted = run(*tiny.model(tiny.store(0), 1, 256), ids, 256);
+  CHECK(same(run(*tiny.model(tiny.store(0), 2, 8), ids, 8), wanted));
+  CHECK(same(run(*tiny.model(tiny.store(0), 3, 2), ids, 2), wanted));
+}
+
 void closing_in_the_middle(const Tiny& tiny) {
   for (int i = 0; i < 20; i++) {
     const ReadCall slow = [](int fd, void* to, size_t bytes, off_t at) -> ssize_t {
@@ -140,11 +148,12 @@ int main() {
            std::pair{"any budget", &any_budget},
            {"a changing budget", &changing_budget},
            {"slow and faulty reads", &slow_and_faulty},
+           {"a long context", &long_context},
            {"no allocation in a step", &nothing_is_allocated_in_a_step},
            {"closing in the middle", &closing_in_the_middle},
        }) {
     test(tiny);
-    printf("store: %s: good\n", name);
+    printf("%s: good\n", name);
     fflush(stdout);
   }
 }

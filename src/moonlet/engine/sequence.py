@@ -146,13 +146,17 @@ class Reply:
 
     def __iter__(self) -> Iterator[Token]:
         """Raises EngineError if the engine failed."""
-        while self._heard or (tokens := self._events.get()) is not None:
-            if not self._heard:
-                self._heard.extend(tokens)
+        while self._heard or self._hear():
             yield self._heard.popleft()
         self._events.put(None)  # a second reader ends too
         if self.error:
             raise self.error
+
+    def _hear(self) -> bool:
+        """Waits for what the next step wrote; False at the end."""
+        written = self._events.get()
+        self._heard.extend(written or ())
+        return written is not None
 
     def cancel(self) -> None:
         """The sequence ends within a step."""
