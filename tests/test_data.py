@@ -61,7 +61,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "seal-tools/tool.jsonl.xz", lines([tool(name, "Towns/All") for name in ("getMayor", "getHeight", "getHidden")])
     )
     judged = [{"id": "dev-1", "query": "q", "calling": [{"api": "getHidden", "parameters": {}}]}]
-    write("seal-tools/dev.jsonl.xz", lines(judged))
+    both = [{"api": name, "parameters": {"townName": "Bree"}} for name in ("getMayor", "getHeight")]
+    taught = [{"id": one, "query": "Bree, its mayor and height", "calling": both} for one in ["dev-2", "dev-3"]]
+    write("seal-tools/dev.jsonl.xz", lines([*judged, *taught]))
     slots = [
         {"name": "city", "description": "City", "is_categorical": False, "possible_values": []},
         {"name": "seats", "description": "Seats", "is_categorical": True, "possible_values": ["1", "2"]},
@@ -100,6 +102,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "metatool/plugin_des.json",
         json.dumps({name: f"Does {name}" for name in ("alpha", "beta", "gamma", "delta", "eps")}),
     )
+    chosen = "".join(
+        f'"User: {text}\n###\nTool Choices: {name} = Does it.\n###\nThought: fits\nAct: CALLTOOL[""{name}""]"\n'
+        for text, name in groups
+    )
+    write("toolverifier/tools.csv", "Name,Description\n" + "".join(f"{name},Does {name}\n" for _, name in groups))
+    write("toolverifier/train.csv.xz", "text\n" + chosen)
     return root
 
 
@@ -175,7 +183,7 @@ def said_as(value: float) -> tuple[str, ...]:
             "everything you've got",
             "as much light",
             "crank right up",
-            "top brightness",
+            "top b",  # slips of the finger are further on
         ),
     }
     if value in special:
@@ -209,7 +217,7 @@ def test_the_mixture_has_its_parts(sample: list[Conversation]) -> None:
     assert 0.10 < len(refused) / len(users) < 0.25
     assert sum(len(message.calls) > 1 for message in calls) > 20
     sizes = {len(one.tools) for one in sample}
-    assert min(sizes) <= 3 and max(sizes) == 18
+    assert min(sizes) <= 3 and 18 in sizes and max(sizes) > 18
     text = " ".join(message.content for message in users)
     assert re.search(r"[ก-๙]", text) and re.search(r"[一-鿿]", text)
 
@@ -331,6 +339,21 @@ def test_an_sgd_dialogue_stops_before_what_was_not_said(data: Path) -> None:
     arguments = json.loads(conversation.messages[2].calls[0].arguments)
     assert list(arguments.values()) == ["Bree"]  # the default of two seats was not said
     assert conversation.messages[-1].content == "The Pony is free."
+
+
+def test_requests_for_several_tools_are_taught_where_none_judges(data: Path) -> None:
+    assert [one.text for one in seal.teaching(data)] == ["Bree, its mayor and height"] * 2
+    conversation = public.seal_requests(data)(Random(1))
+    assert_in_form(conversation)
+    assert {call.name for message in conversation.messages for call in message.calls} == {"getMayor", "getHeight"}
+    assert {tool.name for tool in conversation.tools} == {"getMayor", "getHeight"}
+
+
+def test_a_tool_is_chosen_by_its_description(data: Path) -> None:
+    conversation = public.toolverifier(data)(Random(1))
+    assert_in_form(conversation)
+    asked = [message.content for message in conversation.messages if message.role == "user"]
+    assert asked and all(re.fullmatch("text . of (alpha|beta|gamma|delta|eps)", text) for text in asked)
 
 
 def test_judged_tools_are_not_trained_on(data: Path) -> None:

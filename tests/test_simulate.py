@@ -12,7 +12,6 @@ import pytest
 from moonlet.chat.messages import ToolCall, ToolSpec
 from moonlet.cli import main
 from moonlet.llm.scripted import Scripted
-from moonlet.simulate import lessons
 from moonlet.simulate.keys import mock_suite, suite
 from moonlet.simulate.mock.roles import understood
 from moonlet.simulate.mock.server import Example, Offered, Server, ServerError, inlined, read_server
@@ -196,10 +195,3 @@ def test_intervals_hold_what_they_say() -> None:
     low, high = Row("", 100, 50, 0, 0, 0, 0).interval
     assert 0.40 < low < 0.41 and 0.59 < high < 0.60
     assert Row("", 10, 10, 0, 0, 0, 0).interval[1] == 1.0 and Row("", 10, 0, 0, 0, 0, 0).interval[0] == 0.0
-
-
-def test_lessons_are_solved_tasks() -> None:
-    rng = Random(1)
-    for _ in range(15):
-        one = lessons.conversation(rng)
-        assert one.tools and one.messages[-1].role == "assistant"

@@ -22,7 +22,7 @@ from moonlet.simulate.making import kinds, make
 from moonlet.simulate.phrases import PHRASES, mentioned, ways
 from moonlet.simulate.rollout import Trajectory, TrajectoryError, play, replay, rollout, solver, training
 from moonlet.simulate.stage import Broken, Stage, effects
-from moonlet.simulate.tasks import KINDS, PERSONAS, Key, TaskError
+from moonlet.simulate.tasks import HELD_OUT, KINDS, PERSONAS, Key, TaskError
 from moonlet.simulate.users import PlayedUser, asks
 from moonlet.tools.tool import call, check
 
@@ -175,7 +175,7 @@ def test_only_what_passed_becomes_training_data() -> None:
 
 def test_personas_speak_in_their_manner() -> None:
     def said(persona: str, seed: int = 2, kind: str = "single", domain: str = "inventory") -> list[str]:
-        done = rollout(Key(domain, kind, "en", persona, seed), None)  # type: ignore[arg-type]
+        done = rollout(Key(domain, kind, "en", persona, HELD_OUT.start + seed), None)  # type: ignore[arg-type]
         return [message.content for message in done.messages if message.role == "user"]
 
     assert len(said("chatty")[0]) > len(said("terse")[0]) + 20

@@ -12,7 +12,6 @@ from moonlet.evals.by_hand import EXACT, TOOL
 from moonlet.evals.calls import Wanted, same_calls, same_in_any_order
 from moonlet.evals.question import Asked, Marks, Question
 from moonlet.simulate import seal, sgd
-from moonlet.simulate.seal import Query
 
 SEAL = "Seal-Tools dev requests, tools never seen"
 SGD = "SGD dev, services not in train"
@@ -39,7 +38,7 @@ def seal_questions(data: Path, seed: int, n: int) -> list[Question]:
     """Requests worded by people whose calls do not need one another's results."""
     rng = Random(f"seal {seed}")
     specs = seal.specs(data, seal.held_out(data))
-    usable = [one for one in seal.judging(data) if _apart(one) and all(name in specs for name, _ in one.calls)]
+    usable = [one for one in seal.judging(data) if one.apart and all(name in specs for name, _ in one.calls)]
     found: list[Question] = []
     for query in rng.sample(usable, min(n, len(usable))):
         names = list(dict.fromkeys(name for name, _ in query.calls))
@@ -52,10 +51,6 @@ def seal_questions(data: Path, seed: int, n: int) -> list[Question]:
         said = (Message("user", query.text),)
         found.append(Asked(f"seal/{query.id}", SEAL, (TOOL, EXACT), said, tools, _in_any_order(query.calls)))
     return found
-
-
-def _apart(query: Query) -> bool:
-    return not any("API_call" in str(value) for _, arguments in query.calls for value in arguments.values())
 
 
 def _in_any_order(right: Sequence[Wanted]) -> Callable[[Message], Marks]:

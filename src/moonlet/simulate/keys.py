@@ -10,9 +10,7 @@ from moonlet.simulate.domains.locale import LANGUAGES, Language
 from moonlet.simulate.making import kinds
 from moonlet.simulate.mock.server import Server
 from moonlet.simulate.mock.tasks import kinds as mock_kinds
-from moonlet.simulate.tasks import KINDS, PERSONAS, Key, Persona, TaskError, TaskKind
-
-TRAINING, HELD_OUT = range(0, 1 << 30), range(1 << 30, 1 << 31)  # seeds: no task of one is a task of the other
+from moonlet.simulate.tasks import HELD_OUT, KINDS, PERSONAS, TRAINING, Key, Persona, TaskError, TaskKind
 
 
 def suite(

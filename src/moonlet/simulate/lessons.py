@@ -8,21 +8,34 @@ from random import Random
 from moonlet.simulate.domains.every import DOMAINS
 from moonlet.simulate.domains.locale import Language
 from moonlet.simulate.episode import Conversation
-from moonlet.simulate.keys import TRAINING
-from moonlet.simulate.making import kinds
-from moonlet.simulate.rollout import rollout
-from moonlet.simulate.tasks import KINDS, PERSONAS, Key
+from moonlet.simulate.making import Making, kinds
+from moonlet.simulate.rollout import play, solver
+from moonlet.simulate.tasks import KINDS, PERSONAS, TRAINING, Key, TaskError
 
 TONGUES: Sequence[Language] = ("en", "en", "en", "th", "zh")
 EVOLVED = 0.6  # share with tools declared anew
+MOST = 7  # tasks of a conversation
 
 
 def conversation(rng: Random) -> Conversation:
-    """One task solved. Its seed is none of a held-out suite."""
-    kind = rng.choice(KINDS)
-    domain = rng.choice([name for name, one in DOMAINS.items() if kind in kinds(one)])
-    seed = rng.randrange(TRAINING.start, TRAINING.stop)
-    key = Key(domain, kind, rng.choice(TONGUES), rng.choice(PERSONAS), seed, rng.random() < EVOLVED)
-    done = rollout(key, None)
-    assert done.verdict.passed, f"the solution of {key} fails: {done.verdict.faults()}"
-    return done.conversation()
+    """Tasks solved one after another in one world: its tools are read once, and one is chosen many times. No seed is of
+    a held-out suite."""
+    making = None
+    language, evolved = rng.choice(TONGUES), rng.random() < EVOLVED
+    for _ in range(rng.randint(1, MOST)):
+        kind = rng.choice(KINDS)
+        names = [one.name for one in making.shown] if making else list(DOMAINS)
+        fitting = [name for name in names if kind in kinds(DOMAINS[name])]
+        if not fitting:
+            continue
+        seed = rng.randrange(TRAINING.start, TRAINING.stop)
+        key = Key(rng.choice(fitting), kind, language, rng.choice(PERSONAS), seed, evolved)
+        following = Making(key, making)
+        try:
+            task, stage = following.task()
+        except TaskError:  # the tools shown are for no such task
+            continue
+        verdict = play(task, stage, solver(task)).verdict
+        assert verdict.passed, f"the solution of {key} fails: {verdict.faults()}"
+        making = following
+    return making.episode.done() if making else conversation(rng)

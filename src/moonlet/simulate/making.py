@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from datetime import date, timedelta
 from random import Random
@@ -15,9 +16,10 @@ from moonlet.simulate.domains.every import DOMAINS
 from moonlet.simulate.domains.locale import field
 from moonlet.simulate.episode import Episode, Wanted
 from moonlet.simulate.manners import styled
-from moonlet.simulate.phrases import ADMITS, TALK, phrase, shown, ways
+from moonlet.simulate.phrases import ADMITS, phrase, shown, ways
 from moonlet.simulate.stage import LASTING, Broken, Fault, Operation, Stage, State
 from moonlet.simulate.tasks import Goal, Key, Reply, Task, TaskError, TaskKind
+from moonlet.simulate.taught import framed, small_talk
 from moonlet.simulate.wishes import Wish, Wishing, finder
 from moonlet.tools.tool import call
 
@@ -46,19 +48,34 @@ def make(key: Key) -> tuple[Task, Stage]:
 
 
 class Making:
-    """One task in the making: the world's state first, then the wish, then the stage on which it is played."""
+    """One task in the making: the world's state first, then the wish, then the stage on which it is played.
 
-    def __init__(self, key: Key) -> None:
-        self.key, self.language = key, key.language
+    `before`: a task that is made already, in whose world and conversation this one goes on, under the same tools.
+    """
+
+    today: date
+    shown: list[Domain]
+    state: State
+    offered: set[str]  # actions whose tools are shown
+    fused: dict[str, str]  # action -> the tool that also looks up what it is about
+    evolved: evolve.Evolved
+    played: Stage  # the world in which the right way is gone
+    episode: Episode
+
+    def __init__(self, key: Key, before: Making | None = None) -> None:
+        self.key, self.language, self.before = key, key.language, before
         self.rng = Random(str(key))
-        self.today = date(2025, 1, 1) + timedelta(self.rng.randrange(1500))
         self.domain = DOMAINS[key.domain]
-        others = [one for name, one in DOMAINS.items() if name != key.domain]
-        self.shown = [self.domain, *self.rng.sample(others, self.rng.choice((0, 0, 1, 1, 2)))]
-        self.hidden = [one for one in others if one not in self.shown]
-        self.state: State = {}
-        for one in self.shown:
-            self.state |= one.build(self.rng, self.language, self.today)
+        if before:
+            self.today, self.shown, self.state = before.today, before.shown, deepcopy(before.played.state)
+        else:
+            self.today = date(2025, 1, 1) + timedelta(self.rng.randrange(1500))
+            others = [one for name, one in DOMAINS.items() if name != key.domain]
+            self.shown = [self.domain, *self.rng.sample(others, self.rng.choice((0, 0, 1, 1, 2)))]
+            self.state = {}
+            for one in self.shown:
+                self.state |= one.build(self.rng, self.language, self.today)
+        self.hidden = [one for one in DOMAINS.values() if one not in self.shown]
         self.wishing = Wishing(self.rng, self.state, self.language, self.today)
         self.told: list[tuple[str, ...]] = []
         self.replies: list[Reply] = []
@@ -66,21 +83,25 @@ class Making:
         self.asks = 0
 
     def task(self) -> tuple[Task, Stage]:
+        """Raises TaskError if the domain, or the tools of the task before, leave no such task."""
         wishes, faults, text = self._plan()
-        operations = self._operations(wishes)
-        self.evolved = evolve.evolve(operations, self.rng) if self.key.evolved else evolve.unchanged(operations)
+        self.evolved = self._evolved(wishes)
         broken = [replace(one, operation=self.evolved.names.get(one.operation, one.operation)) for one in faults]
         stage = Stage(self.state, self.evolved.operations, broken)
         self.played = stage.copy()
         self.tools = self.played.tools()
-        self.episode = Episode([one.spec for one in stage.operations])
-        opening = styled(text, self.key.persona, self.language, self.rng)
-        self.episode.system(system_text(self.today))
+        opening = styled(text, self.key, self.rng)
+        if self.before:
+            self.episode = self.before.episode
+        else:
+            self.episode = Episode([one.spec for one in stage.operations])
+            self.episode.system(system_text(self.today))
+        begin = len(self.episode.messages)
         self.episode.user(opening)
         self._play(wishes)
         shows, subject = self._shown_by(wishes[0]) if self.key.kind in HOPELESS else ((), ())
         goal = Goal(self.played.effects(), tuple(self.told), tuple(self.calls), self.asks, shows, subject)
-        messages = tuple(one for one in self.episode.messages if one.role == "assistant")
+        messages = tuple(one for one in self.episode.messages[begin:] if one.role == "assistant")
         wish = " ".join([text, *(reply.text for reply in self.replies)])
         return Task(self.key, system_text(self.today), opening, tuple(self.replies), goal, messages, wish), stage
 
@@ -88,7 +109,7 @@ class Making:
         """What is wished for, what is broken, and the user's first words; for some kinds the world changes."""
         kind = self.key.kind
         if kind == "talk":
-            self.talk = self.rng.choice(TALK[self.language])
+            self.talk = small_talk(self.key, self.rng)
             return [], [], self.talk[0]
         if kind == "no_tool":
             return [], [], self._beyond()
@@ -105,7 +126,7 @@ class Making:
         texts = [self._asked(wish) for wish in wishes]
         text = texts[0]
         for other in texts[1:]:
-            text = phrase("also" if kind == "parallel" else "then", self.language, self.rng, a=text, b=other)
+            text = framed("also" if kind == "parallel" else "then", self.key, self.rng, a=text, b=other)
         if kind == "missing":
             text = self._without(wishes[0])
         return wishes, faults, text
@@ -123,20 +144,24 @@ class Making:
                 continue
             if (kind == "refused" and not action.only) or (kind == "explain" and action.sort == "find"):
                 continue
-            if kind == "refused":
-                self._unfit(action)
+            if kind == "refused" and not self._unfit(action):
+                continue
             wish = self.wishing.wish(self.domain, action, by_label, refused=kind == "refused")
             if wish and (kind != "clarify" or wish.open) and (kind != "ambiguous" or len(wish.labels) == 1):
                 return wish
         raise TaskError(f"the domain {self.domain.name} has no {kind} tasks")
 
-    def _unfit(self, action: Action) -> None:
-        """One record at least is in a state in which the action cannot be done."""
+    def _unfit(self, action: Action) -> bool:
+        """One record at least is in a state in which the action cannot be done; False if there is none."""
         table = self.domain.table(action.takes[action.refs[0]].of)
-        record = self.rng.choice(list(self.state[table.name].values()))
+        records = list(self.state[table.name].values())
+        if not records:
+            return False
+        record = self.rng.choice(records)
         for name, allowed in action.only.items():
             choices = {*table.fields[name].choices, *STATES} - {*allowed}
             record[name] = self.rng.choice(sorted(choices))
+        return True
 
     def _more(self, first: Wish) -> list[Wish]:
         """Further wishes of one request: about other records and, if they are looked up, by other tools."""
@@ -174,10 +199,13 @@ class Making:
     def _asked(self, wish: Wish) -> str:
         """The request in words; what is left out is only hinted at."""
         if not self.missing or self.missing not in wish.said:
-            return wish.text(self.rng, self.language)
+            return self._text(wish)
         slot = wish.action.takes[self.missing]
         vague = phrase("some people" if slot.of in ("people", "email") else f"some {slot.kind}", self.language)
-        return replace(wish, said={**wish.said, self.missing: vague}).text(self.rng, self.language)
+        return self._text(replace(wish, said={**wish.said, self.missing: vague}))
+
+    def _text(self, wish: Wish) -> str:
+        return wish.text(self.rng, self.language, self.key.held_out)
 
     def _without(self, wish: Wish) -> str:
         """The request about something that is not there; the record that it was about leaves the world."""
@@ -185,7 +213,7 @@ class Making:
         table = wish.domain.table(wish.action.takes[name].of)
         record = self.state[table.name].pop(wish.arguments[name])
         self.gone = name, wish.arguments[name], str(record[table.label])
-        return wish.text(self.rng, self.language)
+        return self._text(wish)
 
     def _beyond(self) -> str:
         """A request for which no tool is shown."""
@@ -195,19 +223,30 @@ class Making:
             wishing = Wishing(self.rng, state, self.language, self.today)
             wish = wishing.wish(domain, self.rng.choice(domain.actions), by_label=False)
             if wish and wish.action.sort not in ("find",):
-                return wish.text(self.rng, self.language)
+                return self._text(wish)
         raise AssertionError("no domain has anything to ask for")
 
-    def _operations(self, wishes: Sequence[Wish]) -> list[Operation]:
-        """The tools that are shown: those that are needed, and most of the others."""
+    def _evolved(self, wishes: Sequence[Wish]) -> evolve.Evolved:
+        """The tools that are shown, as they are declared."""
         needed = {wish.action.name for wish in wishes}
         needed |= {wish.finder(name).name for wish in wishes for name in wish.labels}
+        if self.before:
+            self.offered, self.fused = self.before.offered, self.before.fused
+            if not needed <= self.offered:
+                raise TaskError("a tool that is needed is not among those shown")
+            return self.before.evolved
+        operations = self._operations(wishes, needed)
+        return evolve.evolve(operations, self.rng) if self.key.evolved else evolve.unchanged(operations)
+
+    def _operations(self, wishes: Sequence[Wish], needed: set[str]) -> list[Operation]:
+        """Those that are needed, and most of the others."""
         made: list[Operation] = []
-        self.fused: dict[str, str] = {}
+        self.fused = {}
         for domain in self.shown:
             for action in domain.actions:
                 if action.name in needed or self.rng.random() < 0.8:
                     made.append(domain.operation(action))
+        self.offered = {one.spec.name for one in made}
         if self.key.evolved and self.key.kind == "steps":
             for wish in wishes:
                 if len(wish.labels) == 1 and len(wish.action.refs) == 1 and self.rng.random() < 0.5:
@@ -284,14 +323,14 @@ class Making:
         slot = wish.action.takes[self.missing]
         self.episode.answer(phrase("ask", self.language, field=field(self.missing, self.language)))
         said = slot.spoken(wish.arguments[self.missing], self.rng, self.language, self.today)
-        self._reply(phrase("given", self.language, self.rng, value=said), asked=True)
+        self._reply(framed("given", self.key, self.rng, value=said), asked=True)
 
     def _which(self, wish: Wish, name: str, results: Sequence[Mapping[str, Any]]) -> None:
         table = wish.domain.table(wish.action.takes[name].of)
         apart = next(one for one in table.fields if one != table.label)
-        listed = ", ".join(f"{one['id']} ({shown(one[apart], self.language)})" for one in results)
+        listed = ", ".join(f"{one['id']} ({shown(one.get(apart, '-'), self.language)})" for one in results)
         self.episode.answer(phrase("which", self.language, list=listed))
-        self._reply(phrase("that one", self.language, self.rng, id=wish.arguments[name]), asked=True)
+        self._reply(framed("that one", self.key, self.rng, id=wish.arguments[name]), asked=True)
 
     def _corrected(self, wish: Wish) -> bool:
         """Whether this user changes their mind about this."""
@@ -303,7 +342,7 @@ class Making:
         (name,) = wish.open
         value = self.wishing.other(wish, name)
         said = wish.action.takes[name].spoken(value, self.rng, self.language, self.today)
-        self._reply(phrase("instead", self.language, self.rng, value=said), asked=False)
+        self._reply(framed("instead", self.key, self.rng, value=said), asked=False)
         self.told.clear()
         # The id is known by now, unless one tool did both; then it goes by what the record is called by now.
         known = {ref: self._called(wish, ref) for ref in wish.labels if wish.action.name in self.fused}

@@ -31,16 +31,38 @@ class Query:
     text: str
     calls: tuple[tuple[str, Mapping[str, Any]], ...]
 
+    @property
+    def judges(self) -> bool:
+        """Nothing is trained for requests of one call, nor for a fifth of the others."""
+        return len(self.calls) == 1 or hashlib.sha256(self.id.encode()).digest()[0] % 5 == 0
 
-def judging(data: Path) -> list[Query]:
-    """The dev requests that nothing is trained for: those of one call, and a fifth of the others."""
+    @property
+    def apart(self) -> bool:
+        """Whether no call needs the result of another."""
+        return not any("API_call" in str(value) for _, arguments in self.calls for value in arguments.values())
+
+
+def requests(data: Path) -> list[Query]:
+    """Those of the dev split."""
     found = []
     for line in lines(data / "seal-tools" / "dev.jsonl.xz"):
         raw = json.loads(line)
-        if len(raw["calling"]) == 1 or hashlib.sha256(raw["id"].encode()).digest()[0] % 5 == 0:
-            calls = tuple((call["api"], call["parameters"]) for call in raw["calling"])
-            found.append(Query(raw["id"], raw["query"], calls))
+        calls = tuple((call["api"], call["parameters"]) for call in raw["calling"])
+        found.append(Query(raw["id"], raw["query"], calls))
     return found
+
+
+def judging(data: Path) -> list[Query]:
+    """The requests that nothing is trained for."""
+    return [one for one in requests(data) if one.judges]
+
+
+def teaching(data: Path) -> list[Query]:
+    """The others, as far as their calls stand apart and none of their tools is kept for judging."""
+    kept = held_out(data)
+    return [
+        one for one in requests(data) if one.apart and not one.judges and kept.isdisjoint(name for name, _ in one.calls)
+    ]
 
 
 def held_out(data: Path) -> frozenset[str]:

@@ -16,6 +16,7 @@ TaskKind = Literal[
 Persona = Literal["plain", "terse", "chatty", "changes_mind", "late", "mixed"]
 KINDS: tuple[TaskKind, ...] = get_args(TaskKind)
 PERSONAS: tuple[Persona, ...] = get_args(Persona)
+TRAINING, HELD_OUT = range(0, 1 << 30), range(1 << 30, 1 << 31)  # seeds: no task of one is a task of the other
 
 
 class TaskError(Exception):
@@ -37,6 +38,11 @@ class Key:
         for value, known in ((self.kind, KINDS), (self.persona, PERSONAS), (self.language, LANGUAGES)):
             if value not in known:
                 raise TaskError(f"{value!r} is none of {', '.join(known)}")
+
+    @property
+    def held_out(self) -> bool:
+        """Whether training never sees this task, nor the words in which it is asked."""
+        return self.seed in HELD_OUT
 
     def __str__(self) -> str:
         form = "evolved" if self.evolved else "plain"

@@ -12,7 +12,8 @@ from moonlet.simulate.domains.domain import Action, Domain
 from moonlet.simulate.domains.locale import Language
 from moonlet.simulate.domains.slot import Slot
 from moonlet.simulate.phrases import phrase
-from moonlet.simulate.stage import State
+from moonlet.simulate.stage import Record, State
+from moonlet.simulate.taught import asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,11 @@ class Wish:
     said: Mapping[str, str]  # parameter -> words
     labels: Mapping[str, str]  # parameter -> label
 
-    def text(self, rng: Random, language: Language) -> str:
-        """The request."""
-        return rng.choice(self.action.wordings(language)).format(**self.said)
+    def text(self, rng: Random, language: Language, held_out: bool) -> str:
+        """The request; held-out tasks have wordings of their own."""
+        if held_out:
+            return rng.choice(self.action.wordings(language)).format(**self.said)
+        return asked(self.domain.name, self.action, language, rng).format(**self.said)
 
     def finder(self, parameter: str) -> Action:
         """The action that finds what this parameter refers to."""
@@ -66,10 +69,12 @@ class Wishing:
         said: dict[str, str] = {}
         labels: dict[str, str] = {}
         current: Mapping[str, Any] = {}
+        if action.sort == "find" and not self._whole(domain, action.table):
+            return None
         for name, slot in action.takes.items():
             if slot.kind != "ref":
                 continue
-            records = self.state[slot.of]
+            records = self._whole(domain, slot.of)
             keys = [key for key, one in records.items() if fits(action, one) is not refused]
             keys = [key for key in keys if key not in arguments.values()]  # from one place to another
             if not keys:
@@ -90,6 +95,11 @@ class Wishing:
                 said[name] = slot.spoken(arguments[name], self.rng, self.language, self.today)
         return Wish(domain, action, {name: arguments[name] for name in action.takes}, said, labels)
 
+    def _whole(self, domain: Domain, table: str) -> Mapping[str, Record]:
+        """The records that have all fields: not those that an earlier task of the conversation added."""
+        fields = domain.table(table).fields.keys()
+        return {key: one for key, one in self.state[table].items() if fields <= one.keys()}
+
     def other(self, wish: Wish, name: str) -> Any:
         """Another value for a parameter of a change: neither what was wished for nor what it was before."""
         (key,) = wish.action.refs
@@ -101,7 +111,7 @@ class Wishing:
     ) -> Any:
         if name == "query" and action.sort == "find":
             table = domain.table(action.table)
-            return self.rng.choice([one[table.label] for one in self.state[action.table].values()])
+            return self.rng.choice([one[table.label] for one in self._whole(domain, table.name).values()])
         value = slot.draw(self.rng, self.language, self.today)
         for _ in range(20):  # a change to what it is already would be no change
             if value not in (current.get(name), wished):

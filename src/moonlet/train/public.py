@@ -1,4 +1,5 @@
-"""Public data sets rendered as conversations with tools: SGD, SNIPS, CLINC150, BANKING77, MetaTool.
+"""Public data sets rendered as conversations with tools: SGD, SNIPS, CLINC150, BANKING77, MetaTool, ToolVerifier and
+Seal-Tools.
 
 The folder is the one described in its README: one folder per set, files packed with xz. What judges a model is never
 read here: dev and test splits, and of Seal-Tools (`moonlet.simulate.seal`) the tools that its dev requests use.
@@ -7,12 +8,15 @@ read here: dev and test splits, and of Seal-Tools (`moonlet.simulate.seal`) the 
 import csv
 import json
 import lzma
+import re
 from collections.abc import Callable, Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from moonlet.chat.messages import ToolSpec
+from moonlet.simulate import seal
 from moonlet.simulate import sgd as dialogues
 from moonlet.simulate.declaring import spell, words_of
 from moonlet.simulate.episode import Conversation, Episode
@@ -139,6 +143,43 @@ def metatool(data: Path) -> Maker:
         if row["Tool"] in described:
             groups.setdefault(row["Tool"], []).append(row["Query"])
     return labelled(groups, described)
+
+
+def toolverifier(data: Path) -> Maker:
+    """ToolVerifier: requests, each with the one of some described tools that fits."""
+    folder = data / "toolverifier"
+    described = {
+        row["Name"]: row["Description"]
+        for row in csv.DictReader(StringIO((folder / "tools.csv").read_text(encoding="utf-8")))
+    }
+    groups: dict[str, list[str]] = {}
+    for row in csv.DictReader(StringIO("\n".join(lines(folder / "train.csv.xz")))):
+        match = re.fullmatch(r"User: (.*?)\n###.*CALLTOOL\[\"(.*?)\"\]\s*", row["text"], re.DOTALL)
+        if match and match[2] in described and "\n" not in match[1]:
+            groups.setdefault(match[2], []).append(match[1])
+    return labelled(groups, described)
+
+
+def seal_requests(data: Path) -> Maker:
+    """Requests of Seal-Tools' dev split for several tools, none of which judges anything."""
+    requests = seal.teaching(data)
+    specs = {
+        name: spec
+        for name, (_, spec) in seal.specs(data, frozenset(n for one in requests for n, _ in one.calls)).items()
+    }
+
+    def make(rng: Random) -> Conversation:
+        chosen = rng.sample(requests, 2)
+        names = {name: None for one in chosen for name, _ in one.calls}
+        names |= dict.fromkeys(rng.sample(sorted(specs), 2))  # others beside them
+        episode = Episode([specs[name] for name in rng.sample(list(names), len(names))])
+        for one in chosen:
+            episode.user(one.text)
+            episode.call(one.calls, lambda _: '{"ok": true}')
+            episode.answer("Done.")
+        return episode.done()
+
+    return make
 
 
 def _sentence(name: str) -> str:

@@ -100,7 +100,7 @@ class _Making:
         self.tools = self.played.tools()
         self.episode = Episode([one.spec for one in stage.operations])
         text, left_out = self._words(steps)
-        opening = styled(text, self.key.persona, self.language, self.rng)
+        opening = styled(text, self.key, self.rng)
         self.episode.system(SYSTEM)
         self.episode.user(opening)
         self._play(steps, left_out)

@@ -41,25 +41,30 @@ JOINS: Mapping[str, tuple[str, ...]] = {
     "format": ("as {v}", "in {v}"),
     "keys": ("{v}", "for {v}", "of {v}"),
 }
+LACKED = frozenset(("key", "path", "folder", "query", "name", "url", "zone", "text"))
 QUOTES = ('"{}"', '"{}"', '"{}"', "'{}'", "`{}`", "“{}”")
 PER_USE = 0.35  # of a parameter that can be left out
 FIELD_SAID = ("{p} {v}", "with {p} {v}", "{p}: {v}", "the {p} is {v}", "{p} = {v}")
 
 
-def asked(one: Offered, server: Server, known: Sequence[str], rng: Random) -> tuple[str, dict[str, Any]]:
-    """A request and its arguments, in the order of the declaration. `known`: what earlier results spoke of."""
+def asked(
+    one: Offered, server: Server, known: Sequence[str], rng: Random, without: str = ""
+) -> tuple[str, dict[str, Any]]:
+    """A request and its arguments, in the order of the declaration. `known`: what earlier results spoke of; `without`:
+    the slot of a needed value that the words leave out."""
     takes = roles()[one.role].takes
     needed = [taken for taken in one.takes if taken.required and taken.slot in takes]
     drawn = {taken.slot: value(taken, one, known, rng) for taken in needed}
     arguments = {taken.key: drawn[taken.slot][1] for taken in needed}
-    skeleton = _skeleton(one, server, [taken.slot for taken in needed], rng)
+    said = [taken.slot for taken in needed if taken.slot != without]
+    skeleton = _of_words(one, said, rng) if without else _skeleton(one, server, said, rng)
     free = slot_names(skeleton)[-1:] if skeleton.endswith("}") else []  # nothing comes behind it
     ends: list[str] = []
     for taken in one.takes:
         if taken not in needed and (taken.required or rng.random() < PER_USE):
-            said, drawn[f"more{len(ends)}"] = _mention(taken, one, rng)
+            mention, drawn[f"more{len(ends)}"] = _mention(taken, one, rng)
             arguments[taken.key] = drawn[f"more{len(ends)}"][1]
-            ends.append(said.replace("{v}", f"{{more{len(ends)}}}"))
+            ends.append(mention.replace("{v}", f"{{more{len(ends)}}}"))
     if ends:
         skeleton += rng.choice((" ", ", ")) + rng.choice((", ", " and ")).join(ends)
         free = []
@@ -68,6 +73,12 @@ def asked(one: Offered, server: Server, known: Sequence[str], rng: Random) -> tu
         text = text.replace(f"{{{slot}}}", _quoted(slot, one_drawn, [slot] != free, rng))
     order = one.spec.parameters["properties"]
     return text, {key: arguments[key] for key in order if key in arguments}
+
+
+def can_lack(one: Offered) -> list[Taken]:
+    """What a request can leave out so that it has to be asked for: a needed value of one word or sentence."""
+    takes = roles()[one.role].takes
+    return [taken for taken in one.takes if taken.required and taken.slot in takes and taken.slot in LACKED]
 
 
 def _skeleton(one: Offered, server: Server, slots: Sequence[str], rng: Random) -> str:

@@ -14,7 +14,7 @@ from moonlet.simulate import outside, talk
 from moonlet.simulate.asking import iso_date
 from moonlet.simulate.declaring import words_of
 from moonlet.simulate.episode import Conversation, Episode
-from moonlet.simulate.servers.asking import asked
+from moonlet.simulate.servers.asking import asked, can_lack
 from moonlet.simulate.servers.declared import Offered, Server, server
 from moonlet.simulate.servers.results import result
 from moonlet.simulate.servers.telling import told
@@ -24,6 +24,7 @@ from moonlet.tools.tool import parameters
 AGENT = 0.5  # share of conversations in which an agent has the tools: NAME__TOOL, results between marks
 COUNTS = (2, 2, 3, 3, 4, 4, 5, 5, 6, 7, 8, 10)  # tools of a server
 BEYOND = 0.08  # share of requests that no tool is for
+SMALL_TALK, LACKING = 0.04, 0.09  # shares of turns: nothing is wanted; something is missing and asked for
 ONWARD = re.compile(
     r"[A-Z][\w']+(?: [A-Z][\w']+)*|[\w-]+-\d+|(?:[\w~.-]*/)+[\w.-]+"
 )  # names, marks and paths in a result
@@ -56,6 +57,10 @@ def conversation(rng: Random) -> Conversation:
         if rng.random() < BEYOND and (text := _beyond(specs, rng)):
             episode.user(text)
             episode.answer(talk.NO_TOOL)
+        elif rng.random() < SMALL_TALK:
+            said, answer = talk.small_talk(rng, [spec.name for spec in specs])
+            episode.user(said)
+            episode.answer(answer)
         else:
             _turn(episode, *rng.choice(list(tools.values())), known, inside, rng)
     return episode.done()
@@ -63,11 +68,20 @@ def conversation(rng: Random) -> Conversation:
 
 def _turn(episode: Episode, one: Offered, at: Server, known: list[str], inside: bool, rng: Random) -> None:
     """A request, its call, and the answer that tells the result."""
-    text, arguments = asked(one, at, known, rng)
+    lacking = can_lack(one) if rng.random() < LACKING else []
+    missing = rng.choice(lacking) if lacking else None
+    text, arguments = asked(one, at, known, rng, missing.slot if missing else "")
     shown = result(one, arguments, at.style, rng)
     if one.keyed == "name":
         known[:] = ONWARD.findall(shown)[:12]
     episode.user(text)
+    if missing:
+        episode.answer(f"What is the {missing.words}?")
+        episode.user(
+            rng.choice(("{}", "{}", "it is {}", "{}, please", f"the {missing.words} is {{}}")).format(
+                arguments[missing.key]
+            )
+        )
     written = marked(shown, f"{rng.getrandbits(32):08x}") if inside else shown
     episode.call([(one.spec.name, arguments)], lambda _: written)
     episode.answer(told(shown))

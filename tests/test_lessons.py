@@ -1,0 +1,42 @@
+"""What is taught in the simulated worlds: tasks solved in one conversation, and in other words than held-out ones."""
+
+from __future__ import annotations
+
+import re
+from random import Random
+
+import pytest
+
+from moonlet.simulate import lessons, taught
+from moonlet.simulate.domains.every import DOMAINS
+from moonlet.simulate.domains.locale import LANGUAGES, Language
+from moonlet.simulate.phrases import TALK
+from moonlet.simulate.tasks import Key
+
+
+def test_lessons_are_tasks_solved_one_after_another_under_the_same_tools() -> None:
+    rng = Random(1)
+    longest = 0
+    for _ in range(25):
+        one = lessons.conversation(rng)
+        asked = [message for message in one.messages if message.role == "user"]
+        longest = max(longest, len(asked))
+        assert one.messages[0].role == "system" and one.messages[-1].role == "assistant"
+        names = {tool.name for tool in one.tools}
+        calls = [call for message in one.messages for call in message.calls]
+        assert {call.name for call in calls} <= names
+        assert [call.id.rsplit(":")[-1] for call in calls] == [str(i) for i in range(len(calls))]
+    assert longest > 4
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_wording_of_a_held_out_task_is_ever_taught(language: Language) -> None:
+    for domain in DOMAINS.values():
+        for action in domain.actions:
+            kept = {taught.plain(one) for one in action.wordings(language)}
+            drawn = {taught.asked(domain.name, action, language, Random(seed)) for seed in range(60)}
+            assert len(drawn) >= 5 and not {taught.plain(one) for one in drawn} & kept
+            for one in drawn:
+                assert sorted(re.findall(r"{(\w+)}", one)) == sorted(action.takes), one
+    said = {taught.small_talk(Key("mail", "talk", language), Random(seed))[0] for seed in range(300)}
+    assert len(said) > 30 and not said & {one[0] for one in TALK[language]}
