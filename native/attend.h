@@ -248,6 +248,20 @@ void join(Sums& sums, float* o, const Sums& more, const float* p, int L) {
   sums = {highest, sums.total * own + more.total * other};
 }
 
+float soften(Sums& sums, float* s, uint16_t* half, int count, int padded, float scale) {
+  for (int j = 0; j < count; j++) s[j] *= scale;
+  Head head{sums.highest, sums.total, 0};
+  shares(head, s, count, sums.total == 0);
+  for (int j = (int)round_up(count, 16); j < padded; j++) s[j] = 0;
+#if defined(__AVX512BF16__)
+  to_bf16(half, s, padded);
+#else
+  (void)half;
+#endif
+  sums = head.sums();
+  return head.keep;
+}
+
 void settle(const Sums& sums, float* o, int L, int64_t stride) {
   const float inverse = 1.0f / sums.total;
   for (int d = 0; d < L; d++) o[d] *= inverse;

@@ -390,7 +390,8 @@ void check_shape(const Shape& s) {
 }
 
 Loaded* load(const Shape& shape, nb::dict arrays, const std::string& dense, const std::string& experts,
-             const Store& from, int tokens, int rows, int pages, int threads, bool exact, const std::string& isa) {
+             const Store& from, int tokens, int rows, int pages, int threads, bool exact, bool expanded,
+             const std::string& isa) {
   check_shape(shape);
   require(tokens >= 1 && rows >= 1 && pages >= 1 && threads >= 0, "limits must be positive");
   const Tensors tensors(arrays, format_of(dense));
@@ -406,16 +407,16 @@ Loaded* load(const Shape& shape, nb::dict arrays, const std::string& dense, cons
   for (int i = 0; i < store->layers(); i++)
     require(store->experts(i) == shape.E && store->row_bytes(i) >= row, "a row of the expert store is too short");
   auto model = std::make_unique<Model>(shape, std::move(w), std::move(store), ops_of(isa),
-                                       Limits{tokens, rows, pages, threads, exact});
+                                       Limits{tokens, rows, pages, threads, exact, expanded});
   return new Loaded{std::move(model), std::move(arrays)};
 }
 
 // Bytes of a model's workspace and of its cache.
-nb::tuple buffer_bytes(const Shape& shape, int tokens, int pages, bool exact) {
+nb::tuple buffer_bytes(const Shape& shape, int tokens, int pages, bool exact, bool expanded) {
   check_shape(shape);
   require(tokens >= 1 && pages >= 1, "limits must be positive");
   // It takes address space for them, but no memory.
-  const Model model(shape, Weights{}, nullptr, ops_plain, Limits{tokens, 1, pages, 1, exact});
+  const Model model(shape, Weights{}, nullptr, ops_plain, Limits{tokens, 1, pages, 1, exact, expanded});
   return nb::make_tuple(model.workspace_bytes(), model.cache_bytes());
 }
 
@@ -594,7 +595,7 @@ NB_MODULE(_native, m) {
       .def_prop_ro("threads", [](const Loaded& self) { return self.model->threads(); })
       .def_prop_ro("cache_bytes", [](const Loaded& self) { return self.model->cache_bytes(); })
       .def_prop_ro("workspace_bytes", [](const Loaded& self) { return self.model->workspace_bytes(); });
-  m.def("buffer_bytes", &buffer_bytes, "shape"_a, "tokens"_a, "pages"_a, "exact"_a);
+  m.def("buffer_bytes", &buffer_bytes, "shape"_a, "tokens"_a, "pages"_a, "exact"_a, "expanded"_a = false);
   m.def("load", &load, "shape"_a, "arrays"_a, "dense"_a, "experts"_a, "store"_a, "tokens"_a, "rows"_a, "pages"_a,
-        "threads"_a, "exact"_a, "isa"_a, nb::rv_policy::take_ownership);
+        "threads"_a, "exact"_a, "expanded"_a, "isa"_a, nb::rv_policy::take_ownership);
 }

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <new>
 
+#include "layout.h"
+
 namespace moonlet {
 namespace {
 
@@ -31,26 +33,6 @@ void* reserve(int64_t bytes) {
 #endif
   return p;
 }
-
-// Lays buffers one after the other, each at a multiple of 64 bytes. The first pass only counts.
-struct Layout {
-  uint8_t* base;
-  int64_t used = 0;
-  template <class T>
-  void place(T*& p, int64_t count) {
-    used = round_up(used, 64);
-    p = base ? reinterpret_cast<T*>(base + used) : nullptr;
-    used += count * (int64_t)sizeof(T);
-  }
-  void place(Activations& x, int64_t rows, int64_t stride) {
-    x.stride = stride;
-    place(x.f, rows * stride);
-    place(x.q, rows * stride);
-    place(x.scale, rows * stride / GROUP);
-    place(x.sum, rows * stride / GROUP);
-    place(x.half, rows * stride);
-  }
-};
 
 // Part `i` of activations whose rows hold `parts` of them side by side.
 Activations part(const Activations& x, int64_t i, int64_t parts) {
@@ -94,7 +76,10 @@ Model::Model(Shape shape, Weights weights, std::shared_ptr<ExpertStore> store, c
   cache_ = reserve(cache_bytes_);
   most_spans_ = (int)((int64_t)limits_.pages * PAGE / SPAN) + 64;
   first_span_.resize(limits_.tokens + 1);
+  rest_.reserve(limits_.tokens), prompts_.reserve(limits_.tokens);
+  if (limits_.expanded) tiles_.resize(pool_.size());
   allocate();
+  if (limits_.expanded) expand_weights();
   failed_.resize(limits_.tokens);
   experts_.resize(pool_.size());
   for (Experts& experts : experts_) {
@@ -137,6 +122,7 @@ void Model::allocate() {
     layout.place(route_weights_, T * s.K);
     layout.place(route_scratch_, (int64_t)pool_.size() * 2 * s.E);
     layout.place(chosen_, T * s.K);
+    if (limits_.expanded) place_expanded(layout);
     if (pass == 0) {
       workspace_bytes_ = layout.used;
       workspace_ = reserve(workspace_bytes_);
@@ -182,6 +168,7 @@ void Model::step(const Batch& batch, float* logits, int32_t* chosen, Watch* watc
   std::fill_n(failed_.begin(), batch.T, 0);
   if (store_->streamed()) store_->begin_step();
   if (watch_) watch_->last_ns = now_ns();
+  find_prompts();
   spread_ = cut_into_spans();
   auto work = [this](int thread) { body(thread); };
   pool_.run(work);
@@ -303,14 +290,15 @@ void Model::queries(int thread, const LayerWeights& w, int layer) {
   }
   pool_.barrier();
   // Into latent space, head by head; the rotated part follows once the block before it is written.
-  const int blocks = w.k_up[0].blocks(), stride = pad(s.L + s.R);
-  pool_.deal(thread, (int64_t)s.H * blocks, [&](int begin, int end) {
+  const int blocks = w.k_up[0].blocks(), stride = pad(s.L + s.R), rest = (int)rest_.size();
+  pool_.deal(thread, rest ? (int64_t)s.H * blocks : 0, [&](int begin, int end) {
     for (int task = begin; task < end; task++) {
       const int h = task / blocks, b = task % blocks;
       float* query = query_ + (int64_t)h * stride;
-      ops_.matmul(w.k_up[h], part(nope_, h, s.H), {}, T, query, (int64_t)s.H * stride, b, b + 1, limits_.exact);
+      ops_.matmul(w.k_up[h], part(nope_, h, s.H), absorbed(), rest, query, (int64_t)s.H * stride, b, b + 1,
+                  limits_.exact);
       if (b == blocks - 1)
-        for (int t = 0; t < T; t++)
+        for (const int t : rest_)
           memcpy(query + (int64_t)t * s.H * stride + s.L, q_ + (int64_t)t * q_stride + h * head + s.N,
                  sizeof(float) * s.R);
     }
@@ -323,13 +311,13 @@ void Model::queries(int thread, const LayerWeights& w, int layer) {
 // read a long cache, several do, and join them afterwards.
 bool Model::cut_into_spans() {
   int64_t count = 0;
-  for (int t = 0; t < batch_.T; t++) {
-    first_span_[t] = (int32_t)count;
-    count += batch_.positions[t] / SPAN + 1;
+  const int T = (int)rest_.size(), fours = (shape_.H + FOUR - 1) / FOUR;
+  for (int i = 0; i < T; i++) {
+    first_span_[i] = (int32_t)count;
+    count += batch_.positions[rest_[i]] / SPAN + 1;
   }
-  first_span_[batch_.T] = (int32_t)std::min<int64_t>(count, INT32_MAX);
-  const int fours = (shape_.H + FOUR - 1) / FOUR;
-  return count > batch_.T && count <= most_spans_ && (count >= 4 * pool_.size() || batch_.T * fours < pool_.size());
+  first_span_[T] = (int32_t)std::min<int64_t>(count, INT32_MAX);
+  return count > T && count <= most_spans_ && (count >= 4 * pool_.size() || T * fours < pool_.size());
 }
 
 // What each head reads of the cache, into latents_.
@@ -364,7 +352,7 @@ void Model::read_cache(int thread, const LayerWeights& w, int layer) {
 
   if (spread_) {
     pool_.deal(
-        thread, (int64_t)first_span_[batch_.T] * fours,
+        thread, (int64_t)first_span_[rest_.size()] * fours,
         [&](int begin, int end) {
           while (begin < end) {
             const int span = begin / fours, h0 = begin % fours * FOUR;
@@ -379,14 +367,14 @@ void Model::read_cache(int thread, const LayerWeights& w, int layer) {
     pool_.barrier();
   }
   pool_.deal(
-      thread, (int64_t)batch_.T * fours,
+      thread, (int64_t)rest_.size() * fours,
       [&](int begin, int end) {
         while (begin < end) {
-          const int t = begin / fours, h0 = begin % fours * FOUR;
+          const int row = begin / fours, t = rest_[row], h0 = begin % fours * FOUR;
           const int h1 = std::min({h0 + (end - begin) * FOUR, s.H, h0 + MOST});
           if (spread_) {
             auto at = [&](int span) {
-              const int64_t i = in_spans(first_span_[t] + span, h0);
+              const int64_t i = in_spans(first_span_[row] + span, h0);
               return std::pair(spans_ + i * wide, span_sums_ + i);
             };
             const auto [o, sums] = at(0);
@@ -412,17 +400,23 @@ void Model::attention(int thread, int layer) {
   const LayerWeights& w = weights_.layers[layer];
   const int T = batch_.T;
   queries(thread, w, layer);
-  read_cache(thread, w, layer);
-
-  const int blocks = w.v_up[0].blocks();
-  pool_.deal(thread, (int64_t)s.H * blocks, [&](int begin, int end) {
-    for (int task = begin; task < end; task++) {
-      const int h = task / blocks, b = task % blocks;
-      const Activations out = part(values_, h, s.H);
-      ops_.matmul(w.v_up[h], part(latents_, h, s.H), {}, T, out.f, out.stride, b, b + 1, limits_.exact);
-    }
-  });
-  pool_.barrier();
+  if (!prompts_.empty()) {
+    read_expanded(thread, layer);
+    pool_.barrier();
+  }
+  if (!rest_.empty()) {
+    read_cache(thread, w, layer);
+    const int blocks = w.v_up[0].blocks();
+    pool_.deal(thread, (int64_t)s.H * blocks, [&](int begin, int end) {
+      for (int task = begin; task < end; task++) {
+        const int h = task / blocks, b = task % blocks;
+        const Activations out = part(values_, h, s.H);
+        ops_.matmul(w.v_up[h], part(latents_, h, s.H), absorbed(), (int)rest_.size(), out.f, out.stride, b, b + 1,
+                    limits_.exact);
+      }
+    });
+    pool_.barrier();
+  }
   const Span tokens = share(thread, T);
   for (int t = tokens.begin; t < tokens.end; t++) {
     float* out = mixed_.f + t * mixed_.stride;

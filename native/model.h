@@ -14,6 +14,8 @@
 
 namespace moonlet {
 
+struct Layout;
+
 struct Shape {
   int V, D, layers, H, q_rank, L, N, R, value;  // q_rank 0: queries come from one matrix
   int dense_width, dense_layers, E, K, shared_width, F;
@@ -48,11 +50,12 @@ struct Weights {
 };
 
 struct Limits {
-  int tokens;   // of a step
-  int rows;     // of logits of a step
-  int pages;    // of the cache
-  int threads;  // 0: one for each core
-  bool exact;   // activations stay f32 and so does the cache
+  int tokens;             // of a step
+  int rows;               // of logits of a step
+  int pages;              // of the cache
+  int threads;            // 0: one for each core
+  bool exact;             // activations stay f32 and so does the cache
+  bool expanded = false;  // prompts attend in the expanded form, see expanded.cpp; not with exact
 };
 
 struct Batch {
@@ -110,6 +113,12 @@ class Model {
     int begin, end;
   };
   struct Experts;  // which tokens go to which expert, one copy a thread
+  struct Tile {    // what a thread writes out of the cache for one head, and the queries that pass over it
+    float *latents, *made, *rows, *read;
+    uint8_t *keys, *values;
+    Activations queries, shares;
+    Sums* sums;
+  };
 
   Span share(int thread, int64_t count) const;  // a thread's part of what is short or touches all alike
   void body(int thread);
@@ -118,6 +127,13 @@ class Model {
   void queries(int thread, const LayerWeights& w, int layer);
   void read_cache(int thread, const LayerWeights& w, int layer);
   bool cut_into_spans();
+  void find_prompts();
+  void expand_weights();
+  void place_expanded(Layout& layout);
+  void read_expanded(int thread, int layer);
+  void expand(int layer, int head, const int32_t* pages, int begin, int end, Tile& tile);
+  // The tokens that attend in the absorbed form, as rows of a product.
+  Gather absorbed() const { return prompts_.empty() ? Gather{} : Gather{rest_.data(), rest_.data()}; }
   void feed_forward(int thread, int layer);
   void sparse(int thread, const LayerWeights& w, int layer);
   void choose(int thread, const LayerWeights& w, const float* x);
@@ -160,8 +176,12 @@ class Model {
   float* spans_ = nullptr;  // [spans, H, L] what was read of each, until they are joined
   Sums* span_sums_ = nullptr;
   int most_spans_ = 0;
-  std::vector<int32_t> first_span_;  // of each token, and the count of all
-  bool spread_ = false;              // a token's spans are read by several threads
+  std::vector<int32_t> first_span_;                                // of each token, and the count of all
+  bool spread_ = false;                                            // a token's spans are read by several threads
+  std::vector<Span> prompts_;                                      // tokens that attend in the expanded form
+  std::vector<int32_t> rest_;                                      // the others
+  uint8_t *expanded_keys_ = nullptr, *expanded_values_ = nullptr;  // [layers, H] packed bf16 (N, L) and (value, L)
+  std::vector<Tile> tiles_;                                        // of a thread
   float *expert_out_ = nullptr, *router_ = nullptr, *route_weights_ = nullptr, *route_scratch_ = nullptr;
   int32_t* chosen_ = nullptr;
   std::vector<Experts> experts_;

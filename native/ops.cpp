@@ -530,7 +530,19 @@ constexpr bool MULTIPLIES_BF16 = false;
 #define TEXT_(isa) #isa
 #define TEXT(isa) TEXT_(isa)
 extern const Ops NAME(MOONLET_ISA) = {
-    TEXT(MOONLET_ISA), MULTIPLIES_BF16, quantise, matmul, swiglu, rmsnorm, dots, route, attend, join, settle, rotate,
+    TEXT(MOONLET_ISA),
+    MULTIPLIES_BF16,
+    quantise,
+    matmul,
+    swiglu,
+    rmsnorm,
+    dots,
+    route,
+    attend,
+    join,
+    soften,
+    settle,
+    rotate,
     combine,
 };
 

@@ -121,6 +121,10 @@ struct Ops {
   // Takes what the head read of the following positions, `more` and p[0..L), into what it read before, `sums` and o.
   void (*join)(Sums& sums, float* o, const Sums& more, const float* p, int L);
 
+  // Takes `count` scores into what was read before: they become shares e^(scale s - highest), zeros up to `padded`, a
+  // multiple of 32, with bf16 twins. Returns what the sums before are worth on the scale of the highest score now.
+  float (*soften)(Sums& sums, float* s, uint16_t* half, int count, int padded, float scale);
+
   // o = o / total: softmax at last. Its padding up to `stride` is zeroed.
   void (*settle)(const Sums& sums, float* o, int L, int64_t stride);
 

@@ -131,6 +131,7 @@ def test_help_names_every_verb() -> None:
         (["run", "."], "holds no model"),
         (["run", "http://127.0.0.1:9/v1", "hi"], "cannot connect"),
         (["run", "http://127.0.0.1:9/v1", "hi", "--exact"], "--exact"),
+        (["run", "nano", "hi", "--exact", "--expanded"], "exact and expanded"),
         (["run", "http://127.0.0.1:9/v1"], "the prompt is empty"),
         (["serve", "--host", "0.0.0.0"], "at least one key"),
         (["serve", "--port", "99999"], "from 0 to 65535"),

@@ -6,6 +6,7 @@ import random
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,6 +67,29 @@ def test_a_long_context_is_read_in_spans_by_one_thread_or_several_to_the_same_bi
             found.append(engine.logits(ids)[1000:])
     for other in found[1:]:
         np.testing.assert_array_equal(other, found[0])
+
+
+@pytest.mark.parametrize("isa", kernels.isas())
+def test_prompts_in_the_expanded_form_say_what_the_absorbed_form_says(folder: ModelFolder, isa: str) -> None:
+    """Both are as far from the exact numbers; a prompt cut in the same way has the same bits whatever the threads."""
+    rng = random.Random(1)
+    many = [[rng.randrange(folder.config.vocab) for _ in range(length)] for length in range(260, 900, 53)]
+    sampling = Sampling(max_tokens=2, temperature=0.0, logprobs=True)
+
+    def said(**options: Any) -> list[float]:
+        with Engine(folder, EngineOptions(cache_tokens=2048, **options)) as engine:
+            return [token.logprob or 0.0 for prompt in many for token in engine.submit(prompt, sampling)][::2]
+
+    exact, absorbed = said(exact=True), said(isa=isa)
+    found = [said(isa=isa, expanded=True, step_tokens=tokens, threads=n) for tokens, n in [(0, 1), (0, 3), (300, 2)]]
+    assert found[0] == found[1] and found[0] != absorbed
+    for expanded in (absorbed, *found):
+        assert np.mean(np.abs(np.subtract(expanded, exact))) < 0.03
+
+
+def test_exact_and_expanded_exclude_each_other() -> None:
+    with pytest.raises(ValueError, match="exact and expanded"):
+        EngineOptions(exact=True, expanded=True)
 
 
 def test_replies_are_the_same_alone_and_in_any_company(folder: ModelFolder) -> None:

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <new>
 #include <thread>
@@ -125,6 +126,17 @@ void long_context(const Tiny& tiny) {
   CHECK(same(run(*tiny.model(tiny.store(0), 3, 2), ids, 2), wanted));
 }
 
+// A prompt in the expanded form: the same whatever the threads, and near what the absorbed form gives.
+void expanded_prompt(const Tiny& tiny) {
+  const std::vector<int32_t> ids = some_ids(700, 8);
+  const std::vector<float> absorbed = run(*tiny.model(tiny.store(0), 1, 350), ids, 350);
+  const std::vector<float> alone = run(*tiny.model(tiny.store(0), 1, 350, true), ids, 350);
+  CHECK(same(run(*tiny.model(tiny.store(0), 5, 350, true), ids, 350), alone));
+  double apart = 0, size = 0;
+  for (size_t i = 0; i < alone.size(); i++) apart += std::fabs(alone[i] - absorbed[i]), size += std::fabs(absorbed[i]);
+  CHECK(apart > 0 && apart < 0.05 * size);
+}
+
 void closing_in_the_middle(const Tiny& tiny) {
   for (int i = 0; i < 20; i++) {
     const ReadCall slow = [](int fd, void* to, size_t bytes, off_t at) -> ssize_t {
@@ -149,6 +161,7 @@ int main() {
            {"a changing budget", &changing_budget},
            {"slow and faulty reads", &slow_and_faulty},
            {"a long context", &long_context},
+           {"an expanded prompt", &expanded_prompt},
            {"no allocation in a step", &nothing_is_allocated_in_a_step},
            {"closing in the middle", &closing_in_the_middle},
        }) {

@@ -28,12 +28,13 @@ def open_local(asked: argparse.Namespace) -> Local:
         "cache_tokens": asked.cache_tokens,
         "memory_bytes": asked.memory,
         "spill_bytes": asked.prefixes,
+        "expanded": asked.expanded,
     }
     settings: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
     if asked.also:
         settings["also"] = tuple(Path(folder).expanduser() for folder in asked.also)
     try:
-        EngineOptions(**settings)
+        EngineOptions(exact=asked.exact, **settings)
     except ValueError as error:
         raise UsageError(str(error)) from None
     with bytes_progress(f"converting {name}") as progress:

@@ -62,8 +62,12 @@ def _sorted_out(asked: argparse.Namespace) -> argparse.Namespace:
 def _options(asked: argparse.Namespace) -> ReplyOptions:
     if asked.show_experts and (asked.json or is_url(asked.model or "")):
         raise UsageError("--show-experts is for a model on this machine, shown to somebody: not with --json or a URL")
-    if is_url(asked.model or "") and any((asked.exact, asked.threads, asked.cache_tokens, asked.memory, asked.also)):
-        raise UsageError("--exact, --threads, --cache-tokens, --memory and --also are for models on this machine")
+    if is_url(asked.model or "") and any(
+        (asked.exact, asked.expanded, asked.threads, asked.cache_tokens, asked.memory, asked.also)
+    ):
+        raise UsageError(
+            "--exact, --expanded, --threads, --cache-tokens, --memory and --also are for models on this machine"
+        )
     try:
         return ReplyOptions(
             temperature=asked.temperature, max_tokens=asked.max_tokens, seed=asked.seed, look=asked.show_experts

@@ -47,6 +47,7 @@ class EngineOptions:
     stall_ms: float = 250.0  # how long a step may take when it reads a prompt beside replies under way
     threads: int = 0  # 0: one for each core
     exact: bool = False  # activations and cache in f32
+    expanded: bool = False  # long prompts attend in the expanded form: quicker, but their bits depend on their cuts
     isa: str = ""  # instruction set; empty: the best there is
     memory_bytes: int = 0  # for weights, cache and workspace; 0: what is free. Experts that do not fit are streamed
     expert_bytes: int = 0  # of it for experts; 0: what the rest leaves
@@ -61,6 +62,8 @@ class EngineOptions:
         for name in ("step_tokens", "threads", "memory_bytes", "expert_bytes", "spill_bytes", "stall_ms"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.exact and self.expanded:
+            raise ValueError("exact and expanded exclude each other")
         if self.isa and self.isa not in kernels.isas():
             raise ValueError(f"this processor or build has no instruction set {self.isa!r}, only {kernels.isas()}")
 
@@ -96,6 +99,7 @@ class Engine:
             pages,
             slots + 2 * LONGEST,
             options.exact,
+            options.expanded,
             options.step_tokens,
             options.memory_bytes,
             options.expert_bytes,
@@ -109,6 +113,7 @@ class Engine:
             pages=pages,
             threads=options.threads,
             exact=options.exact,
+            expanded=options.expanded,
             isa=options.isa,
             expert_bytes=self.memory.experts if self.memory.streamed else None,
             also=options.also,
@@ -163,8 +168,10 @@ class Engine:
 
     def _make_shelf(self, folder: ModelFolder) -> Shelf:
         options, size = self.options, self._network.page_bytes
-        isa = options.isa or kernels.isa()
-        spill = open_spill(folder, options.spill_path, isa, options.exact, size, options.spill_bytes)
+        # Pages are found again by those that would have computed the same bits.
+        form = "-exact" if options.exact else "-expanded" if options.expanded else ""
+        variant = (options.isa or kernels.isa()) + form
+        spill = open_spill(folder, options.spill_path, variant, size, options.spill_bytes)
         return Shelf(spill, self._cache, self._network.copy_pages, size, self._inbox.put)
 
     def _check_queue(self, owner: str) -> None:

@@ -17,6 +17,7 @@ from .sequence import EngineError
 from .shape import shape_of
 
 STEP_TOKENS = 512  # of a step whose experts are all in memory: more gains nothing there
+EXPANDED_STEP_TOKENS = 2048  # keys and values are written out once a step
 STEPS = (4096, 2048, 1024, STEP_TOKENS)  # each expert is read once a step, so longer steps read less for a prompt
 _FOR_OTHERS = 128 << 20  # bytes left to Python and the rest of the machine, and a tenth of what is free
 _LEAST_EXPERTS = 2  # in memory: one computes, one is read
@@ -44,6 +45,7 @@ def share_out(
     pages: int,
     rows: int,
     exact: bool,
+    expanded: bool = False,
     step_tokens: int = 0,
     memory_bytes: int = 0,
     expert_bytes: int = 0,
@@ -59,10 +61,10 @@ def share_out(
     allowed = memory_bytes or free_bytes()
 
     def fixed(tokens: int) -> tuple[int, int]:
-        workspace, cache = _native.buffer_bytes(shape_of(config), tokens, pages, exact)
+        workspace, cache = _native.buffer_bytes(shape_of(config), tokens, pages, exact, expanded)
         return workspace + 4 * rows * -(-config.vocab // 32) * 32, cache
 
-    first = step_tokens or STEP_TOKENS
+    first = step_tokens or (EXPANDED_STEP_TOKENS if expanded else STEP_TOKENS)
     workspace, cache = fixed(first)
     room = allowed - dense - cache - workspace
     if expert_bytes and not memory_bytes:

@@ -28,6 +28,7 @@ class Network:
         pages: int,
         threads: int = 0,
         exact: bool = False,
+        expanded: bool = False,
         isa: str = "",
         expert_bytes: int | None = None,
         also: Ids[Path] = (),
@@ -56,6 +57,7 @@ class Network:
             pages,
             threads,
             exact,
+            expanded,
             isa,
         )
         self._logits = np.zeros((rows, -(-config.vocab // 32) * 32), np.float32)

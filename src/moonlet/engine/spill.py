@@ -361,13 +361,12 @@ def _sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def open_spill(model: ModelFolder, root: Path | None, isa: str, exact: bool, page_bytes: int, budget: int) -> Spill:
+def open_spill(model: ModelFolder, root: Path | None, variant: str, page_bytes: int, budget: int) -> Spill:
     """The pages of this model under `root`, by default beside the pulled models. Those of the same folder with other
-    weights, or by another build, can never be used again and go."""
+    weights, or by another build, can never be used again and go. `variant`: of the arithmetic."""
     root = root or default_path("").parent / "prefixes"
     place = hashlib.sha256(str(model.path.resolve()).encode()).hexdigest()[:12]
     made = _made_of(model)
-    variant = f"{isa}{'-exact' if exact else ''}"
     name = f"{place}-{made[:16]}-{variant}"
     if root.is_dir():
         for old in root.glob(f"{place}-*"):

@@ -24,6 +24,9 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """How a model of this machine is opened."""
     parser.add_argument("--exact", action="store_true", help="compute with float32 activations: slower, for comparing")
+    parser.add_argument(
+        "--expanded", action="store_true", help="long prompts are read quicker, with bits that depend on their cuts"
+    )
     parser.add_argument("--threads", type=positive, metavar="N", help="default: one for each core")
     parser.add_argument("--cache-tokens", type=positive, metavar="N", help="kept of all replies together")
     parser.add_argument("--memory", type=size, metavar="SIZE", help="like 12G; experts that do not fit are streamed")
