@@ -406,6 +406,7 @@ Loaded* load(const Shape& shape, nb::dict arrays, const std::string& dense, cons
   const int64_t row = 2 * packed_bytes(w.experts, shape.F, shape.D) + packed_bytes(w.experts, shape.D, shape.F);
   for (int i = 0; i < store->layers(); i++)
     require(store->experts(i) == shape.E && store->row_bytes(i) >= row, "a row of the expert store is too short");
+  require(!exact || !expanded, "exact and expanded exclude each other");
   auto model = std::make_unique<Model>(shape, std::move(w), std::move(store), ops_of(isa),
                                        Limits{tokens, rows, pages, threads, exact, expanded});
   return new Loaded{std::move(model), std::move(arrays)};

@@ -35,11 +35,11 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def installed(wanted: Sequence[Runner]) -> dict[str, str]:
+def installed(runners: Sequence[Runner]) -> dict[str, str]:
     """Why a runner cannot run, by its name."""
     missing = {}
     made: dict[str, str] = {}
-    for runner in wanted:
+    for runner in runners:
         needed = [runner.environment] if runner.environment else []
         needed += [environments.GGUF] if runner.form == "gguf" else []
         for environment in needed:
@@ -74,18 +74,23 @@ def turn(runner: Runner, task: Task, llama_bench: Path | None) -> tuple[dict[str
     return dict.fromkeys(task.rows, why), ""
 
 
+def wanted(runner: Runner, rows: Sequence[str]) -> list[str]:
+    """Those of the rows that are of interest."""
+    return [row for row in rows if not runner.only or row in runner.only]
+
+
 def run(case: Case, asked: argparse.Namespace, record: Record, seen: system.System, missing: dict[str, str]) -> None:
     """All rounds of a case; its files are written first and gone afterwards."""
     rows = [row for row in case.rows if not asked.rows or row in asked.rows]
     config = case.config(seen.memory_bytes, asked.layers)
     record.layers[case.name] = config.get("num_hidden_layers", 0)
-    able = [runner for runner in case.runners if runner.name not in missing] if config else []
+    able = [one for one in case.runners if one.name not in missing and wanted(one, rows)] if config else []
     for runner in case.runners:  # all lines, in this order
-        for row in rows:
+        for row in wanted(runner, rows):
             record.entry(case.name, row, runner.name)
         if runner not in able:
             why = missing[runner.name] if config else "not one sparse layer fits into memory"
-            record.add(case, runner, dict.fromkeys(rows, why))
+            record.add(case, runner, dict.fromkeys(wanted(runner, rows), why))
     with tempfile.TemporaryDirectory(dir=asked.place) as folder:
         place = Path(folder)
         models = {}
@@ -97,7 +102,9 @@ def run(case: Case, asked: argparse.Namespace, record: Record, seen: system.Syst
             for runner in able:
                 note(f"{case.name}, round {round + 1}: {runner.name}")
                 cases.forget(place)
-                task = Task(str(models[runner.name]), config, rows, round, record.threads, asked.tokens)
+                own = wanted(runner, rows)
+                model = str(models[runner.name])
+                task = Task(model, config, own, round, record.threads, asked.tokens, runner.expanded)
                 found, about = turn(runner, task, asked.llama_bench)
                 record.add(case, runner, found)
                 if about:

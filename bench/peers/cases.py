@@ -37,6 +37,8 @@ class Runner:
     dense: str
     experts: str
     environment: Environment | None = None  # None: our own
+    expanded: bool = False  # prompts in the expanded form, see docs/engine.md
+    only: tuple[str, ...] = ()  # rows that are of interest; none: all
 
     @property
     def ours(self) -> bool:
@@ -51,6 +53,7 @@ class Runner:
 
 MIXED = Runner("int8/int4", "run_ours", "ours", "int8", "int4")
 INT4 = Runner("int4", "run_ours", "ours", "int4", "int4")
+EXPANDED = Runner("expanded", "run_ours", "ours", "int4", "int4", expanded=True, only=("prefill 4096",))
 LLAMA_CPP = Runner("llama.cpp", "run_llama_cpp", "gguf", "int4", "int4", environments.LLAMA_CPP)
 IK = Runner("ik_llama", "run_llama_bench", "gguf", "int4", "int4")
 TORCH = Runner("torch", "run_transformers", "hf", "bf16", "bf16", environments.TRANSFORMERS)
@@ -86,8 +89,8 @@ _EXPERTS = {"num_hidden_layers": 2, "n_routed_experts": 128, "n_shared_experts":
 # A vocabulary that is to K2's about as these layers are to its 61: else the head would be most of what is read.
 _K2 = {"vocab_size": 32_768}
 CASES = (
-    Case("moonlight", "moonlight", (MIXED, INT4, LLAMA_CPP, IK)),
-    Case("k2", "k2", (MIXED, INT4, LLAMA_CPP, IK), changes=_K2),
+    Case("moonlight", "moonlight", (MIXED, INT4, EXPANDED, LLAMA_CPP, IK)),
+    Case("k2", "k2", (MIXED, INT4, EXPANDED, LLAMA_CPP, IK), changes=_K2),
     Case("moonlight as bf16 fits", "moonlight", (MIXED, INT4, TORCH), fit="bf16"),
     Case("k2 experts", "k2", (INT4, KT), EXPERTS, changes=_K2 | _EXPERTS),
 )

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.peers.cases import INT4, MIXED, Case, Runner, least
+from bench.peers.cases import EXPANDED, INT4, MIXED, Case, Runner, least
 from bench.peers.limits import Limits
 from bench.peers.task import parts
 from moonlet.planner import chart
 
-OURS = (MIXED.name, INT4.name)
+OURS = (MIXED.name, INT4.name, EXPANDED.name)
 
 
 @dataclass
@@ -80,7 +80,11 @@ class Record:
             entry.limit = rates[entry.limited_by]
 
 
-HEADER = "| shape | work | by | tokens/s | from, to | of the limit | int8/int4 is | int4 is |\n" + "| --- " * 8 + "|"
+HEADER = (
+    "| shape | work | by | tokens/s | from, to | of the limit | int8/int4 is | int4 is | expanded is |\n"
+    + "| --- " * 9
+    + "|"
+)
 
 
 def table(record: Record) -> str:
@@ -89,12 +93,12 @@ def table(record: Record) -> str:
     for entry in sorted(record.entries, key=lambda one: _order(record, one)):
         start = f"| {entry.case}, {record.layers[entry.case]} layers | {entry.row} | {entry.runner} |"
         if not entry.speeds:
-            lines.append(f"{start} {entry.why_not} | | | | |")
+            lines.append(f"{start} {entry.why_not} | | | | | |")
             continue
         spread = f"{min(entry.speeds):.4g}, {max(entry.speeds):.4g}"
         share = f"{entry.speed / entry.limit:.0%} ({entry.limited_by})" if entry.limit else ""
         ratios = [_ratio(record, entry, name) for name in OURS]
-        lines.append(f"{start} {entry.speed:.4g} | {spread} | {share} | {ratios[0]} | {ratios[1]} |")
+        lines.append(f"{start} {entry.speed:.4g} | {spread} | {share} | {' | '.join(ratios)} |")
     return "\n".join(lines)
 
 

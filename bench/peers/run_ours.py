@@ -55,7 +55,8 @@ def measure(task: Task) -> dict[str, float | str]:
     for file in mapped:  # read now, in large pages, and not while something is timed
         int(file[::4096].sum())
     ids, rows = task.ids(), {}
-    options = EngineOptions(cache_tokens=max(task.longest, 16 * (PROMPT + task.tokens + 64)), threads=task.threads)
+    tokens = max(task.longest, 16 * (PROMPT + task.tokens + 64))
+    options = EngineOptions(cache_tokens=tokens, threads=task.threads, expanded=task.expanded)
     with Engine(folder, options, drafting=()) as engine:
         list(engine.submit(ids(WARM), Sampling(max_tokens=1)))
         for row in task.rows:

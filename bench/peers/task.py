@@ -26,6 +26,7 @@ class Task:
     seed: int
     threads: int
     tokens: int  # timed steps of a decode row
+    expanded: bool = False
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
