@@ -99,10 +99,10 @@ class Engine:
             pages,
             slots + 2 * LONGEST,
             options.exact,
-            options.expanded,
             options.step_tokens,
             options.memory_bytes,
             options.expert_bytes,
+            options.expanded,
         )
         tokens = self.memory.step_tokens
         rows = min(slots + 2 * LONGEST, max(tokens, slots))

@@ -45,10 +45,10 @@ def share_out(
     pages: int,
     rows: int,
     exact: bool,
-    expanded: bool = False,
     step_tokens: int = 0,
     memory_bytes: int = 0,
     expert_bytes: int = 0,
+    expanded: bool = False,
 ) -> Memory:
     """Everything in memory if that fits, else the experts streamed. Zero: as the model and the machine suggest.
 
