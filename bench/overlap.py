@@ -22,7 +22,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from moonlet.simulate import lessons
+from moonlet.simulate import lessons, seal
 from moonlet.train.data import conversations
 
 N = 13
@@ -82,7 +82,10 @@ def _judged(data: Path | None, bfcl: Path | None) -> Iterator[tuple[str, list[st
     for kind in ("test", "dev"):
         path = data / "seal-tools" / f"{kind}.jsonl.xz" if data else None
         if path and path.exists():
-            yield f"Seal-Tools {kind}", [one["query"] for one in _lines(path)]
+            queries = [one["query"] for one in _lines(path)]
+            if kind == "dev" and data:  # the others are trained on
+                queries = [one.text for one in seal.judging(data)]
+            yield f"Seal-Tools {kind}", queries
             break
     for kind in ("test", "dev"):
         path = data / "sgd" / f"sgd_{kind}.jsonl.xz" if data else None
