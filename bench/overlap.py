@@ -4,7 +4,7 @@ python -m bench.overlap [--data FOLDER] [--bfcl FILE_OR_FOLDER] [--conversations
 
 Looks at the first N conversations of the training mixture and at N lessons of the simulated worlds: what is said in
 them, tool results included. FOLDER holds the public sets. Of Seal-Tools and SGD the test splits are taken where they
-are there, else the dev splits, which are held out of training as well. Prints a line for each set and ends with 1 if
+are there, else the dev splits, of Seal-Tools those requests of it that are held out of training as well. Prints a line for each set and ends with 1 if
 an item shares a 13-gram. Texts of fewer than 13 words have none: how many are there word for word is told besides, and
 most of those are courtesies.
 """
@@ -79,13 +79,11 @@ def _trained(asked: argparse.Namespace) -> Iterator[str]:
 
 def _judged(data: Path | None, bfcl: Path | None) -> Iterator[tuple[str, list[str]]]:
     """The texts of each set that is there."""
+    judging = {one.id for one in seal.judging(data)} if data else set()
     for kind in ("test", "dev"):
         path = data / "seal-tools" / f"{kind}.jsonl.xz" if data else None
         if path and path.exists():
-            queries = [one["query"] for one in _lines(path)]
-            if kind == "dev" and data:  # the others are trained on
-                queries = [one.text for one in seal.judging(data)]
-            yield f"Seal-Tools {kind}", queries
+            yield f"Seal-Tools {kind}", [one["query"] for one in _lines(path) if kind == "test" or one["id"] in judging]
             break
     for kind in ("test", "dev"):
         path = data / "sgd" / f"sgd_{kind}.jsonl.xz" if data else None

@@ -19,15 +19,6 @@ constexpr int KEYS = 256;    // positions that are written out at a time
 constexpr int QUERIES = 64;  // tokens that pass over them together
 static_assert(KEYS % PAGE == 0);
 
-int pad(int64_t n) {
-  return (int)round_up(n, GROUP);
-}
-
-Activations rows_from(const Activations& x, int64_t row) {
-  const int64_t at = row * x.stride, group = at / GROUP;
-  return {x.f + at, x.q + at, x.scale + group, x.sum + group, x.half + at, x.stride};
-}
-
 }  // namespace
 
 void Model::place_expanded(Layout& layout) {
@@ -53,17 +44,21 @@ void Model::expand_weights() {
   const Shape& s = shape_;
   const int64_t key_bytes = packed_bytes(Format::bf16, s.N, s.L),
                 value_bytes = packed_bytes(Format::bf16, s.value, s.L);
-  std::vector<float> up((size_t)s.L * std::max(s.N, s.value)), turned(up.size());
-  for (int64_t layer = 0; layer < (int64_t)weights_.layers.size(); layer++)
-    for (int64_t h = 0; h < s.H; h++) {
-      const Matrix &k = weights_.layers[layer].k_up[h], &v = weights_.layers[layer].v_up[h];
+  auto work = [&](int thread) {
+    std::vector<float> up((size_t)s.L * std::max(s.N, s.value)), turned(up.size());
+    const Span heads = share(thread, (int64_t)weights_.layers.size() * s.H);
+    for (int64_t at = heads.begin; at < heads.end; at++) {
+      const LayerWeights& w = weights_.layers[at / s.H];
+      const Matrix &k = w.k_up[at % s.H], &v = w.v_up[at % s.H];
       unpack(up.data(), k.data, k.format, s.L, s.N);
       for (int l = 0; l < s.L; l++)
         for (int n = 0; n < s.N; n++) turned[(size_t)n * s.L + l] = up[(size_t)l * s.N + n];
-      pack(expanded_keys_ + (layer * s.H + h) * key_bytes, turned.data(), Format::bf16, s.N, s.L);
+      pack(expanded_keys_ + at * key_bytes, turned.data(), Format::bf16, s.N, s.L);
       unpack(up.data(), v.data, v.format, s.value, s.L);
-      pack(expanded_values_ + (layer * s.H + h) * value_bytes, up.data(), Format::bf16, s.value, s.L);
+      pack(expanded_values_ + at * value_bytes, up.data(), Format::bf16, s.value, s.L);
     }
+  };
+  pool_.run(work);
 }
 
 // Which tokens of the step attend in which form.
@@ -128,8 +123,8 @@ void Model::read_expanded(int thread, int layer) {
   pool_.deal(thread, (int64_t)prompts_.size() * s.H * parts, [&](int begin, int end) {
     for (int task = begin; task < end; task++) {
       const Span prompt = prompts_[task / (s.H * parts)];
-      const int h = task / parts % s.H, part = task % parts, length = prompt.end - prompt.begin;
-      const int t0 = prompt.begin + length * part / parts, count = prompt.begin + length * (part + 1) / parts - t0;
+      const int h = task / parts % s.H, piece = task % parts, length = prompt.end - prompt.begin;
+      const int t0 = prompt.begin + length * piece / parts, count = prompt.begin + length * (piece + 1) / parts - t0;
       const int last = batch_.positions[t0 + count - 1];
       const int32_t* pages = batch_.pages + (int64_t)batch_.sequences[t0] * batch_.pages_stride;
       Tile& tile = tiles_[thread];
@@ -148,8 +143,8 @@ void Model::read_expanded(int thread, int layer) {
           const int rows = std::min(QUERIES, count - i);
           const int* positions = batch_.positions + t0 + i;
           if (positions[rows - 1] < from) continue;
-          ops_.matmul({tile.keys, Format::bf16, keys, head}, rows_from(tile.queries, i), {}, rows, tile.shares.f, KEYS,
-                      0, padded / BLOCK, false);
+          ops_.matmul({tile.keys, Format::bf16, keys, head}, part(tile.queries, i, 1), {}, rows, tile.shares.f, KEYS, 0,
+                      padded / BLOCK, false);
           float keep[QUERIES];
           for (int r = 0; r < rows; r++) {
             float* scores = tile.shares.f + r * KEYS;

@@ -1,9 +1,20 @@
-// Buffers laid one after the other, each at a multiple of 64 bytes. The first pass, without a base, only counts.
+// How buffers of a step lie: padded rows, parts of them, and one after the other.
 #pragma once
 #include "ops.h"
 
 namespace moonlet {
 
+inline int pad(int64_t n) {
+  return (int)round_up(n, GROUP);
+}
+
+// Part `i` of activations whose rows hold `parts` of them side by side; with one part, the rows from i on.
+inline Activations part(const Activations& x, int64_t i, int64_t parts) {
+  const int64_t at = i * x.stride, group = at / GROUP;
+  return {x.f + at, x.q + at, x.scale + group, x.sum + group, x.half + at, x.stride * parts};
+}
+
+// Buffers laid one after the other, each at a multiple of 64 bytes. The first pass, without a base, only counts.
 struct Layout {
   uint8_t* base;
   int64_t used = 0;

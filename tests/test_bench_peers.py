@@ -18,6 +18,7 @@ from bench.peers.task import Task
 from moonlet.model.anatomy import Formats, anatomy, folder_formats
 from moonlet.model.config import parse_config
 from moonlet.model.tensorfile import read_header
+from moonlet.planner import system
 
 SMALL = {"num_hidden_layers": 3, "vocab_size": 1024, "n_routed_experts": 4, "num_experts_per_tok": 2}
 
@@ -126,3 +127,11 @@ def test_arguments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         peers.parse(["--llama-bench", str(tmp_path / "none")])
     assert "is no program" in capsys.readouterr().err
+
+
+def test_a_runner_without_any_of_the_rows_is_left_out(tmp_path: Path) -> None:
+    record = results.Record("", 2)
+    case = replace(cases.CASES[0], runners=(cases.EXPANDED, cases.IK))
+    asked = peers.parse(["--rows", "decode 1", "--layers", "2", "--place", str(tmp_path)])
+    peers.run(case, asked, record, system.look(), {cases.IK.name: "is no package"})
+    assert [(one.row, one.runner, one.why_not) for one in record.entries] == [("decode 1", "ik_llama", "is no package")]

@@ -84,8 +84,9 @@ def run(case: Case, asked: argparse.Namespace, record: Record, seen: system.Syst
     rows = [row for row in case.rows if not asked.rows or row in asked.rows]
     config = case.config(seen.memory_bytes, asked.layers)
     record.layers[case.name] = config.get("num_hidden_layers", 0)
-    able = [one for one in case.runners if one.name not in missing and wanted(one, rows)] if config else []
-    for runner in case.runners:  # all lines, in this order
+    runners = [runner for runner in case.runners if wanted(runner, rows)]
+    able = [runner for runner in runners if runner.name not in missing] if config else []
+    for runner in runners:  # all lines, in this order
         for row in wanted(runner, rows):
             record.entry(case.name, row, runner.name)
         if runner not in able:
