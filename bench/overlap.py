@@ -4,9 +4,9 @@ python -m bench.overlap [--data FOLDER] [--bfcl FILE_OR_FOLDER] [--conversations
 
 Looks at the first N conversations of the training mixture and at N lessons of the simulated worlds: what is said in
 them, tool results included. FOLDER holds the public sets. Of Seal-Tools and SGD the test splits are taken where they
-are there, else the dev splits, of Seal-Tools those requests of it that are held out of training as well. Prints a line for each set and ends with 1 if
-an item shares a 13-gram. Texts of fewer than 13 words have none: how many are there word for word is told besides, and
-most of those are courtesies.
+are there, else the dev splits, which are held out of training as well (of Seal-Tools those of its requests that judge).
+Prints a line for each set and ends with 1 if an item shares a 13-gram. Texts of fewer than 13 words have none: how many
+are there word for word is told besides, and most of those are courtesies.
 """
 
 from __future__ import annotations

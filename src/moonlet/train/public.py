@@ -2,7 +2,7 @@
 Seal-Tools.
 
 The folder is the one described in its README: one folder per set, files packed with xz. What judges a model is never
-read here: dev and test splits, but of Seal-Tools (`moonlet.simulate.seal`) the dev requests that judge, and their tools.
+read here: dev and test splits, of Seal-Tools (`moonlet.simulate.seal`) the dev requests that judge, and their tools.
 """
 
 import csv
