@@ -15,8 +15,9 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --upgrade pip
 
+# setuptools: a package of the tests (jieba) comes as source, and the one in a new environment cannot build it.
 $(VENV)/.installed: $(VENV)/bin/python $(NATIVE)
-	$(BIN)/pip install -q "scikit-build-core>=0.10" "nanobind>=2.4" cmake ninja
+	$(BIN)/pip install -q "scikit-build-core>=0.10" "nanobind>=2.4" "setuptools>=70.1" cmake ninja
 	$(BIN)/pip install -q --no-build-isolation -e .
 	@touch $@
 
