@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 
+#include "causal.h"
 #include "mapping.h"
 #include "model.h"
 #include "ops.h"
@@ -485,6 +486,58 @@ void copy_pages(Loaded& self, const Array<const int32_t, 1>& pages, const Array<
   }
 }
 
+// ---- training -------------------------------------------------------------------------------------------------------
+
+using Half = Array<const uint16_t, 4>;
+
+Causal causal(const Half& q, const Half& k, const Half& v, float scale, const std::vector<std::vector<int>>& starts) {
+  const int B = (int)q.shape(0), H = (int)q.shape(1), T = (int)q.shape(2), S = (int)k.shape(2);
+  for (int i : {0, 1}) require(k.shape(i) == q.shape(i) && v.shape(i) == q.shape(i), "q, k and v differ in shape");
+  require(v.shape(2) == k.shape(2) && S >= T,
+          "keys and values are of the same tokens, the queries of the last of them");
+  require(k.shape(3) == q.shape(3), "queries and keys differ in width");
+  require(B && H && T && q.shape(3) && v.shape(3), "attention needs at least one number of each kind");
+  require((int)starts.size() == B, "one list of starts for each sequence");
+  for (const auto& one : starts) {
+    require(!one.empty() && one[0] == 0 && one.back() < T, "starts begin at 0 and end before the last token");
+    require(one.size() == 1 || S == T, "several texts have no keys before them");
+    require(std::adjacent_find(one.begin(), one.end(), std::greater_equal<>()) == one.end(), "starts ascend");
+  }
+  return {B, H, T, S, (int)q.shape(3), (int)v.shape(3), scale, starts, q.data(), k.data(), v.data()};
+}
+
+// Whether the first axes of `array` are as long as those.
+template <class A>
+bool shaped(const A& array, std::initializer_list<size_t> axes) {
+  size_t i = 0;
+  for (size_t n : axes)
+    if (array.shape(i++) != n) return false;
+  return true;
+}
+
+void causal_read(Half q, Half k, Half v, float scale, std::vector<std::vector<int>> starts, Array<uint16_t, 4> out,
+                 Array<float, 3> lse, Array<float, 2> highest, int threads, const std::string& isa) {
+  const Causal in = causal(q, k, v, scale, starts);
+  const size_t B = in.B, H = in.H, T = in.T;
+  require(shaped(out, {B, H, T, v.shape(3)}) && shaped(lse, {B, H, T}) && shaped(highest, {B, H}),
+          "out is (B, H, T, value), lse (B, H, T), highest (B, H)");
+  nb::gil_scoped_release free;
+  read_causal(in, ops_of(isa), threads, out.data(), lse.data(), highest.data());
+}
+
+void causal_back(Half q, Half k, Half v, float scale, std::vector<std::vector<int>> starts, Half out,
+                 Array<const float, 3> lse, Half grad, Array<float, 4> dq, Array<float, 4> dk, Array<float, 4> dv,
+                 int threads, const std::string& isa) {
+  const Causal in = causal(q, k, v, scale, starts);
+  const size_t B = in.B, H = in.H, T = in.T, S = in.S, head = in.head, value = in.value;
+  require(shaped(out, {B, H, T, value}) && shaped(grad, {B, H, T, value}) && shaped(lse, {B, H, T}),
+          "out and its gradient are (B, H, T, value), lse (B, H, T)");
+  require(shaped(dq, {B, H, T, head}) && shaped(dk, {B, H, S, head}) && shaped(dv, {B, H, S, value}),
+          "gradients have the shapes of q, k and v");
+  nb::gil_scoped_release free;
+  causal_gradients(in, ops_of(isa), threads, out.data(), lse.data(), grad.data(), dq.data(), dk.data(), dv.data());
+}
+
 }  // namespace
 }  // namespace moonlet
 
@@ -519,6 +572,10 @@ NB_MODULE(_native, m) {
   m.def("rmsnorm", &rmsnorm_array, "x"_a, "w"_a, "eps"_a, "isa"_a = "");
   m.def("route", &route_array, "logits"_a, "bias"_a, "softmax"_a, "K"_a, "groups"_a, "groups_kept"_a, "normalise"_a,
         "scale"_a, "isa"_a = "");
+  m.def("causal_read", &causal_read, "q"_a, "k"_a, "v"_a, "scale"_a, "starts"_a, "out"_a, "lse"_a, "highest"_a,
+        "threads"_a, "isa"_a = "");
+  m.def("causal_back", &causal_back, "q"_a, "k"_a, "v"_a, "scale"_a, "starts"_a, "out"_a, "lse"_a, "grad"_a, "dq"_a,
+        "dk"_a, "dv"_a, "threads"_a, "isa"_a = "");
   m.def("attend", &attend_array, "q"_a, "rows"_a, "L"_a, "scale"_a, "bf16"_a, "isa"_a = "");
 
   m.def(

@@ -4,6 +4,7 @@ import json
 import lzma
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from itertools import islice, pairwise
 from pathlib import Path
@@ -15,13 +16,15 @@ import pytest
 from moonlet.agent.results import TRUST_NOTE
 from moonlet.chat.messages import ToolCall
 from moonlet.evals.by_hand import requests
-from moonlet.simulate import demo, foreign, seal, talk
-from moonlet.simulate.declaring import words_of
+from moonlet.simulate import demo, foreign, seal, several, talk
+from moonlet.simulate.blueprints import Blueprint, Parameter
+from moonlet.simulate.declaring import make, words_of
 from moonlet.simulate.episode import Conversation
 from moonlet.simulate.numerals import written
 from moonlet.simulate.requests import intents, request
 from moonlet.simulate.sums import in_words
 from moonlet.simulate.talk import NO_TOOL
+from moonlet.simulate.worded import SLOT, worded, wordings
 from moonlet.simulate.wording import compile_pattern, expand, fill, read
 from moonlet.simulate.world import World
 from moonlet.tools.tool import check
@@ -325,6 +328,46 @@ def test_hand_written_requests_stay_out_of_training() -> None:
                 found |= {plain(message.content)} & whole
     assert not [text for text in found if not is_short(text)]
     assert len(found) < len(whole) / 4, len(found)
+
+
+def test_requests_written_for_schemas() -> None:
+    written = wordings()
+    lines = [line for lines in written.requests.values() for line in lines]
+    assert len(written.requests) > 3000 and len(lines) > 7000 and len(written.contexts) > 100
+    assert not [line for line in lines if re.search(r"[{}]", SLOT.sub("", line)) or not line.strip()]
+    held = {gram for question in requests() for gram in grams(plain(question.text).split())}
+    assert not [line for line in lines if held & grams(plain(SLOT.sub(r"\2", line)).split())]
+    speed = Blueprint(
+        ("get", "vehicle", "speed"),
+        "Retrieve the speed",
+        (Parameter(("vehicle", "id"), "string"), Parameter(("unit",), "string", required=False)),
+        key="getVehicleSpeed",
+    )
+    rng = Random(4)
+    for _ in range(60):
+        made = make(speed, "camel", rng)
+        said = worded(made, rng, lower=rng.random() < 0.5)
+        assert said is not None
+        text, arguments = said
+        assert set(made.spec.parameters["required"]) <= set(arguments) <= {"vehicleId", "unit", "vehicle_id"}
+        assert all(value in text for value in arguments.values()), said
+    assert worded(make(replace(speed, key="nobody wrote any"), "snake", rng), rng) is None
+
+
+def test_several_wishes_in_one_message() -> None:
+    rng = Random(8)
+    wishes = ["Find Oslo on the map.", "Oslo has how many people?", "I need its mayor"]
+    said = [
+        several.joined(wishes[:count], frozenset(["Oslo"]), rng, context)
+        for count in (2, 3)
+        for context in ("", "Hi.")
+        for _ in range(40)
+    ]
+    for text in said:
+        at = [text.lower().find(wish.rstrip(".?").lower()) for wish in wishes]
+        assert -1 < at[0] < at[1] and (at[2] == -1 or at[1] < at[2]), text
+        assert "oslo" not in text
+    assert any("inally, I need its mayor." in text for text in said)
 
 
 def test_public_sets_are_rendered(data: Path) -> None:

@@ -32,7 +32,7 @@ from moonlet.train.checkpoint import CheckpointError
 from moonlet.train.data import conversations
 from moonlet.train.export import export
 from moonlet.train.fit import Progress, Recipe, Run
-from moonlet.train.rows import PROMPT_WEIGHT, Rows
+from moonlet.train.rows import EVERY, PROMPT_WEIGHT, Rows
 from moonlet.train.telling import train
 from moonlet.train.vocabulary import texts, train_vocabulary
 
@@ -90,7 +90,9 @@ def test_rows_begin_with_a_conversation_and_hold_whole_turns(tokenizer: Tokenize
             at += same
         assert at == end
     assert batch.ids.shape == (6, 1025) and batch.weights.shape == (6, 1024)
-    assert (batch.ids[:, 1:] == rows.pad)[batch.weights == 0].all()
+    first = [bodies[0] for bodies in taken]
+    for row, starts in zip(batch.ids.tolist(), batch.starts, strict=True):
+        assert starts[0] == 0 and all(row[start] in first for start in starts)
 
 
 def iter_same(one: list[int], other: list[int]) -> Any:
@@ -102,13 +104,17 @@ def iter_same(one: list[int], other: list[int]) -> Any:
 
 def test_only_what_the_assistant_writes_counts_in_full(tokenizer: Tokenizer) -> None:
     batch = Rows(conversations(3), tokenizer).batch(4, 1024)
+    prompts = batch.ids[:, 1:].size - batch.written.sum() - (batch.ids[:, 1:] == tokenizer.special("[PAD]")).sum()
+    assert (batch.weights * ~batch.written).sum() == pytest.approx(PROMPT_WEIGHT * prompts, rel=0.02)
     name = {id: name for name, id in tokenizer.specials.items()}
     for ids, weights in zip(batch.ids.tolist(), batch.weights.tolist(), strict=True):
         speaker, body = "", False
         for id, weight in zip(ids[1:], weights, strict=True):
             mark = name.get(id, "")
-            expected = 1.0 if speaker == "<|im_assistant|>" and body else PROMPT_WEIGHT
-            assert weight == np.float32(0.0 if mark == "[PAD]" else expected)
+            own = speaker == "<|im_assistant|>" and body and mark != "[PAD]"
+            # Of what it reads every fourth token counts, four times as much.
+            assert weight == 1.0 if own else weight in (0.0, np.float32(PROMPT_WEIGHT * EVERY))
+            assert mark != "[PAD]" or weight == 0.0
             if mark in ("<|im_user|>", "<|im_assistant|>", "<|im_system|>"):
                 speaker, body = mark, False
             elif mark == "<|im_middle|>":

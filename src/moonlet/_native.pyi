@@ -136,3 +136,30 @@ def route(
 def attend(
     q: NDArray[np.float32], rows: NDArray[np.float32], L: int, scale: float, bf16: bool, isa: str = ""
 ) -> NDArray[np.float32]: ...
+def causal_read(
+    q: NDArray[np.uint16],
+    k: NDArray[np.uint16],
+    v: NDArray[np.uint16],
+    scale: float,
+    starts: list[list[int]],
+    out: NDArray[np.uint16],
+    lse: NDArray[np.float32],
+    highest: NDArray[np.float32],
+    threads: int,
+    isa: str = "",
+) -> None: ...
+def causal_back(
+    q: NDArray[np.uint16],
+    k: NDArray[np.uint16],
+    v: NDArray[np.uint16],
+    scale: float,
+    starts: list[list[int]],
+    out: NDArray[np.uint16],
+    lse: NDArray[np.float32],
+    grad: NDArray[np.uint16],
+    dq: NDArray[np.float32],
+    dk: NDArray[np.float32],
+    dv: NDArray[np.float32],
+    threads: int,
+    isa: str = "",
+) -> None: ...

@@ -40,9 +40,11 @@ TEMPLATES = (  # for requests that put the thing first
 Drawn = tuple[Parameter, str, Any]  # a parameter, the words for its value, the argument
 
 
-def asked(one: Made, rng: Random, without: Parameter | None = None, short: bool = False) -> tuple[str, dict[str, Any]]:
-    """A request for this tool and its arguments, in the order of the declaration."""
-    lower = rng.random() < 0.35
+def asked(
+    one: Made, rng: Random, without: Parameter | None = None, short: bool = False, lower: bool | None = None
+) -> tuple[str, dict[str, Any]]:
+    """A request for this tool and its arguments, in the order of the declaration; in `lower` case as it comes."""
+    lower = rng.random() < 0.35 if lower is None else lower
     drawn: list[Drawn] = []
     arguments: dict[str, Any] = {}
     for parameter in rng.sample(one.blueprint.parameters, len(one.blueprint.parameters)):

@@ -24,6 +24,7 @@ class Blueprint:
     parameters: tuple[Parameter, ...]
     returns: tuple[tuple[Words, str], ...] = ()  # name and kind
     field: str = ""  # two tools of one field are easily confused
+    key: str = ""  # by which there are requests for it that were written by hand
 
 
 # Made-up tools: a thing of some field, what is done with it, and what its parameters are.

@@ -104,7 +104,9 @@ def blueprints(data: Path, kept_out: bool = False) -> list[Blueprint]:
             continue
         own = tuple(_parameter(key, one, key in tool["required"]) for key, one in tool["parameters"].items())
         returns = tuple((words_of(key), KINDS.get(one.get("type"), "string")) for key, one in tool["responses"].items())
-        found.append(Blueprint(name, tool["api_description"], own, returns, tool["field"].split("/")[0]))
+        found.append(
+            Blueprint(name, tool["api_description"], own, returns, tool["field"].split("/")[0], tool["api_name"])
+        )
     return found
 
 

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
-from moonlet.simulate import outside, talk
+from moonlet.simulate import outside, several, talk
 from moonlet.simulate.asking import asked, iso_date, text_value, value_of
 from moonlet.simulate.blueprints import Blueprint, Parameter, Words, composed
 from moonlet.simulate.declaring import Made, make, spell
 from moonlet.simulate.episode import Conversation, Episode, Wanted
 from moonlet.simulate.unfit import unfit
+from moonlet.simulate.worded import WRITTEN, worded, wordings
 
 SERVED = 0.3  # share of conversations in which an agent has the tools of servers
 
@@ -66,18 +67,32 @@ def _turn(episode: Episode, made: Sequence[Made], blueprints: Sequence[Blueprint
     if dice > 0.88 and required:
         _clarified(episode, one, rng.choice(required), rng)
         return
-    text, arguments = asked(one, rng)
-    if 0.81 < dice < 0.88:
-        second = rng.choice(made)
-        more, others = asked(second, rng, short=True)
-        if not text.islower():
-            more = more[0].lower() + more[1:]
-        link = rng.choice((", and ", " and ", ". Also, ", ", then ", " and also "))
-        episode.user(text.rstrip(".?!") + (link.lower() if text.islower() else link) + more)
-        _answered(episode, [(one, arguments), (second, others)], rng)
+    if dice > 0.76:
+        _several(episode, made, rng)
         return
+    text, arguments = wished(one, rng)
     episode.user(text)
     _answered(episode, [(one, arguments)], rng)
+
+
+def wished(one: Made, rng: Random, short: bool = False, lower: bool | None = None) -> tuple[str, dict[str, Any]]:
+    """A request for this tool as somebody wrote it, or in generated words, and its arguments."""
+    written = worded(one, rng, rng.random() < 0.2 if lower is None else lower) if rng.random() < WRITTEN else None
+    return written or asked(one, rng, short=short, lower=lower)
+
+
+def _several(episode: Episode, made: Sequence[Made], rng: Random) -> None:
+    """Two to five requests in one message, mostly for different tools."""
+    count = min(rng.choice((2, 2, 3, 3, 3, 4, 5)), len(made) + 1)
+    ones = rng.sample(made, count) if count <= len(made) else [rng.choice(made) for _ in range(count)]
+    lower = rng.random() < 0.2
+    requests = [wished(one, rng, short=True, lower=lower) for one in ones]
+    names = frozenset(word for _, arguments in requests for value in arguments.values() for word in str(value).split())
+    contexts = wordings().contexts.get(ones[0].blueprint.field)
+    context = rng.choice(contexts) if contexts and rng.random() < 0.3 else ""
+    text = several.joined([said for said, _ in requests], names, rng, context)
+    episode.user(text.lower() if lower else text)
+    _answered(episode, [(one, arguments) for one, (_, arguments) in zip(ones, requests, strict=True)], rng)
 
 
 def _clarified(episode: Episode, one: Made, missing: Parameter, rng: Random) -> None:

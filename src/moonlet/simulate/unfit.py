@@ -11,6 +11,7 @@ from moonlet.simulate.asking import asked
 from moonlet.simulate.blueprints import ACTIONS, Blueprint
 from moonlet.simulate.declaring import Made, content, make
 from moonlet.simulate.requests import Intent, english, request
+from moonlet.simulate.worded import WRITTEN, worded
 from moonlet.simulate.world import World
 
 # Actions so far apart that a tool for one is of no use for another.
@@ -40,7 +41,8 @@ def unfit(made: Sequence[Made], others: Sequence[Blueprint], rng: Random) -> str
     known = {one.blueprint.words for one in made}
     for other in others:
         if not set(content(other)) & taken and other.words not in known:
-            return asked(make(other, "snake", rng), rng)[0]
+            one = make(other, "snake", rng)
+            return ((rng.random() < WRITTEN and worded(one, rng)) or asked(one, rng))[0]
     return ""
 
 

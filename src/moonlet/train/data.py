@@ -30,12 +30,12 @@ def conversations(seed: int, data: Path | None = None) -> Iterator[Conversation]
 
     makers: list[tuple[float, public.Maker]] = [
         (0.42, demo.conversation),
-        (0.15, made_up),
-        (0.15, servers.conversation),
-        (0.18, lessons.conversation),
+        (0.21, made_up),
+        (0.12, servers.conversation),
+        (0.15, lessons.conversation),
     ]
     if data:
-        makers += [(0.03, public.sgd(data)), (0.01, public.snips(data)), (0.01, public.clinc(data))]
+        makers += [(0.04, public.sgd(data)), (0.01, public.snips(data)), (0.01, public.clinc(data))]
         makers += [(0.005, public.banking(data)), (0.02, public.metatool(data))]
         makers += [(0.01, public.toolverifier(data)), (0.01, public.seal_requests(data))]
     weights, choices = [share for share, _ in makers], [maker for _, maker in makers]

@@ -213,10 +213,12 @@ def supervised_loss(network: Network, batch: Batch) -> tuple[Tensor, float]:
     """Weighted cross-entropy, and how often the assistant's own tokens are predicted."""
     device = network.cosine.device
     ids = torch.from_numpy(batch.ids).to(device)
-    weights = torch.from_numpy(batch.weights).to(device)
+    every = torch.from_numpy(batch.weights).to(device)
+    counts = every > 0
+    weights, next_ids = every[counts], ids[:, 1:][counts]
     with torch.autocast(device.type, dtype=torch.bfloat16):
-        logits = network(ids[:, :-1])
-    each = F.cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none").view_as(weights)
-    written = torch.from_numpy(batch.written).to(device)
-    right = float((logits[written].argmax(-1) == ids[:, 1:][written]).float().mean())
+        logits = network(ids[:, :-1], batch.starts, counts)
+    each = F.cross_entropy(logits.float(), next_ids, reduction="none")
+    written = torch.from_numpy(batch.written).to(device)[counts]
+    right = float((logits[written].argmax(-1) == next_ids[written]).float().mean())
     return (each * weights).sum() / weights.sum(), right

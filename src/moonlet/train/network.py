@@ -11,6 +11,7 @@ E experts, K experts a token, F expert width, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -18,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from moonlet.model.config import ModelConfig
-from moonlet.train.attention import branched_attention, causal_attention
+from moonlet.train.attention import Attend, branched_attention, causal_attention
 from moonlet.train.rounding import rounded
 
 # Initial values, all of them: matrices are normal with this deviation; those that write into the residual stream
@@ -61,7 +62,7 @@ class Attention(nn.Module):
         self.o_proj = nn.Linear(H * config.value, D, bias=False)
         self.largest: Tensor | None = None
 
-    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, ends: Sequence[int] = ()) -> Tensor:
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, attend: Attend = causal_attention) -> Tensor:
         c = self.config
         B, T, _ = x.shape
         q = self.q_proj(x) if c.q_rank is None else self.q_b_proj(self.q_a_layernorm(self.q_a_proj(x)))
@@ -72,10 +73,7 @@ class Attention(nn.Module):
         q = torch.cat([q[..., : c.nope], rotate(q[..., c.nope :], cosine, sine)], dim=-1)
         k_rope = rotate(k_rope[:, None], cosine, sine).expand(-1, c.heads, -1, -1)
         k = torch.cat([k_nope, k_rope], dim=-1)
-        if ends:
-            read, self.largest = branched_attention(q, k, v, c.score_scale, ends)
-        else:
-            read, self.largest = causal_attention(q, k, v, c.score_scale)
+        read, self.largest = attend(q, k, v, c.score_scale)
         out: Tensor = self.o_proj(read.transpose(1, 2).reshape(B, T, c.heads * c.value))
         return out
 
@@ -154,7 +152,7 @@ class Experts(nn.Module):
         slot = torch.cat([F.pad(group, (0, -len(group) % ROUND)) for group in groups])
         real = torch.cat([F.pad(torch.ones_like(group), (0, -len(group) % ROUND)) for group in groups])
         weight = (weights.flatten()[slot] * real).to(x.dtype)
-        rows = torch.split(x[slot // K], [len(group) + -len(group) % ROUND for group in groups])
+        rows = torch.split(x.index_select(0, slot // K), [len(group) + -len(group) % ROUND for group in groups])
         parts = []
         gate_ups, downs = (rounded(x) if self.int4 else x for x in (self.gate_up, self.down))
         # Unbound once: indexing in the loop would write a whole gradient of zeros for each expert.
@@ -196,8 +194,8 @@ class Block(nn.Module):
         dense = index < config.dense_layers
         self.mlp = Mlp(config.width, config.dense_width) if dense else Sparse(config)
 
-    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, ends: Sequence[int] = ()) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), cosine, sine, ends)
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, attend: Attend) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), cosine, sine, attend)
         out: Tensor = x + self.mlp(self.post_attention_layernorm(x))
         return out
 
@@ -238,25 +236,29 @@ class Network(nn.Module):
             elif weight.ndim >= 2:
                 nn.init.normal_(weight, std=INITIAL_DEVIATION)
 
-    def hidden(self, ids: Tensor, ends: Sequence[int] = ()) -> Tensor:
+    def hidden(self, ids: Tensor, ends: Sequence[int] = (), starts: Sequence[Sequence[int]] = ()) -> Tensor:
         """ids (B, T) to the normalised states (B, T, D) that the head reads.
 
         With `ends` the tokens are a stem and branches that go on from it, each on its own: the stem's end, then theirs.
+        With `starts` each row has several texts, which do not see one another: where each begins, the first at 0.
         """
         x = self.model.embed_tokens(ids)
         cosine, sine = self.cosine[: ids.shape[1]], self.sine[: ids.shape[1]]
+        attend: Attend = partial(causal_attention, starts=starts)
         if ends:
+            attend = partial(branched_attention, ends=ends)
             places = [place for start, end in pairwise(ends) for place in range(ends[0], ends[0] + end - start)]
             at = torch.tensor([*range(ends[0]), *places], device=ids.device)
             cosine, sine = self.cosine[at], self.sine[at]
         for block in self.model.layers:
-            x = block(x, cosine, sine, ends)
+            x = block(x, cosine, sine, attend)
         out: Tensor = self.model.norm(x)
         return out
 
-    def forward(self, ids: Tensor) -> Tensor:
-        """Logits (B, T, V)."""
-        logits: Tensor = self.lm_head(self.hidden(ids))
+    def forward(self, ids: Tensor, starts: Sequence[Sequence[int]] = (), wanted: Tensor | None = None) -> Tensor:
+        """Logits (B, T, V), or of the tokens that are `wanted` (B, T), n of them, (n, V). starts: as in `hidden`."""
+        states = self.hidden(ids, starts=starts)
+        logits: Tensor = self.lm_head(states if wanted is None else states[wanted])
         return logits
 
     def sparse_layers(self) -> list[Sparse]:

@@ -15,14 +15,19 @@ from moonlet.simulate.episode import Conversation
 
 LEAST = 400  # tokens for which a row is filled further: a shorter cut is all declarations and no turns
 PROMPT_WEIGHT = 0.1  # of a token the assistant reads, against 1 of one it must write
+EVERY = 4  # of the tokens that it reads one in so many counts, that much more: the head costs a fifth of a step
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """ids (B, T + 1) and weights (B, T): weights[b, t] counts the prediction of ids[b, t + 1]."""
+    """ids (B, T + 1) and weights (B, T): weights[b, t] counts the prediction of ids[b, t + 1].
+
+    starts: of each row, where its conversations begin. They do not see one another.
+    """
 
     ids: NDArray[np.int64]
     weights: NDArray[np.float32]
+    starts: tuple[tuple[int, ...], ...]
 
     @property
     def written(self) -> NDArray[np.bool_]:
@@ -51,16 +56,23 @@ class Rows:
         """Rows of `length` + 1 tokens. Every row begins with a conversation; none runs on into the next row."""
         ids = np.full((rows, length + 1), self.pad, np.int64)
         weights = np.zeros((rows, length + 1), np.float32)
+        starts: list[tuple[int, ...]] = []
         for row in range(rows):
-            at = 0
+            at, begun = 0, []
             while length - at > LEAST or at == 0:
                 pieces = self._cut(length + 1 - at)
+                begun.append(at)
                 for piece in pieces:
                     end = at + len(piece.ids)
                     ids[row, at:end] = piece.ids
-                    weights[row, at:end] = 1.0 if piece.trained else PROMPT_WEIGHT
+                    if piece.trained:
+                        weights[row, at:end] = 1.0
+                    else:
+                        weights[row, at + (self.taken - at) % EVERY : end : EVERY] = PROMPT_WEIGHT * EVERY
                     at = end
-        return Batch(ids, weights[:, 1:])
+            weights[row, begun] = 0.0  # nothing before it foretells a conversation's first token
+            starts.append(tuple(begun))
+        return Batch(ids, weights[:, 1:], tuple(starts))
 
     def _cut(self, room: int) -> list[Segment]:
         """The next conversation, as many of its turns as there is room for; what can have no turn is passed over."""

@@ -24,7 +24,7 @@ from moonlet.tools.tool import parameters
 AGENT = 0.5  # share of conversations in which an agent has the tools: NAME__TOOL, results between marks
 COUNTS = (2, 2, 3, 3, 4, 4, 5, 5, 6, 7, 8, 10)  # tools of a server
 BEYOND = 0.08  # share of requests that no tool is for
-SMALL_TALK, LACKING = 0.04, 0.09  # shares of turns: nothing is wanted; something is missing and asked for
+SMALL_TALK, LACKING = 0.04, 0.05  # shares of turns: nothing is wanted; something is missing and asked for
 ONWARD = re.compile(
     r"[A-Z][\w']+(?: [A-Z][\w']+)*|[\w-]+-\d+|(?:[\w~.-]*/)+[\w.-]+"
 )  # names, marks and paths in a result
