@@ -72,7 +72,7 @@ def _lowered(value: Any, parameter: Parameter, one: Made) -> Any:
     if parameter.words in one.enums or parameter.words in one.forms:
         return value
     if isinstance(value, list):
-        return [item.lower() for item in value]
+        return [item.lower() if isinstance(item, str) else item for item in value]
     return value.lower() if isinstance(value, str) else value
 
 
@@ -203,11 +203,23 @@ def value_of(parameter: Parameter, one: Made, rng: Random) -> tuple[str, Any]:
         case "number":
             return slots.amount(rng)
         case "array":
-            values = list(dict.fromkeys(text_value(parameter, rng) for _ in range(rng.randrange(1, 4))))
-            return (" and ".join([", ".join(values[:-1]), values[-1]]) if len(values) > 1 else values[0]), values
+            return _list(parameter, rng)
     return slots.same(
         rng.choice(parameter.examples) if parameter.examples and rng.random() < 0.6 else text_value(parameter, rng)
     )
+
+
+def _list(parameter: Parameter, rng: Random) -> tuple[str, list[Any]]:
+    if parameter.items == "string":
+        texts = list(dict.fromkeys(text_value(parameter, rng) for _ in range(rng.randrange(1, 4))))
+        pairs: list[tuple[str, Any]] = [(text, text) for text in texts]
+    else:
+        pairs = [
+            slots.amount(rng) if parameter.items == "number" else _integer(parameter, rng)
+            for _ in range(rng.randrange(2, 7))
+        ]
+    said, values = [said for said, _ in pairs], [value for _, value in pairs]
+    return (" and ".join([", ".join(said[:-1]), said[-1]]) if len(said) > 1 else said[0]), values
 
 
 def _integer(parameter: Parameter, rng: Random) -> tuple[str, int]:

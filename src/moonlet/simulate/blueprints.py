@@ -13,6 +13,8 @@ class Parameter:
     description: str = ""
     examples: Words = ()
     required: bool = True
+    closed: bool = False  # the examples are all there are
+    items: str = "string"  # of an array
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,9 +88,9 @@ def make(blueprint: Blueprint, style: str, rng: Random) -> Made:
         one.keys[parameter.words] = key
         schema: dict[str, Any] = {"type": parameter.kind}
         if parameter.kind == "array":
-            schema["items"] = {"type": "string"}
+            schema["items"] = {"type": parameter.items}
         description = parameter.description if rng.random() < 0.85 else ""
-        if parameter.kind == "string" and len(parameter.examples) > 1 and rng.random() < 0.4:
+        if parameter.closed or (parameter.kind == "string" and len(parameter.examples) > 1 and rng.random() < 0.4):
             one.enums[parameter.words] = parameter.examples
             schema["enum"] = list(parameter.examples)
             description = description.split(" (e.g")[0]

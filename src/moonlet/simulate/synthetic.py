@@ -67,8 +67,9 @@ def _turn(episode: Episode, made: Sequence[Made], blueprints: Sequence[Blueprint
     if dice > 0.88 and required:
         _clarified(episode, one, rng.choice(required), rng)
         return
-    if dice > 0.76:
-        _several(episode, made, rng)
+    # People who know many tools ask for more at once; with tools that are all composed, of two at most.
+    if (0.76 if blueprints else 0.81) < dice < 0.88:
+        _several(episode, made, rng.choice((2, 2, 3, 3, 3, 4, 5)) if blueprints else 2, rng)
         return
     text, arguments = wished(one, rng)
     episode.user(text)
@@ -77,13 +78,14 @@ def _turn(episode: Episode, made: Sequence[Made], blueprints: Sequence[Blueprint
 
 def wished(one: Made, rng: Random, short: bool = False, lower: bool | None = None) -> tuple[str, dict[str, Any]]:
     """A request for this tool as somebody wrote it, or in generated words, and its arguments."""
-    written = worded(one, rng, rng.random() < 0.2 if lower is None else lower) if rng.random() < WRITTEN else None
+    written = None
+    if one.blueprint.key and rng.random() < WRITTEN:
+        written = worded(one, rng, rng.random() < 0.2 if lower is None else lower)
     return written or asked(one, rng, short=short, lower=lower)
 
 
-def _several(episode: Episode, made: Sequence[Made], rng: Random) -> None:
-    """Two to five requests in one message, mostly for different tools."""
-    count = min(rng.choice((2, 2, 3, 3, 3, 4, 5)), len(made) + 1)
+def _several(episode: Episode, made: Sequence[Made], count: int, rng: Random) -> None:
+    """So many requests in one message, for different tools if there are so many."""
     ones = rng.sample(made, count) if count <= len(made) else [rng.choice(made) for _ in range(count)]
     lower = rng.random() < 0.2
     requests = [wished(one, rng, short=True, lower=lower) for one in ones]

@@ -1,60 +1,104 @@
-"""Requests written by hand for each public schema, one line each: `Tide times for {location=Whitby} on {date=3 May}?`
+"""Requests written by hand, a line each, for public schemas (wordings/en_schemas.txt) and for tools that were invented
+with them (wordings/en_tools.txt): `Tide times for {location=Whitby} on {date=3 May}?`
 
-The words after a parameter's name stand in the request and are its argument, or `{guests=twelve|12}` where they differ.
-The file (wordings/en_schemas.txt) goes by fields (`@ field`), for which there are sentences of context (`> text`), and
-tools (`# name`), followed by their requests.
+The words after a parameter's name stand in the request and are its argument, or `{guests=twelve|12}` where they differ;
+items of a list are parted by semicolons. The files go by fields (`@ field`), for which there are sentences of context
+(`> text`), and tools (`# name`), followed by their requests. An invented tool has a description behind its name, a line
+for each parameter (`- unit? (string: cm, m): Unit of the lengths`) and for what it returns (`< area (number)`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 from random import Random
 from typing import Any
 
 from moonlet.simulate.asking import value_of
-from moonlet.simulate.blueprints import Parameter, Words
+from moonlet.simulate.blueprints import Blueprint, Parameter, Words
 from moonlet.simulate.declaring import Made, words_of
 
 SLOT = re.compile(r"\{(\w+)=([^{}|]*)(?:\|([^{}]*))?\}")
+PARAMETER = re.compile(r"(\w+)(\?)? \((?:array of )?(\w+)(?:: ([^()]*))?\): (.*)")
+RETURN = re.compile(r"(\w+) \((?:array of )?(\w+)\)")
 WRITTEN = 0.7  # share of requests that somebody wrote, where there are any for the tool
 OWN, ALIKE = 0.5, 0.3  # shares of values: the line's own, and that of any line for a parameter of that name
+
+Pair = tuple[str, str]  # a value as it is said, and as it is meant
 
 
 @dataclass(frozen=True, slots=True)
 class Wordings:
-    """What the file holds, by tool and by field; and the values of every parameter's name, as said and as meant."""
+    """What the files hold, by tool and by field; the values of every parameter's name; the invented tools."""
 
     requests: Mapping[str, Sequence[str]]
     contexts: Mapping[str, Sequence[str]]
-    values: Mapping[Words, Sequence[tuple[str, str]]]
+    values: Mapping[Words, Sequence[Pair]]
+    blueprints: Sequence[Blueprint]
 
 
 @lru_cache(maxsize=1)
 def wordings() -> Wordings:
-    """The file, read once."""
-    text = resources.files("moonlet.simulate").joinpath("wordings", "en_schemas.txt").read_text(encoding="utf-8")
+    """The files, read once."""
     requests: dict[str, list[str]] = {}
     contexts: dict[str, list[str]] = {}
-    values: dict[Words, list[tuple[str, str]]] = {}
+    values: dict[Words, list[Pair]] = {}
+    invented: dict[str, Blueprint] = {}
     field = tool = ""
-    for line in filter(None, text.splitlines()):
-        mark, _, rest = line.partition(" ")
+    for mark, rest, line in _lines():
         match mark:
             case "@":
                 field = rest
             case ">":
                 contexts.setdefault(field, []).append(rest)
             case "#":
-                tool = rest
+                tool, _, description = rest.partition(": ")
+                if description:
+                    name, tool = words_of(tool), f"{field}: {tool}"  # others may be called the same
+                    invented[tool] = Blueprint(name, description, (), (), field, tool)
+            case "-":
+                made = invented[tool]
+                invented[tool] = replace(made, parameters=(*made.parameters, _parameter(rest)))
+            case "<":
+                made, match_ = invented[tool], RETURN.fullmatch(rest)
+                assert match_, line
+                invented[tool] = replace(made, returns=(*made.returns, (words_of(match_[1]), match_[2])))
             case _:
                 requests.setdefault(tool, []).append(line)
-                for key, said, meant in SLOT.findall(line):
-                    values.setdefault(words_of(key), []).append((said, meant or said))
-    return Wordings(requests, contexts, values)
+    for lines in requests.values():
+        for line in lines:
+            for key, said, meant in SLOT.findall(line):
+                values.setdefault(words_of(key), []).append((said, meant or said))
+    return Wordings(requests, contexts, values, tuple(invented.values()))
+
+
+def _lines() -> Iterator[tuple[str, str, str]]:
+    """Of each line its first word, the rest, and the whole."""
+    for name in ("en_schemas", "en_tools"):
+        text = resources.files("moonlet.simulate").joinpath("wordings", f"{name}.txt").read_text(encoding="utf-8")
+        for line in filter(None, text.splitlines()):
+            mark, _, rest = line.partition(" ")
+            yield mark, rest, line
+
+
+def _parameter(text: str) -> Parameter:
+    match = PARAMETER.fullmatch(text)
+    assert match, text
+    name, optional, kind, closed, description = match.groups()
+    examples = tuple(part.strip() for part in closed.split(",")) if closed else ()
+    array = "(array of" in text.partition("):")[0]
+    return Parameter(
+        words_of(name),
+        "array" if array else kind,
+        description,
+        examples,
+        not optional,
+        bool(closed),
+        kind if array else "string",
+    )
 
 
 def worded(one: Made, rng: Random, lower: bool = False) -> tuple[str, dict[str, Any]] | None:
@@ -69,7 +113,7 @@ def worded(one: Made, rng: Random, lower: bool = False) -> tuple[str, dict[str, 
         parameter = own[words_of(match[1])]
         said, value = _value(parameter, match[2], match[3] or match[2], one, rng)
         free = parameter.words not in one.enums and parameter.words not in one.forms
-        arguments[one.keys[parameter.words]] = value.lower() if lower and free and isinstance(value, str) else value
+        arguments[one.keys[parameter.words]] = _lowered(value, said) if lower and free else value
         return said
 
     text = SLOT.sub(put, rng.choice(lines))
@@ -77,33 +121,48 @@ def worded(one: Made, rng: Random, lower: bool = False) -> tuple[str, dict[str, 
     return (text.lower() if lower else text), ordered
 
 
+def _lowered(value: Any, said: str) -> Any:
+    """The argument of what is typed in lower case: what is copied is so too."""
+    if isinstance(value, list):
+        return [_lowered(item, said) for item in value]
+    return value.lower() if isinstance(value, str) and value in said else value
+
+
 def _value(parameter: Parameter, said: str, meant: str, one: Made, rng: Random) -> tuple[str, Any]:
     """Words and argument: the line's own, another line's for a parameter of that name, or generated ones."""
     if parameter.kind == "boolean":
         return said, meant == "true"
     closed = one.enums.get(parameter.words)
-    if (closed is not None and said not in closed) or parameter.words in one.forms:
+    if parameter.words in one.forms or (closed is not None and meant not in closed):
         return value_of(parameter, one, rng)
     dice = rng.random()
-    if closed is None and dice > OWN:
+    text = parameter.kind == "string"
+    # A text that is said in another form than it is meant: only this line knows how they belong together.
+    if dice > OWN and not (text and (said != meant or closed is not None or _in_a_form(parameter))):
         if dice > OWN + ALIKE:
             return value_of(parameter, one, rng)
-        others = [pair for pair in wordings().values[parameter.words] if _fits(pair[1], parameter.kind)]
+        others = [pair for pair in wordings().values[parameter.words] if _fits(*pair, parameter.kind)]
         said, meant = rng.choice(others) if others else (said, meant)
-    if parameter.kind == "integer":
-        return said, int(meant)
-    if parameter.kind == "number":
-        number = float(meant)
-        return said, int(number) if number == int(number) and "." not in meant else number
     if parameter.kind == "array":
-        return said, [meant]
-    return said, meant
+        return said, [_typed(item, parameter.items) for item in meant.split("; ")]
+    return said, _typed(meant, parameter.kind)
 
 
-def _fits(value: str, kind: str) -> bool:
-    """Whether the text is a value of that kind."""
+def _typed(value: str, kind: str) -> Any:
+    if kind == "string":
+        return value
+    return int(value) if kind == "integer" or "." not in value else float(value)
+
+
+def _in_a_form(parameter: Parameter) -> bool:
+    """Whether the description says in which form a value has to be."""
+    return re.search(r"YYYY|HH:MM|\bISO\b|\bcode\b", parameter.description) is not None
+
+
+def _fits(said: str, meant: str, kind: str) -> bool:
+    """Whether it can be the value of a parameter of that kind."""
     if kind == "integer":
-        return re.fullmatch(r"-?\d+", value) is not None
+        return re.fullmatch(r"-?\d+", meant) is not None
     if kind == "number":
-        return re.fullmatch(r"-?\d+(\.\d+)?", value) is not None
-    return kind == "string"
+        return re.fullmatch(r"-?\d+(\.\d+)?", meant) is not None
+    return kind == "string" and said == meant

@@ -8,6 +8,7 @@ from moonlet.simulate import demo, lessons, seal, synthetic
 from moonlet.simulate.blueprints import Blueprint
 from moonlet.simulate.episode import Conversation
 from moonlet.simulate.servers import talk as servers
+from moonlet.simulate.worded import wordings
 from moonlet.train import public
 
 __all__ = ["Conversation", "conversations"]
@@ -20,7 +21,7 @@ def conversations(seed: int, data: Path | None = None) -> Iterator[Conversation]
     SGD dialogues, and sets of single requests.
     """
     rng = Random(seed)
-    blueprints = seal.blueprints(data) if data else []
+    blueprints = [*(seal.blueprints(data) if data else ()), *wordings().blueprints]
     by_field: dict[str, list[Blueprint]] = {}
     for one in blueprints:
         by_field.setdefault(one.field, []).append(one)
