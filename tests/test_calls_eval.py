@@ -33,6 +33,7 @@ def test_values_are_compared_as_a_reader_would() -> None:
     assert normal("  New  YORK. ") == normal("new york")
     assert normal(20) == normal("20") == normal(20.0)
     assert normal("1,299") == normal(1299)
+    assert normal(10**400) == normal("1" + 400 * "0") != normal(1e300)
     assert normal(True) is True
     assert normal("20 minutes") != normal("20")
 

@@ -118,6 +118,20 @@ def test_the_world_is_understood_in_chinese_and_thai() -> None:
     assert convert(2, "斤", "公斤") == pytest.approx(1)
 
 
+@pytest.mark.parametrize("huge", [10**400, 1e308, float("inf"), float("nan"), -(10**400)])
+def test_numbers_without_end_are_refused(huge: float) -> None:
+    world, digits = World(1, TODAY), "9" * 5000
+    for name, arguments in (
+        ("convert", {"amount": huge, "from_unit": "km", "to_unit": "miles"}),
+        ("set_temperature", {"degrees": huge}),
+        ("set_light", {"room": "kitchen", "power": "on", "brightness": huge}),
+        ("set_timer", {"duration": f"{digits} minutes"}),
+        ("set_reminder", {"text": "tea", "when": f"in {digits} weeks"}),
+        ("get_weather", {"place": "Oslo", "day": f"{digits} days"}),
+    ):
+        assert "error" in use(world, name, **arguments), name
+
+
 def test_reminders_and_timers_use_the_clock() -> None:
     world = World(1, TODAY, now=lambda: datetime(2026, 11, 23, 10, 20))
     assert use(world, "set_timer", duration="half an hour") == {"timer": "half an hour", "ends": "10:50"}

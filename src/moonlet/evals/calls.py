@@ -13,20 +13,17 @@ Wanted = tuple[str, Mapping[str, Any]]  # tool name and arguments
 
 
 def normal(value: Any) -> Any:
-    """A value as it is compared: text without regard to case, spacing, quotes and a final full stop; numbers as floats.
+    """A value as it is compared: text without regard to case, spacing, quotes and a final full stop.
 
     Text that is a number equals the number, as 20 and "20" do.
     """
-    if isinstance(value, bool) or value is None:
-        return value
-    if isinstance(value, int | float):
-        return float(value)
     if isinstance(value, str):
         text = " ".join(value.casefold().replace("’", "'").replace("“", '"').replace("”", '"').split()).strip(
             " \"'.,!。"
         )
         try:
-            return float(text.replace(",", "")) if re.fullmatch(r"-?\d[\d,]*(?:\.\d+)?", text) else text
+            digits = text.replace(",", "") if re.fullmatch(r"-?\d[\d,]*(?:\.\d+)?", text) else ""
+            return (float(digits) if "." in digits else int(digits)) if digits else text
         except ValueError:
             return text
     if isinstance(value, Mapping):

@@ -37,6 +37,8 @@ UNITS = (  # seconds; the first pattern that fits the word counts
     (r"d|days?", 86_400),
     (r"w|weeks?", 604_800),
 )
+LONGEST = 200  # signs that a day has; a model may write any number of digits
+LONGEST_S = 100 * 366 * 86_400  # longer ones are not understood
 AMOUNT = r"(\d+(?:\.\d+)?|(?:" + "|".join(sorted(SMALL, key=len, reverse=True)) + r")(?![a-z]))"
 SPAN = re.compile(
     rf"(?:{AMOUNT}\s*(?:and a half\s+)?(?:an?\s+)?)(" + "|".join(f"(?:{unit})" for unit, _ in UNITS) + r")(?![a-z])"
@@ -46,6 +48,8 @@ SPAN = re.compile(
 @lru_cache(maxsize=4096)
 def day_of(text: str, today: date) -> date | None:
     """The date that the words mean, seen from today; a weekday is the next one, never today. None: not understood."""
+    if len(text) > LONGEST:
+        return None
     words = in_english(re.sub(r"\s+", " ", text.strip().lower().rstrip(".?!")))
     words = re.sub(r"^(?:on|for|the|by|until|this coming|coming) ", "", words)
     words = re.sub(r"^the ", "", words)
@@ -161,7 +165,7 @@ def duration_of(text: str) -> int | None:
         amount = float(SMALL.get(match[1], match[1]))
         total += amount * next(seconds for unit, seconds in UNITS if re.fullmatch(unit, match[2]))
         rest = rest.replace(match[0], " ", 1)
-    if not total or re.sub(r"\band\b|,|-|\s", "", rest):
+    if not 0 < total < LONGEST_S or re.sub(r"\band\b|,|-|\s", "", rest):
         return None
     return round(total)
 

@@ -19,6 +19,7 @@ from moonlet.simulate.words import CLIMATES, FIRST_NAMES, LAST_NAMES
 from moonlet.tools.basic import calculator, clock
 from moonlet.tools.tool import Tool, ToolError, parameters
 
+LARGEST = 1e15  # amount that is converted
 NOWHERE = {"atlantis", "narnia", "mordor", "gotham", "hogwarts", "wakanda", "neverland", "westeros", "el dorado"}
 SKIES = ("sunny", "partly cloudy", "cloudy", "foggy", "light rain", "rain", "heavy rain", "thunderstorms")
 FAMILY = ("Mum", "Dad")
@@ -206,6 +207,8 @@ class World:
         return _weather(place, day, SKIES[sky], warmth, rain, rng)
 
     def _convert(self, arguments: Mapping[str, Any]) -> Any:
+        if not abs(arguments["amount"]) <= LARGEST:
+            raise ToolError("the amount is too large")
         value = measures.convert(arguments["amount"], arguments["from_unit"], arguments["to_unit"])
         rounded = float(f"{value:.4g}") if abs(value) < 1000 else round(value, 1)
         return {"result": int(rounded) if rounded == int(rounded) else rounded, "unit": arguments["to_unit"]}
