@@ -121,6 +121,8 @@ def _days_ahead(words: str, today: date) -> date | None:
 @lru_cache(maxsize=4096)
 def time_of(text: str) -> time | None:
     """The time of day that the words mean ("3 pm", "15:30", "half past 3", "noon"), or None."""
+    if len(text) > LONGEST:
+        return None
     words = in_english(re.sub(r"\s+", " ", text.strip().lower().rstrip("?!")))
     words = re.sub(r"^(?:at|by|around|from) ", "", words).removesuffix(" o'clock").removesuffix(" sharp")
     if words in PARTS:
@@ -151,6 +153,8 @@ def _clock(hour: int, minute: int, half: str | None) -> time | None:
 @lru_cache(maxsize=4096)
 def duration_of(text: str) -> int | None:
     """Seconds that the words mean ("1 hour 20 minutes", "half an hour", "90s", "20分钟"), or None."""
+    if len(text) > LONGEST:
+        return None
     words = in_english(re.sub(r"\s+", " ", text.strip().lower()))
     words = re.sub(r"^(?:for|about) ", "", words)
     words = re.sub(r"(?<=\d)-(?=[a-z])", " ", words)  # 10-minute
@@ -173,6 +177,8 @@ def duration_of(text: str) -> int | None:
 @lru_cache(maxsize=4096)
 def moment_of(text: str, now: datetime) -> datetime | None:
     """The moment that the words mean ("in 20 minutes", "tomorrow at 9", "friday morning", "6 pm"), or None."""
+    if len(text) > LONGEST:
+        return None
     words = in_english(re.sub(r"\s+", " ", text.strip().lower().rstrip(".?!")))
     after = re.fullmatch(r"(?:in|after) ?(.+)|(.+?) from now", words)
     seconds = duration_of(after[1] or after[2]) if after else None
