@@ -198,10 +198,11 @@ def said_as(value: float) -> tuple[str, ...]:
 
 def test_numbers_are_read_from_what_was_said(sample: list[Conversation]) -> None:
     """A number argument is written in an earlier message, perhaps with thousands set apart, or it is said in words."""
-    otherwise: dict[str, list[str]] = {}
+    otherwise: dict[float, list[str]] = {}
     for pairs in wordings().values.values():
         for words, meant in pairs:
-            otherwise.setdefault(meant, []).append(words.lower())
+            if re.fullmatch(r"-?\d+(\.\d+)?", meant):
+                otherwise.setdefault(float(meant), []).append(words.lower())
     for conversation in sample:
         said = ""
         for message in conversation.messages:
@@ -213,7 +214,7 @@ def test_numbers_are_read_from_what_was_said(sample: list[Conversation]) -> None
                             forms += ["两", *(written(int(value), language) for language in foreign.LANGUAGES)]
                         text = said.lower()
                         assert any(form in text.replace(",", "") for form in forms) or any(
-                            words in text for words in otherwise.get(str(value), ())
+                            words in text for words in otherwise.get(value, ())
                         ), (call, said)
             said += " " + message.content
 

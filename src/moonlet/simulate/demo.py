@@ -100,13 +100,13 @@ class Talk:
         rng, dice = self.rng, self.rng.random()
         if self.last and dice < 0.16 and self.follow_up(self.last):
             return
-        if dice < 0.24:
+        if dice < 0.26:
             self.say(talk.beyond(rng, self.world), talk.NO_TOOL)
-        elif dice < 0.31 and self.absent:
+        elif dice < 0.33 and self.absent:
             self.say(request(pick(rng.choice(self.absent), rng), rng, self.world).text, talk.NO_TOOL)
-        elif dice < 0.335:
+        elif dice < 0.355:
             self.say(*talk.small_talk(rng, self.names))
-        elif dice < 0.36:
+        elif dice < 0.38:
             self.two_at_once()
         else:
             self.ask(request(pick(rng.choice(self.names), rng), rng, self.world))
