@@ -39,7 +39,7 @@ check: $(VENV)/.tested
 	$(BIN)/clang-format --dry-run --Werror native/*.cpp native/*.h native/tests/*
 
 # Needs no Python. Each run takes seconds on two free cores; a crowded machine takes longer at every barrier.
-CHECKED := $(addprefix native/,pool.cpp pack.cpp mapping.cpp disk.cpp store.cpp store_reading.cpp model.cpp attention.cpp expanded.cpp causal.cpp ops.cpp)
+CHECKED := $(addprefix native/,pool.cpp pack.cpp mapping.cpp disk.cpp store.cpp store_reading.cpp model.cpp attention.cpp expanded.cpp texts.cpp ops.cpp)
 build/check-%: $(CHECKED) $(wildcard native/*.h native/tests/*)
 	@mkdir -p build
 	$(CXX) -std=gnu++20 -O1 -g -Wall -Wextra -Wno-psabi -Wno-mismatched-new-delete -ffp-contract=off -DMOONLET_ISA=plain \

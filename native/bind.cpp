@@ -4,6 +4,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 #include <unistd.h>
 
@@ -13,12 +14,12 @@
 #include <optional>
 #include <string>
 
-#include "causal.h"
 #include "mapping.h"
 #include "model.h"
 #include "ops.h"
 #include "pack.h"
 #include "store.h"
+#include "texts.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -488,24 +489,6 @@ void copy_pages(Loaded& self, const Array<const int32_t, 1>& pages, const Array<
 
 // ---- training -------------------------------------------------------------------------------------------------------
 
-using Half = Array<const uint16_t, 4>;
-
-Causal causal(const Half& q, const Half& k, const Half& v, float scale, const std::vector<std::vector<int>>& starts) {
-  const int B = (int)q.shape(0), H = (int)q.shape(1), T = (int)q.shape(2), S = (int)k.shape(2);
-  for (int i : {0, 1}) require(k.shape(i) == q.shape(i) && v.shape(i) == q.shape(i), "q, k and v differ in shape");
-  require(v.shape(2) == k.shape(2) && S >= T,
-          "keys and values are of the same tokens, the queries of the last of them");
-  require(k.shape(3) == q.shape(3), "queries and keys differ in width");
-  require(B && H && T && q.shape(3) && v.shape(3), "attention needs at least one number of each kind");
-  require((int)starts.size() == B, "one list of starts for each sequence");
-  for (const auto& one : starts) {
-    require(!one.empty() && one[0] == 0 && one.back() < T, "starts begin at 0 and end before the last token");
-    require(one.size() == 1 || S == T, "several texts have no keys before them");
-    require(std::adjacent_find(one.begin(), one.end(), std::greater_equal<>()) == one.end(), "starts ascend");
-  }
-  return {B, H, T, S, (int)q.shape(3), (int)v.shape(3), scale, starts, q.data(), k.data(), v.data()};
-}
-
 // Whether the first axes of `array` are as long as those.
 template <class A>
 bool shaped(const A& array, std::initializer_list<size_t> axes) {
@@ -515,27 +498,59 @@ bool shaped(const A& array, std::initializer_list<size_t> axes) {
   return true;
 }
 
-void causal_read(Half q, Half k, Half v, float scale, std::vector<std::vector<int>> starts, Array<uint16_t, 4> out,
-                 Array<float, 3> lse, Array<float, 2> highest, int threads, const std::string& isa) {
-  const Causal in = causal(q, k, v, scale, starts);
-  const size_t B = in.B, H = in.H, T = in.T;
-  require(shaped(out, {B, H, T, v.shape(3)}) && shaped(lse, {B, H, T}) && shaped(highest, {B, H}),
-          "out is (B, H, T, value), lse (B, H, T), highest (B, H)");
-  nb::gil_scoped_release free;
-  read_causal(in, ops_of(isa), threads, out.data(), lse.data(), highest.data());
+using Bits = Array<const uint16_t, 4>;
+using Texts = std::vector<std::vector<std::tuple<int, int, int>>>;  // of each row: begin, end, before
+
+Attended attended(const Bits& q, const Bits& kv, const Array<const uint16_t, 3>& rope,
+                  const Array<const float, 2>& cosine, const Array<const float, 2>& sine, float scale,
+                  const Texts& texts) {
+  const size_t B = q.shape(0), T = q.shape(1), H = q.shape(2), R = rope.shape(2);
+  require(B && T && H && R && R % 2 == 0 && q.shape(3) > R, "q is (B, T, H, N + R), rope (B, T, R), R even");
+  const size_t N = q.shape(3) - R;
+  require(shaped(kv, {B, T, H}) && kv.shape(3) > N && shaped(rope, {B, T}),
+          "kv is (B, T, H, N + value), rope (B, T, R)");
+  require(shaped(cosine, {T, R / 2}) && shaped(sine, {T, R / 2}), "cosine and sine are (T, R / 2)");
+  require(texts.size() == B, "texts of each row");
+  Attended in{(int)B,   (int)T,    (int)H,      (int)N,        (int)R,     (int)(kv.shape(3) - N), scale, {},
+              q.data(), kv.data(), rope.data(), cosine.data(), sine.data()};
+  for (const auto& row : texts) {
+    in.texts.emplace_back();
+    int at = 0;
+    for (const auto& [begin, end, before] : row) {
+      require(begin == at && end > begin, "texts follow one another");
+      require(before == 0 || before == std::get<1>(row[0]), "before a text is nothing, or the first one");
+      require(before <= begin, "before a text is nothing, or the first one");
+      in.texts.back().push_back({begin, end, before});
+      at = end;
+    }
+    require(at == in.T, "texts end with the row");
+  }
+  return in;
 }
 
-void causal_back(Half q, Half k, Half v, float scale, std::vector<std::vector<int>> starts, Half out,
-                 Array<const float, 3> lse, Half grad, Array<float, 4> dq, Array<float, 4> dk, Array<float, 4> dv,
-                 int threads, const std::string& isa) {
-  const Causal in = causal(q, k, v, scale, starts);
-  const size_t B = in.B, H = in.H, T = in.T, S = in.S, head = in.head, value = in.value;
-  require(shaped(out, {B, H, T, value}) && shaped(grad, {B, H, T, value}) && shaped(lse, {B, H, T}),
-          "out and its gradient are (B, H, T, value), lse (B, H, T)");
-  require(shaped(dq, {B, H, T, head}) && shaped(dk, {B, H, S, head}) && shaped(dv, {B, H, S, value}),
-          "gradients have the shapes of q, k and v");
+void attend_texts_array(Bits q, Bits kv, Array<const uint16_t, 3> rope, Array<const float, 2> cosine,
+                        Array<const float, 2> sine, float scale, const Texts& texts, Array<uint16_t, 4> out,
+                        Array<float, 3> lse, Array<float, 1> highest, int threads, const std::string& isa) {
+  const Attended in = attended(q, kv, rope, cosine, sine, scale, texts);
+  const size_t B = in.B, T = in.T, H = in.H, value = in.value;
+  require(shaped(out, {B, T, H, value}) && shaped(lse, {B, H, T}) && shaped(highest, {H}),
+          "out is (B, T, H, value), lse (B, H, T), highest (H)");
   nb::gil_scoped_release free;
-  causal_gradients(in, ops_of(isa), threads, out.data(), lse.data(), grad.data(), dq.data(), dk.data(), dv.data());
+  attend_texts(in, ops_of(isa), threads, out.data(), lse.data(), highest.data());
+}
+
+void attend_texts_back_array(Bits q, Bits kv, Array<const uint16_t, 3> rope, Array<const float, 2> cosine,
+                             Array<const float, 2> sine, float scale, const Texts& texts, Bits out,
+                             Array<const float, 3> lse, Bits grad, Array<uint16_t, 4> dq, Array<uint16_t, 4> dkv,
+                             Array<uint16_t, 3> drope, int threads, const std::string& isa) {
+  const Attended in = attended(q, kv, rope, cosine, sine, scale, texts);
+  const size_t B = in.B, T = in.T, H = in.H, N = in.N, R = in.R, value = in.value;
+  require(shaped(out, {B, T, H, value}) && shaped(grad, {B, T, H, value}) && shaped(lse, {B, H, T}),
+          "out and its gradient are (B, T, H, value), lse (B, H, T)");
+  require(shaped(dq, {B, T, H, N + R}) && shaped(dkv, {B, T, H, N + value}) && shaped(drope, {B, T, R}),
+          "gradients have the shapes of q, kv and rope");
+  nb::gil_scoped_release free;
+  attend_texts_back(in, ops_of(isa), threads, out.data(), lse.data(), grad.data(), dq.data(), dkv.data(), drope.data());
 }
 
 }  // namespace
@@ -572,10 +587,10 @@ NB_MODULE(_native, m) {
   m.def("rmsnorm", &rmsnorm_array, "x"_a, "w"_a, "eps"_a, "isa"_a = "");
   m.def("route", &route_array, "logits"_a, "bias"_a, "softmax"_a, "K"_a, "groups"_a, "groups_kept"_a, "normalise"_a,
         "scale"_a, "isa"_a = "");
-  m.def("causal_read", &causal_read, "q"_a, "k"_a, "v"_a, "scale"_a, "starts"_a, "out"_a, "lse"_a, "highest"_a,
-        "threads"_a, "isa"_a = "");
-  m.def("causal_back", &causal_back, "q"_a, "k"_a, "v"_a, "scale"_a, "starts"_a, "out"_a, "lse"_a, "grad"_a, "dq"_a,
-        "dk"_a, "dv"_a, "threads"_a, "isa"_a = "");
+  m.def("attend_texts", &attend_texts_array, "q"_a, "kv"_a, "rope"_a, "cosine"_a, "sine"_a, "scale"_a, "texts"_a,
+        "out"_a, "lse"_a, "highest"_a, "threads"_a, "isa"_a = "");
+  m.def("attend_texts_back", &attend_texts_back_array, "q"_a, "kv"_a, "rope"_a, "cosine"_a, "sine"_a, "scale"_a,
+        "texts"_a, "out"_a, "lse"_a, "grad"_a, "dq"_a, "dkv"_a, "drope"_a, "threads"_a, "isa"_a = "");
   m.def("attend", &attend_array, "q"_a, "rows"_a, "L"_a, "scale"_a, "bf16"_a, "isa"_a = "");
 
   m.def(

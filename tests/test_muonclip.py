@@ -71,7 +71,7 @@ def test_heads_over_the_threshold_are_brought_down_to_it() -> None:
     x = torch.randn(2, 40, c.width)
 
     def largest() -> torch.Tensor:
-        attention(x, made.cosine[:40], made.sine[:40])
+        attention(x, made.attending(2, 40))
         assert attention.largest is not None
         return attention.largest.clone()
 

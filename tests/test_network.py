@@ -109,7 +109,7 @@ def test_the_largest_score_of_each_head_is_kept() -> None:
     network = alive()
     attention = network.attentions()[0]
     x = torch.randn(2, 33, network.config.width)
-    attention(x, network.cosine[:33], network.sine[:33])
+    attention(x, network.attending(2, 33))
     assert attention.largest is not None
     torch.testing.assert_close(attention.largest, _scores(network, x).amax(dim=(0, 2, 3)))
 

@@ -114,9 +114,9 @@ def test_a_token_knows_the_chance_that_it_had(steering: dict[str, Any]) -> None:
 def test_branches_are_read_as_if_each_were_alone() -> None:
     made = network()
     stem, branches = [5, 9, 300, 7], [[11, 12, 13], [400, 2], [11, 600, 8, 9, 1]]
-    ends = [4, 7, 9, 14]
-    together = made.lm_head(made.hidden(torch.tensor([[*stem, *chain(*branches)]]), ends))[0]
-    for branch, start in zip(branches, ends):
+    texts = [(0, 4, 0), (4, 7, 4), (7, 9, 4), (9, 14, 4)]
+    together = made.lm_head(made.hidden(torch.tensor([[*stem, *chain(*branches)]]), [texts]))[0]
+    for branch, (start, _, _) in zip(branches, texts[1:], strict=True):
         alone = made(torch.tensor([stem + branch]))[0]
         assert torch.allclose(together[start : start + len(branch)], alone[4:], atol=1e-4)
         assert torch.allclose(together[:4], alone[:4], atol=1e-4)
@@ -139,7 +139,8 @@ def test_only_what_the_model_chose_is_learned_from() -> None:
     assert [ids for ids, _ in stretches(attempts[0])] == [[1, 2, 3, 4, 7, 5, 50, 51, 6]]
     assert [ids for ids, _ in stretches(attempts[1])] == [[1, 2, 3, 4, 7, 5], [1, 2, 3, 4, 8, 50, 51, 6]]
     it = row(Group(KEY, 99, attempts), PIECES + 32)
-    assert it.ids[0].tolist() == [1, 2, 3, 4, 7, 5, 50, 51, 6, 4, 7, 5, 4, 8, 50, 51, 6] and it.ends == (3, 9, 12, 17)
+    assert it.ids[0].tolist() == [1, 2, 3, 4, 7, 5, 50, 51, 6, 4, 7, 5, 4, 8, 50, 51, 6]
+    assert it.texts == ((0, 3, 0), (3, 9, 3), (9, 12, 3), (12, 17, 3))
     assert it.chosen.tolist() == [4, 5, 6, 4, 5, 6] and it.whose.tolist() == [0, 0, 0, 1, 1, 1]
     assert it.places.tolist() == [2, 4, 7, 2, 10, 15]
 

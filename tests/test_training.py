@@ -91,8 +91,9 @@ def test_rows_begin_with_a_conversation_and_hold_whole_turns(tokenizer: Tokenize
         assert at == end
     assert batch.ids.shape == (6, 1025) and batch.weights.shape == (6, 1024)
     first = [bodies[0] for bodies in taken]
-    for row, starts in zip(batch.ids.tolist(), batch.starts, strict=True):
-        assert starts[0] == 0 and all(row[start] in first for start in starts)
+    for row, parts in zip(batch.ids.tolist(), batch.texts, strict=True):
+        assert [begin for begin, *_ in parts] == [0, *(end for _, end, _ in parts[:-1])] and parts[-1][1] == 1024
+        assert all(row[begin] in first and before == 0 for begin, _, before in parts)
 
 
 def iter_same(one: list[int], other: list[int]) -> Any:

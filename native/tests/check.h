@@ -56,6 +56,6 @@ constexpr int PAGES = 24;  // of a model's cache
 // One sequence's tokens from its first one on; logits of all of them.
 std::vector<float> run(Model& model, const std::vector<int32_t>& ids, int chunk);
 
-void test_causal();  // causal_test.cpp
+void test_texts();  // texts_test.cpp
 
 }  // namespace moonlet

@@ -164,7 +164,7 @@ int main() {
            {"an expanded prompt", &expanded_prompt},
            {"no allocation in a step", &nothing_is_allocated_in_a_step},
            {"closing in the middle", &closing_in_the_middle},
-           {"attention of the trainer", [](const Tiny&) { test_causal(); }},
+           {"attention of the trainer", [](const Tiny&) { test_texts(); }},
        }) {
     test(tiny);
     printf("%s: good\n", name);

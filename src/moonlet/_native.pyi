@@ -136,30 +136,34 @@ def route(
 def attend(
     q: NDArray[np.float32], rows: NDArray[np.float32], L: int, scale: float, bf16: bool, isa: str = ""
 ) -> NDArray[np.float32]: ...
-def causal_read(
+def attend_texts(
     q: NDArray[np.uint16],
-    k: NDArray[np.uint16],
-    v: NDArray[np.uint16],
+    kv: NDArray[np.uint16],
+    rope: NDArray[np.uint16],
+    cosine: NDArray[np.float32],
+    sine: NDArray[np.float32],
     scale: float,
-    starts: list[list[int]],
+    texts: list[list[tuple[int, int, int]]],
     out: NDArray[np.uint16],
     lse: NDArray[np.float32],
     highest: NDArray[np.float32],
     threads: int,
     isa: str = "",
 ) -> None: ...
-def causal_back(
+def attend_texts_back(
     q: NDArray[np.uint16],
-    k: NDArray[np.uint16],
-    v: NDArray[np.uint16],
+    kv: NDArray[np.uint16],
+    rope: NDArray[np.uint16],
+    cosine: NDArray[np.float32],
+    sine: NDArray[np.float32],
     scale: float,
-    starts: list[list[int]],
+    texts: list[list[tuple[int, int, int]]],
     out: NDArray[np.uint16],
     lse: NDArray[np.float32],
     grad: NDArray[np.uint16],
-    dq: NDArray[np.float32],
-    dk: NDArray[np.float32],
-    dv: NDArray[np.float32],
+    dq: NDArray[np.uint16],
+    dkv: NDArray[np.uint16],
+    drope: NDArray[np.uint16],
     threads: int,
     isa: str = "",
 ) -> None: ...

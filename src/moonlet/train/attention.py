@@ -1,15 +1,15 @@
-"""Causal attention for training: the product a block of queries at a time, and each head's largest score with it.
+"""Attention for training: latent, causal, several texts in a row, and each head's largest score with it.
 
 The library's own causal attention does not tell the scores, whose maximum over the batch QK-Clip needs, and on a
 processor it multiplies at a fifth of the speed of a plain matrix product. On a processor our own kernels read bf16
-(native/causal.cpp). Elsewhere, and in float32, scores of a block of queries against all keys before its end are written
-out, as float32, and stay in the cache until they have been used.
+(native/texts.cpp), from the projections to what a head reads. Elsewhere, and in float32, keys and values are written
+out, and scores of a block of queries against all keys before its end, as float32, which stay in the cache until they
+have been used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,89 +21,81 @@ from moonlet import _native
 
 BLOCK = 128  # queries at a time; of four heads of 1024 keys their scores are 2 MB
 
-# Reads values (B, H, S, value) by queries, keys and the scale of their scores: (B, H, T, value), largest score (H,).
-Attend = Callable[[Tensor, Tensor, Tensor, float], tuple[Tensor, Tensor]]
+# The tokens [begin, end) of a row; each sees the row's first `before` tokens, and its own text up to itself. `before`
+# is nothing, or where the row's first text ends.
+Text = tuple[int, int, int]
 
 
-class _Causal(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, q: Tensor, k: Tensor, v: Tensor, scale: float, starts: Sequence[Sequence[int]]
-    ) -> tuple[Tensor, Tensor]:
-        B, H, T, _ = q.shape
-        past = k.shape[2] - T  # keys before the first query
-        scaled, keys = q.float() * scale, k.float().mT
-        future = torch.full((BLOCK, BLOCK), float("-inf"), device=q.device).triu(1)
-        out = torch.empty(B, H, T, v.shape[-1], dtype=v.dtype, device=v.device)
-        largest, shares = [], []
-        for b, first, s, t in _blocks(q, past, starts):
-            scores = scaled[b, :, s:t] @ keys[b, :, :, first : past + t]
-            scores[..., past + s - first :] += future[: t - s, : t - s]
-            largest.append(scores.amax((1, 2)))
-            share = torch.softmax(scores, -1).to(v.dtype)
-            out[b, :, s:t] = share @ v[b, :, first : past + t]
-            shares.append(share)
-        ctx.save_for_backward(q, k, v, out, *shares)
-        ctx.scale, ctx.starts = scale, starts
-        highest = torch.stack(largest).amax(0)
-        ctx.mark_non_differentiable(highest)
-        return out, highest
+def latent_attention(
+    q: Tensor, kv: Tensor, rope: Tensor, cosine: Tensor, sine: Tensor, scale: float, texts: Sequence[Sequence[Text]]
+) -> tuple[Tensor, Tensor]:
+    """What each head reads of the texts of its row, (B, T, H, value), and the largest score of each head, (H,) float32.
 
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        """With P the shares, dP = dO V^T and delta = rowsum(dO O): dV = P^T dO, dS = P (dP - delta), dQ = dS K and
-        dK = dS^T Q (as in FlashAttention, arXiv 2205.14135, appendix B)."""
-        q, k, v, out, *shares = ctx.saved_tensors
-        past = k.shape[2] - q.shape[2]
-        # delta is taken off inside the product, as two more columns: what is left of rounding it to bfloat16 once is
-        # the second. Zeros fill up to a width that multiplies fast.
-        delta = (grad.float() * out.float()).sum(-1, keepdim=True)
-        coarse = delta.to(v.dtype)
-        fine = (delta - coarse.float()).to(v.dtype)
-        zero = v.new_zeros(())
-        wide = torch.cat([grad, -coarse, -fine, zero.expand(*grad.shape[:-1], 14)], -1)
-        values = torch.cat([v, v.new_ones(()).expand(*v.shape[:-1], 2), zero.expand(*v.shape[:-1], 14)], -1).mT
-        dq = torch.empty_like(q)
-        dk, dv = (torch.zeros(x.shape, device=x.device) for x in (k, v))
-        rest = iter(shares)
-        for b, first, s, t in _blocks(q, past, ctx.starts):
-            share, seen = next(rest), slice(first, past + t)
-            dv[b, :, seen] += share.mT @ grad[b, :, s:t]
-            dscore = (wide[b, :, s:t] @ values[b, :, :, seen]).mul_(share)
-            dq[b, :, s:t] = dscore @ k[b, :, seen]
-            dk[b, :, seen] += dscore.mT @ q[b, :, s:t]
-        return dq * ctx.scale, (dk * ctx.scale).to(k.dtype), dv.to(v.dtype), None, None
+    q: (B, T, H, N + R), of which the last R numbers are rotated here; kv: (B, T, H, N + value), keys' parts without
+    position and values; rope: (B, T, R), keys' parts with position, also rotated here, for all heads. cosine, sine:
+    (T, R / 2). texts: those of each row, one after the other.
+    """
+    ours = q.device.type == "cpu" and q.dtype == kv.dtype == rope.dtype == torch.bfloat16
+    with torch.autocast(q.device.type, enabled=False):
+        if ours:
+            read, largest = _Native.apply(q, kv, rope, cosine, sine, scale, texts)  # type: ignore[no-untyped-call]
+            return read, largest
+        R = rope.shape[-1]
+        N = q.shape[-1] - R
+        q, kv = q.transpose(1, 2), kv.transpose(1, 2)
+        q = torch.cat([q[..., :N], rotate(q[..., N:], cosine, sine)], -1)
+        k_rope = rotate(rope[:, None], cosine, sine).expand(-1, q.shape[1], -1, -1)
+        k = torch.cat([kv[..., :N], k_rope], -1)
+        rows, highest = [], []
+        for b, row in enumerate(texts):
+            parts = []
+            for begin, end, before in row:
+                keys, values = (torch.cat([x[b, :, :before], x[b, :, begin:end]], 1) for x in (k, kv[..., N:]))
+                part, most = _Causal.apply(q[b, :, begin:end], keys, values, scale)  # type: ignore[no-untyped-call]
+                parts.append(part)
+                highest.append(most)
+            rows.append(torch.cat(parts, 1))
+        return torch.stack(rows).transpose(1, 2), torch.stack(highest).amax(0)
+
+
+def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Turns the pairs (2i, 2i+1) of the last axis. x: (..., T, R); cosine, sine: (T, R/2)."""
+    even, odd = x[..., 0::2], x[..., 1::2]
+    return torch.stack([even * cosine - odd * sine, odd * cosine + even * sine], dim=-1).flatten(-2).to(x.dtype)
 
 
 class _Native(torch.autograd.Function):
-    """The same for bf16 on a processor."""
-
     @staticmethod
     def forward(
-        ctx: Any, q: Tensor, k: Tensor, v: Tensor, scale: float, starts: Sequence[Sequence[int]]
+        ctx: Any,
+        q: Tensor,
+        kv: Tensor,
+        rope: Tensor,
+        cosine: Tensor,
+        sine: Tensor,
+        scale: float,
+        texts: Sequence[Sequence[Text]],
     ) -> tuple[Tensor, Tensor]:
-        q, k, v = q.contiguous(), k.contiguous(), v.contiguous()
-        B, H, T, _ = q.shape
-        texts = [list(one) for one in starts] or [[0]] * B
-        out = v.new_empty(B, H, T, v.shape[-1])
-        lse, highest = torch.empty(B, H, T), torch.empty(B, H)
-        threads = torch.get_num_threads()
-        _native.causal_read(
-            _bits(q), _bits(k), _bits(v), scale, texts, _bits(out), lse.numpy(), highest.numpy(), threads
-        )
-        ctx.save_for_backward(q, k, v, out, lse)
-        ctx.scale, ctx.texts, ctx.threads = scale, texts, threads
-        largest = highest.amax(0)
+        q, kv, rope, cosine, sine = (x.contiguous() for x in (q, kv, rope, cosine, sine))
+        B, T, H, _ = q.shape
+        out = q.new_empty(B, T, H, kv.shape[-1] - q.shape[-1] + rope.shape[-1])
+        lse, largest = torch.empty(B, H, T), torch.empty(H)
+        rows, threads = [list(row) for row in texts], torch.get_num_threads()
+        given = (_bits(q), _bits(kv), _bits(rope), cosine.numpy(), sine.numpy())
+        _native.attend_texts(*given, scale, rows, _bits(out), lse.numpy(), largest.numpy(), threads)
+        ctx.save_for_backward(q, kv, rope, cosine, sine, out, lse)
+        ctx.scale, ctx.rows, ctx.threads = scale, rows, threads
         ctx.mark_non_differentiable(largest)
         return out, largest
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        q, k, v, out, lse = ctx.saved_tensors
-        dq, dk, dv = torch.empty(q.shape), torch.empty(k.shape), torch.empty(v.shape)
-        inputs = (_bits(q), _bits(k), _bits(v), ctx.scale, ctx.texts, _bits(out), lse.numpy(), _bits(grad.contiguous()))
-        _native.causal_back(*inputs, dq.numpy(), dk.numpy(), dv.numpy(), ctx.threads)
-        return dq.bfloat16(), dk.bfloat16(), dv.bfloat16(), None, None
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        q, kv, rope, cosine, sine, out, lse = ctx.saved_tensors
+        dq, dkv, drope = torch.empty_like(q), torch.empty_like(kv), torch.empty_like(rope)
+        given = (_bits(q), _bits(kv), _bits(rope), cosine.numpy(), sine.numpy())
+        read, made = (_bits(out), lse.numpy(), _bits(grad.contiguous())), (_bits(dq), _bits(dkv), _bits(drope))
+        _native.attend_texts_back(*given, ctx.scale, ctx.rows, *read, *made, ctx.threads)
+        return dq, dkv, drope, None, None, None, None
 
 
 def _bits(x: Tensor) -> NDArray[np.uint16]:
@@ -111,42 +103,47 @@ def _bits(x: Tensor) -> NDArray[np.uint16]:
     return x.detach().view(torch.int16).numpy().view(np.uint16)
 
 
-def _blocks(q: Tensor, past: int, starts: Sequence[Sequence[int]]) -> Iterator[tuple[int, int, int, int]]:
-    """Row, the first key that is seen, and the queries (first, end), of every block of queries of one text."""
-    T = q.shape[2]
-    for b in range(len(q)):
-        texts = starts[b] if starts else (0,)
-        for begin, end in pairwise((*texts, T)):
-            for s in range(begin, end, BLOCK):
-                yield b, begin, s, min(s + BLOCK, end)
+class _Causal(torch.autograd.Function):
+    """q: (H, T, head), k: (H, S, head), v: (H, S, value), S >= T: the queries are of the last T tokens. Returns
+    (H, T, value), and the largest score of each head."""
 
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+        H, T, _ = q.shape
+        past = k.shape[1] - T  # keys before the first query
+        scaled, keys = q.float() * scale, k.float().mT
+        future = torch.full((BLOCK, BLOCK), float("-inf"), device=q.device).triu(1)
+        out = torch.empty(H, T, v.shape[-1], dtype=v.dtype, device=v.device)
+        largest, shares = [], []
+        for s in range(0, T, BLOCK):
+            t = min(s + BLOCK, T)
+            scores = scaled[:, s:t] @ keys[:, :, : past + t]
+            scores[..., past + s :] += future[: t - s, : t - s]
+            largest.append(scores.amax((1, 2)))
+            share = torch.softmax(scores, -1).to(v.dtype)
+            out[:, s:t] = share @ v[:, : past + t]
+            shares.append(share)
+        ctx.save_for_backward(q, k, v, out, *shares)
+        ctx.scale = scale
+        highest = torch.stack(largest).amax(0)
+        ctx.mark_non_differentiable(highest)
+        return out, highest
 
-def causal_attention(
-    q: Tensor, k: Tensor, v: Tensor, scale: float, starts: Sequence[Sequence[int]] = ()
-) -> tuple[Tensor, Tensor]:
-    """Softmax(scale q k^T) v over each token's past and itself, and the largest score of each head.
-
-    q: (B, H, T, head), k: (B, H, S, head), v: (B, H, S, value), S >= T: the queries are of the last T tokens. starts,
-    where S = T: of each row where its texts begin, the first at 0; a token sees its own text alone. Returns
-    (B, H, T, value) and (H,) float32.
-    """
-    ours = q.device.type == "cpu" and q.dtype == k.dtype == v.dtype == torch.bfloat16
-    with torch.autocast(q.device.type, enabled=False):
-        out, largest = (_Native if ours else _Causal).apply(q, k, v, scale, starts)  # type: ignore[no-untyped-call]
-    return out, largest
-
-
-def branched_attention(q: Tensor, k: Tensor, v: Tensor, scale: float, ends: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """The same where the tokens are a stem and branches: a branch sees the stem and itself.
-
-    `ends`: where the stem ends, and each branch after it; the last one is T.
-    """
-    stem = ends[0]
-    parts, largest = [], []
-    for start, end in pairwise([0, *ends]):
-        before = min(start, stem)
-        keys, values = (torch.cat([x[:, :, :before], x[:, :, start:end]], 2) for x in (k, v))
-        out, highest = causal_attention(q[:, :, start:end], keys, values, scale)
-        parts.append(out)
-        largest.append(highest)
-    return torch.cat(parts, 2), torch.stack(largest).amax(0)
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        """With P the shares, dP = dO V^T and delta = rowsum(dO O): dV = P^T dO, dS = P (dP - delta), dQ = dS K and
+        dK = dS^T Q (as in FlashAttention, arXiv 2205.14135, appendix B)."""
+        q, k, v, out, *shares = ctx.saved_tensors
+        T, past = q.shape[1], k.shape[1] - q.shape[1]
+        delta = (grad.float() * out.float()).sum(-1, keepdim=True)
+        dq = torch.empty_like(q)
+        dk, dv = (torch.zeros(x.shape, device=x.device) for x in (k, v))
+        for s, share in zip(range(0, T, BLOCK), shares, strict=True):
+            t = min(s + BLOCK, T)
+            seen = past + t
+            dv[:, :seen] += share.mT @ grad[:, s:t]
+            dshare = (grad[:, s:t] @ v[:, :seen].mT).float()
+            dscore = (dshare.sub_(delta[:, s:t]) * share).to(q.dtype)
+            dq[:, s:t] = dscore @ k[:, :seen]
+            dk[:, :seen] += dscore.mT @ q[:, s:t]
+        return dq * ctx.scale, (dk * ctx.scale).to(k.dtype), dv.to(v.dtype), None

@@ -217,7 +217,7 @@ def supervised_loss(network: Network, batch: Batch) -> tuple[Tensor, float]:
     counts = every > 0
     weights, next_ids = every[counts], ids[:, 1:][counts]
     with torch.autocast(device.type, dtype=torch.bfloat16):
-        logits = network(ids[:, :-1], batch.starts, counts)
+        logits = network(ids[:, :-1], batch.texts, counts)
     each = F.cross_entropy(logits.float(), next_ids, reduction="none")
     written = torch.from_numpy(batch.written).to(device)[counts]
     right = float((logits[written].argmax(-1) == next_ids[written]).float().mean())

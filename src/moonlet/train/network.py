@@ -10,21 +10,22 @@ E experts, K experts a token, F expert width, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from moonlet.model.config import ModelConfig
-from moonlet.train.attention import Attend, branched_attention, causal_attention
+from moonlet.train.attention import Text, latent_attention
 from moonlet.train.rounding import rounded
 
 # Initial values, all of them: matrices are normal with this deviation; those that write into the residual stream
 # (o_proj, down_proj) start at zero, so that a block begins as the identity; gains start at one, router biases at zero.
 INITIAL_DEVIATION = 0.02
+# From queries, keys and values, and the keys' rotated part: what heads read, and their largest scores.
+Attend = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 ROUND = 64  # an expert's tokens are filled up to a multiple of this
 
 
@@ -62,26 +63,15 @@ class Attention(nn.Module):
         self.o_proj = nn.Linear(H * config.value, D, bias=False)
         self.largest: Tensor | None = None
 
-    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, attend: Attend = causal_attention) -> Tensor:
+    def forward(self, x: Tensor, attend: Attend) -> Tensor:
         c = self.config
         B, T, _ = x.shape
         q = self.q_proj(x) if c.q_rank is None else self.q_b_proj(self.q_a_layernorm(self.q_a_proj(x)))
-        q = q.view(B, T, c.heads, c.head).transpose(1, 2)
-        latent, k_rope = self.kv_a_proj_with_mqa(x).split([c.latent, c.rope], dim=-1)
-        kv = self.kv_b_proj(self.kv_a_layernorm(latent)).view(B, T, c.heads, c.nope + c.value).transpose(1, 2)
-        k_nope, v = kv.split([c.nope, c.value], dim=-1)
-        q = torch.cat([q[..., : c.nope], rotate(q[..., c.nope :], cosine, sine)], dim=-1)
-        k_rope = rotate(k_rope[:, None], cosine, sine).expand(-1, c.heads, -1, -1)
-        k = torch.cat([k_nope, k_rope], dim=-1)
-        read, self.largest = attend(q, k, v, c.score_scale)
-        out: Tensor = self.o_proj(read.transpose(1, 2).reshape(B, T, c.heads * c.value))
+        latent, rope = self.kv_a_proj_with_mqa(x).split([c.latent, c.rope], dim=-1)
+        kv = self.kv_b_proj(self.kv_a_layernorm(latent)).view(B, T, c.heads, c.nope + c.value)
+        read, self.largest = attend(q.view(B, T, c.heads, c.head), kv, rope)
+        out: Tensor = self.o_proj(read.flatten(2))
         return out
-
-
-def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Turns the pairs (2i, 2i+1) of the last axis. x: (..., T, R); cosine, sine: (T, R/2)."""
-    even, odd = x[..., 0::2], x[..., 1::2]
-    return torch.stack([even * cosine - odd * sine, odd * cosine + even * sine], dim=-1).flatten(-2).to(x.dtype)
 
 
 class Mlp(nn.Module):
@@ -194,8 +184,8 @@ class Block(nn.Module):
         dense = index < config.dense_layers
         self.mlp = Mlp(config.width, config.dense_width) if dense else Sparse(config)
 
-    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, attend: Attend) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), cosine, sine, attend)
+    def forward(self, x: Tensor, attend: Attend) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), attend)
         out: Tensor = x + self.mlp(self.post_attention_layernorm(x))
         return out
 
@@ -236,28 +226,31 @@ class Network(nn.Module):
             elif weight.ndim >= 2:
                 nn.init.normal_(weight, std=INITIAL_DEVIATION)
 
-    def hidden(self, ids: Tensor, ends: Sequence[int] = (), starts: Sequence[Sequence[int]] = ()) -> Tensor:
-        """ids (B, T) to the normalised states (B, T, D) that the head reads.
-
-        With `ends` the tokens are a stem and branches that go on from it, each on its own: the stem's end, then theirs.
-        With `starts` each row has several texts, which do not see one another: where each begins, the first at 0.
-        """
+    def hidden(self, ids: Tensor, texts: Sequence[Sequence[Text]] = ()) -> Tensor:
+        """ids (B, T) to the normalised states (B, T, D) that the head reads. texts: as in `attending`."""
         x = self.model.embed_tokens(ids)
-        cosine, sine = self.cosine[: ids.shape[1]], self.sine[: ids.shape[1]]
-        attend: Attend = partial(causal_attention, starts=starts)
-        if ends:
-            attend = partial(branched_attention, ends=ends)
-            places = [place for start, end in pairwise(ends) for place in range(ends[0], ends[0] + end - start)]
-            at = torch.tensor([*range(ends[0]), *places], device=ids.device)
-            cosine, sine = self.cosine[at], self.sine[at]
+        attend = self.attending(ids.shape[0], ids.shape[1], texts)
         for block in self.model.layers:
-            x = block(x, cosine, sine, attend)
+            x = block(x, attend)
         out: Tensor = self.model.norm(x)
         return out
 
-    def forward(self, ids: Tensor, starts: Sequence[Sequence[int]] = (), wanted: Tensor | None = None) -> Tensor:
-        """Logits (B, T, V), or of the tokens that are `wanted` (B, T), n of them, (n, V). starts: as in `hidden`."""
-        states = self.hidden(ids, starts=starts)
+    def attending(self, rows: int, tokens: int, texts: Sequence[Sequence[Text]] = ()) -> Attend:
+        """How every layer attends. texts: those of each row, one after the other; without them a row is one text.
+
+        The positions of a text count on from what is before it, so that branches all go on from their stem.
+        """
+        texts = texts or [[(0, tokens, 0)]] * rows
+        at = torch.arange(tokens, device=self.cosine.device)
+        if any(before for row in texts for *_, before in row):
+            (row,) = texts  # the tables of positions are of one row
+            at = torch.cat([at[before : before + end - begin] for begin, end, before in row])
+        tables = {"cosine": self.cosine[at], "sine": self.sine[at]}
+        return partial(latent_attention, **tables, scale=self.config.score_scale, texts=texts)
+
+    def forward(self, ids: Tensor, texts: Sequence[Sequence[Text]] = (), wanted: Tensor | None = None) -> Tensor:
+        """Logits (B, T, V), or of the tokens that are `wanted` (B, T), n of them, (n, V). texts: as in `attending`."""
+        states = self.hidden(ids, texts)
         logits: Tensor = self.lm_head(states if wanted is None else states[wanted])
         return logits
 

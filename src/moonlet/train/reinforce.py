@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from moonlet.train.attention import Text
 from moonlet.train.network import Network
 from moonlet.train.rollouts import Attempt, Choice, Group
 
@@ -48,7 +49,7 @@ class Row:
     """
 
     ids: Tensor  # (1, T): the stem, then the branches
-    ends: tuple[int, ...]  # of the stem, and of each branch
+    texts: tuple[Text, ...]  # the stem and each branch
     places: Tensor  # (N,): where in the row stands what was read last before the choice
     chosen: Tensor  # (N,)
     whose: Tensor  # (N,): which attempt's choice it was
@@ -74,9 +75,10 @@ def row(group: Group, vocab: int) -> Row:
                 choices.append((which, choice))
             branches.append(ids[len(stem) :])
             start += len(branches[-1])
+    ends = accumulate((len(one) for one in branches), initial=len(stem))
     return Row(
         torch.tensor([[*stem, *(id for branch in branches for id in branch)]]),
-        tuple(accumulate((len(one) for one in branches), initial=len(stem))),
+        ((0, len(stem), 0), *((begin, end, len(stem)) for begin, end in pairwise(ends))),
         torch.tensor(places),
         torch.tensor([choice.id for _, choice in choices]),
         torch.tensor([which for which, _ in choices]),
@@ -132,7 +134,7 @@ class Drift:
 def group_loss(network: Network, it: Row, tau: float) -> tuple[Tensor, Drift]:
     """The loss of a group, and how far the network has come."""
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        states = network.hidden(it.ids, it.ends)[0, it.places]
+        states = network.hidden(it.ids, [it.texts])[0, it.places]
         logits = network.lm_head(states)
     each = chances(logits, it.chosen, it.temperatures, it.allowed)
     now, old = (it.rewards.new_zeros(len(it.rewards)).index_add(0, it.whose, x) for x in (each, it.old))

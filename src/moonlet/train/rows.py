@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from moonlet.chat.template import Segment, render_segments
 from moonlet.chat.tokenizer import Tokenizer
 from moonlet.simulate.episode import Conversation
+from moonlet.train.attention import Text
 
 LEAST = 400  # tokens for which a row is filled further: a shorter cut is all declarations and no turns
 PROMPT_WEIGHT = 0.1  # of a token the assistant reads, against 1 of one it must write
@@ -22,12 +24,12 @@ EVERY = 4  # of the tokens that it reads one in so many counts, that much more: 
 class Batch:
     """ids (B, T + 1) and weights (B, T): weights[b, t] counts the prediction of ids[b, t + 1].
 
-    starts: of each row, where its conversations begin. They do not see one another.
+    texts: the conversations of each row, which do not see one another.
     """
 
     ids: NDArray[np.int64]
     weights: NDArray[np.float32]
-    starts: tuple[tuple[int, ...], ...]
+    texts: tuple[tuple[Text, ...], ...]
 
     @property
     def written(self) -> NDArray[np.bool_]:
@@ -56,7 +58,7 @@ class Rows:
         """Rows of `length` + 1 tokens. Every row begins with a conversation; none runs on into the next row."""
         ids = np.full((rows, length + 1), self.pad, np.int64)
         weights = np.zeros((rows, length + 1), np.float32)
-        starts: list[tuple[int, ...]] = []
+        texts: list[tuple[Text, ...]] = []
         for row in range(rows):
             at, begun = 0, []
             while length - at > LEAST or at == 0:
@@ -71,8 +73,8 @@ class Rows:
                         weights[row, at + (self.taken - at) % EVERY : end : EVERY] = PROMPT_WEIGHT * EVERY
                     at = end
             weights[row, begun] = 0.0  # nothing before it foretells a conversation's first token
-            starts.append(tuple(begun))
-        return Batch(ids, weights[:, 1:], tuple(starts))
+            texts.append(tuple((begin, end, 0) for begin, end in pairwise((*begun, length))))
+        return Batch(ids, weights[:, 1:], tuple(texts))
 
     def _cut(self, room: int) -> list[Segment]:
         """The next conversation, as many of its turns as there is room for; what can have no turn is passed over."""
