@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from moonlet import _native, kernels
+from moonlet import kernels
 from moonlet.train.attention import BLOCK, Text, latent_attention, rotate
 
 torch.set_num_threads(1)
@@ -93,10 +93,10 @@ def test_kernels_of_every_instruction_set(isa: str, sizes: tuple[int, int, int])
     def run(threads: int) -> list[Tensor]:
         out, lse, largest = torch.empty_like(grad), torch.empty(len(q), H, tokens), torch.empty(H)
         given = (bits(q), bits(kv), bits(rope), cosine.numpy(), sine.numpy(), SCALE, [list(row) for row in texts])
-        _native.attend_texts(*given, bits(out), lse.numpy(), largest.numpy(), threads, isa)
+        kernels.attend_texts(*given, bits(out), lse.numpy(), largest.numpy(), threads, isa)
         made = [torch.empty_like(x) for x in (q, kv, rope)]
         read = (bits(out), lse.numpy(), bits(grad))
-        _native.attend_texts_back(*given, *read, *(bits(x) for x in made), threads, isa)
+        kernels.attend_texts_back(*given, *read, *(bits(x) for x in made), threads, isa)
         return [out, lse, largest, *made]
 
     found = run(1)
@@ -114,7 +114,7 @@ def test_what_the_kernels_refuse() -> None:
     cosine = np.ones((4, 1), np.float32)
     out, lse, highest = np.zeros((1, 4, 1, 4), np.uint16), np.zeros((1, 1, 4), np.float32), np.zeros(1, np.float32)
     whole = [[(0, 4, 0)]]
-    _native.attend_texts(q, kv, rope, cosine, cosine, 1.0, whole, out, lse, highest, 1)
+    kernels.attend_texts(q, kv, rope, cosine, cosine, 1.0, whole, out, lse, highest, 1)
     for texts in (
         [],
         [[]],
@@ -125,7 +125,7 @@ def test_what_the_kernels_refuse() -> None:
         [[(0, 4, 4)]],
     ):
         with pytest.raises(ValueError, match="text"):
-            _native.attend_texts(q, kv, rope, cosine, cosine, 1.0, texts, out, lse, highest, 1)
+            kernels.attend_texts(q, kv, rope, cosine, cosine, 1.0, texts, out, lse, highest, 1)
     for one, two, three in ((q[:, :3].copy(), kv, rope), (q, kv[..., :6].copy(), rope), (q, kv, rope[..., :1].copy())):
         with pytest.raises(ValueError):
-            _native.attend_texts(one, two, three, cosine, cosine, 1.0, whole, out, lse, highest, 1)
+            kernels.attend_texts(one, two, three, cosine, cosine, 1.0, whole, out, lse, highest, 1)

@@ -249,21 +249,21 @@ def _by_frequency(tokenizer: Tokenizer) -> float:
     rows = Rows(conversations(1), tokenizer)
     counts = np.zeros(PIECES + 32)
     for _ in range(200):
-        batch = rows.batch(1, 300)
+        batch = rows.batch(1, 480)
         np.add.at(counts, batch.ids[:, 1:], batch.weights)
     shares = counts[counts > 0] / counts.sum()
     return float(-(shares * np.log(shares)).sum())
 
 
 def test_what_200_steps_taught_is_what_everybody_computes(tmp_path: Path, tokenizer: Tokenizer, words: Path) -> None:
-    run = open_run(tmp_path / "run", tokenizer, steps=200, rows=1, length=300, long_from=1.0)
+    run = open_run(tmp_path / "run", tokenizer, steps=200, rows=1, length=480, long_from=1.0)
     told = list(run.steps())
     last = float(np.mean([p.loss for p in told[-20:]]))
     # It has learned more than how often each token comes, however hard the mixture is.
     assert abs(told[0].loss - math.log(PIECES + 32)) < 0.3 and last < told[30].loss
     assert last < 0.63 * _by_frequency(tokenizer)
     export(run.network, words, tmp_path / "public", "f32")
-    ids = torch.from_numpy(Rows(conversations(9), tokenizer).batch(1, 300).ids)
+    ids = torch.from_numpy(Rows(conversations(9), tokenizer).batch(1, 480).ids)
     run.network.eval()
     judge: Any = AutoModelForCausalLM.from_pretrained(
         tmp_path / "public", dtype=torch.float32, attn_implementation="eager"

@@ -125,3 +125,26 @@ def attend(q: Floats, rows: Floats, latent: int, scale: float, bf16: bool = Fals
     """Softmax of scale * q . row over all rows (n, W), times their first `latent` numbers. q (H, W): (H, latent)."""
     out: Floats = _native.attend(q, rows, latent, scale, bf16, isa)
     return out
+
+
+Bits = NDArray[np.uint16]  # of bf16 numbers
+Texts = list[list[tuple[int, int, int]]]  # of each row: begin, end, and how many of the row's first tokens are seen too
+
+
+def attend_texts(
+    q: Bits, kv: Bits, rope: Bits, cosine: Floats, sine: Floats, scale: float, texts: Texts, out: Bits, lse: Floats,
+    highest: Floats, threads: int, isa: str = "",
+) -> None:  # fmt: skip
+    """Latent attention of whole rows, for training, into out, lse and highest: native/texts.h says shapes and sums.
+    ValueError: shapes or texts do not fit together."""
+    _native.attend_texts(q, kv, rope, cosine, sine, scale, texts, out, lse, highest, threads, isa)
+
+
+def attend_texts_back(
+    q: Bits, kv: Bits, rope: Bits, cosine: Floats, sine: Floats, scale: float, texts: Texts, out: Bits, lse: Floats,
+    grad: Bits, dq: Bits, dkv: Bits, drope: Bits, threads: int, isa: str = "",
+) -> None:  # fmt: skip
+    """Its gradients, into dq, dkv and drope, from that of `out`."""
+    _native.attend_texts_back(
+        q, kv, rope, cosine, sine, scale, texts, out, lse, grad, dq, dkv, drope, threads, isa
+    )  # fmt: skip

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from moonlet import _native
+from moonlet import kernels
 
 BLOCK = 128  # queries at a time; of four heads of 1024 keys their scores are 2 MB
 
@@ -82,7 +82,7 @@ class _Native(torch.autograd.Function):
         lse, largest = torch.empty(B, H, T), torch.empty(H)
         rows, threads = [list(row) for row in texts], torch.get_num_threads()
         given = (_bits(q), _bits(kv), _bits(rope), cosine.numpy(), sine.numpy())
-        _native.attend_texts(*given, scale, rows, _bits(out), lse.numpy(), largest.numpy(), threads)
+        kernels.attend_texts(*given, scale, rows, _bits(out), lse.numpy(), largest.numpy(), threads)
         ctx.save_for_backward(q, kv, rope, cosine, sine, out, lse)
         ctx.scale, ctx.rows, ctx.threads = scale, rows, threads
         ctx.mark_non_differentiable(largest)
@@ -94,7 +94,7 @@ class _Native(torch.autograd.Function):
         dq, dkv, drope = torch.empty_like(q), torch.empty_like(kv), torch.empty_like(rope)
         given = (_bits(q), _bits(kv), _bits(rope), cosine.numpy(), sine.numpy())
         read, made = (_bits(out), lse.numpy(), _bits(grad.contiguous())), (_bits(dq), _bits(dkv), _bits(drope))
-        _native.attend_texts_back(*given, ctx.scale, ctx.rows, *read, *made, ctx.threads)
+        kernels.attend_texts_back(*given, ctx.scale, ctx.rows, *read, *made, ctx.threads)
         return dq, dkv, drope, None, None, None, None
 
 
