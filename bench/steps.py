@@ -1,11 +1,12 @@
 """What a step takes besides reading weights, and how many tokens take no step.
 
-    python -m bench.steps [--only python,calls,long,start] [--folder LARGE] [--json]
+    python -m bench.steps [--only python,calls,long,long-int8,start] [--folder LARGE] [--json]
 
 python   the part of a step that is not the native code's, one reply of the small model
 calls    calls under a schema by the small model, greedily: their steps, and their time against that of as many tokens
          written one by one without a schema; the tokens against those that are drawn one by one under it
-long     a token of Moonlight's shape behind 32,768 others, against the bytes of the cache at the memory's rate
+long     a token of Moonlight's shape behind 32,768 others, against the bytes of the cache at the memory's rate;
+         long-int8: the same with --cache int8, against the bytes that bf16 takes
 start    from the start of a process to the first token of LARGE, a folder that lies in the page cache; only with it
 
 Medians of five; the memory's rate is measured beside the row that needs it. Ends with 1 if something does not hold.
@@ -24,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from moonlet.chat.messages import Message, ToolSpec
 from moonlet.chat.template import render
 from moonlet.engine.engine import Engine, EngineOptions
 from moonlet.engine.sampler import Constraint, Sampling
+from moonlet.kernels import CacheFormat
 from moonlet.local import find, load
 from moonlet.model.folder import open_folder
 from moonlet.model.layout import Formats
@@ -182,13 +185,13 @@ def calls(asked: argparse.Namespace) -> Row:
     )
 
 
-def long(asked: argparse.Namespace) -> Row:
+def long(asked: argparse.Namespace, cache: CacheFormat = "bf16") -> Row:
     random_, threads = random.Random(0), len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as place:
         shapes.write(Path(place) / "m", "moonlight", Formats("int4", "int4"), num_hidden_layers=LAYERS,
                      max_position_embeddings=LONG + 1024)  # fmt: skip
         folder = open_folder(Path(place) / "m")
-        with Engine(folder, EngineOptions(cache_tokens=LONG + 1024), drafting=()) as engine:
+        with Engine(folder, EngineOptions(cache_tokens=LONG + 1024, cache=cache), drafting=()) as engine:
 
             def token_s(behind: int) -> float:
                 seen: list[float] = []
@@ -203,7 +206,7 @@ def long(asked: argparse.Namespace) -> Row:
             rate = statistics.median(measure.memory_by_threads(threads, 256 << 20)[threads] for _ in range(RUNS))
     read = LONG * LATENT_BYTES / rate
     return Row(
-        "long",
+        "long" if cache == "bf16" else "long-int8",
         f"{(far - short) * 1e3:.2f} ms a layer more than without, {(far - short) / read:.2f} times what its bytes take",
         "at most 1.25 times, with the weights' bytes",
         far - short <= 1.25 * read,
@@ -242,7 +245,13 @@ def start(asked: argparse.Namespace) -> Row:
     )
 
 
-PARTS: dict[str, Callable[[argparse.Namespace], Row]] = {"python": python, "calls": calls, "long": long, "start": start}
+PARTS: dict[str, Callable[[argparse.Namespace], Row]] = {
+    "python": python,
+    "calls": calls,
+    "long": long,
+    "long-int8": partial(long, cache="int8"),
+    "start": start,
+}
 
 
 def main() -> int:

@@ -228,9 +228,9 @@ void attend_pages(const CacheView& cache, int begin, int end, int L, const Kind&
   }
 }
 
-void attend(const CacheView& cache, int begin, int end, int L, const float* q, int64_t q_stride, float* o,
-            int64_t o_stride, Sums* sums, float scale, int heads) {
-  if (!cache.bf16)
+void attend_numbers(const CacheView& cache, int begin, int end, int L, const float* q, int64_t q_stride, float* o,
+                    int64_t o_stride, Sums* sums, float scale, int heads) {
+  if (cache.format == Format::f32)
     return attend_pages<float>(cache, begin, end, L, Floats<float>{q, q_stride, o, o_stride}, scale, heads, sums);
 #if defined(__AVX512BF16__)
   alignas(64) uint16_t rounded[MOST_HEADS * MOST_WIDTH];

@@ -33,11 +33,7 @@ void Model::queries(int thread, const LayerWeights& w, int layer) {
     float* kv = kv_ + (int64_t)t * kv_stride;
     ops_.rmsnorm(kv, kv, w.kv_a_norm, s.L, s.L, s.eps);
     ops_.rotate(kv + s.L, cosine_ + (int64_t)t * s.R / 2, sine_ + (int64_t)t * s.R / 2, s.R);
-    void* row = cache_row(layer, t);
-    if (limits_.exact)
-      memcpy(row, kv, sizeof(float) * (s.L + s.R));
-    else
-      for (int i = 0; i < s.L + s.R; i++) ((uint16_t*)row)[i] = float_to_bf16(kv[i]);
+    keep(layer, t, kv);
     if (s.q_rank) {
       float* ranked = ranked_.f + t * ranked_.stride;
       ops_.rmsnorm(ranked, ranked, w.q_a_norm, s.q_rank, (int)ranked_.stride, s.eps);
@@ -97,13 +93,12 @@ void Model::read_cache(int thread, const LayerWeights& w, int layer) {
   constexpr int MOST = 32;
   const Shape& s = shape_;
   const int stride = pad(s.L + s.R), wide = (int)latents_.stride, fours = (s.H + FOUR - 1) / FOUR;
-  const int64_t layer_bytes = (int64_t)limits_.pages * PAGE * cache_width_ * (limits_.exact ? 4 : 2);
   const bool twins = wants_twins(w.v_up[0]);
 
   auto read = [&](int t, int span, int h0, int h1, float* o, Sums* sums) {
-    const CacheView view{(const uint8_t*)cache_ + layer * layer_bytes,
+    const CacheView view{(const uint8_t*)cache_ + layer * layer_bytes_,
                          batch_.pages + (int64_t)batch_.sequences[t] * batch_.pages_stride, cache_width_,
-                         !limits_.exact};
+                         limits_.cache};
     const int begin = span * SPAN, end = std::min(begin + SPAN, batch_.positions[t] + 1);
     ops_.attend(view, begin, end, s.L, query_ + ((int64_t)t * s.H + h0) * stride, stride, o, wide, sums, s.score_scale,
                 h1 - h0);

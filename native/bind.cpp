@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 
+#include "cache.h"
 #include "mapping.h"
 #include "model.h"
 #include "ops.h"
@@ -194,22 +195,21 @@ nb::tuple route_array(const Array<const float, 2>& logits, const Array<const flo
 
 // q (H, W), rows (n, W) as a cache without paging; returns (H, L).
 Fresh<float, 2> attend_array(const Array<const float, 2>& q, const Array<const float, 2>& rows, int L, float scale,
-                             bool bf16, const std::string& isa) {
+                             const std::string& cache, const std::string& isa) {
+  const Format format = format_of(cache);
+  require(format != Format::int4 && (format != Format::int8 || (L % 4 == 0 && q.shape(1) % 4 == 0)),
+          "the cache is f32, bf16 or, by fours, int8");
   const int H = (int)q.shape(0), W = (int)q.shape(1), n = (int)rows.shape(0);
   require((int)rows.shape(1) == W && L >= 1 && L <= W && W <= 1024 && n >= 1, "attention shapes do not fit");
-  const int width = (int)round_up(W, 32), pages = (n + PAGE - 1) / PAGE;
-  std::vector<float> cache32((size_t)pages * PAGE * width);
-  std::vector<uint16_t> cache16(cache32.size());
+  const int pages = (n + PAGE - 1) / PAGE;
+  const int64_t page_bytes = cache_page_bytes(format, L, W - L);
+  std::vector<uint8_t> bytes(pages * page_bytes);
   std::vector<int32_t> table(pages);
   for (int p = 0; p < pages; p++) table[p] = pages - 1 - p;  // any order must do
   for (int j = 0; j < n; j++)
-    for (int i = 0; i < W; i++) {
-      const size_t at = ((size_t)table[j / PAGE] * PAGE + j % PAGE) * width + i;
-      cache32[at] = rows.data()[(size_t)j * W + i];
-      cache16[at] = float_to_bf16(cache32[at]);
-    }
+    keep_row(format, bytes.data() + table[j / PAGE] * page_bytes, j % PAGE, rows.data() + (size_t)j * W, L, W - L);
   Owned query(q.data(), H, W), out(nullptr, H, L);
-  const CacheView view{bf16 ? (const void*)cache16.data() : cache32.data(), table.data(), width, bf16};
+  const CacheView view{bytes.data(), table.data(), format == Format::int8 ? W : pad(W), format};
   const Ops& ops = ops_of(isa);
   std::vector<Sums> sums(H), others(H);
   std::vector<float> other((size_t)H * out.view.stride);
@@ -391,9 +391,19 @@ void check_shape(const Shape& s) {
           "expert groups do not fit");
 }
 
+Format cache_format(const Shape& shape, bool exact, bool expanded, const std::string& name) {
+  const Format format = format_of(name);
+  require(!exact || !expanded, "exact and expanded exclude each other");
+  require((format == Format::f32) == exact, "the cache is f32 where activations stay f32, and nowhere else");
+  require(format != Format::int4, "the cache has no such format");
+  require(format != Format::int8 || !expanded, "the expanded form reads a cache of bf16");
+  require(format != Format::int8 || (shape.L % 4 == 0 && shape.R % 4 == 0), "a cache of int8 goes by fours");
+  return format;
+}
+
 Loaded* load(const Shape& shape, nb::dict arrays, const std::string& dense, const std::string& experts,
              const Store& from, int tokens, int rows, int pages, int threads, bool exact, bool expanded,
-             const std::string& isa) {
+             const std::string& cache, const std::string& isa) {
   check_shape(shape);
   require(tokens >= 1 && rows >= 1 && pages >= 1 && threads >= 0, "limits must be positive");
   const Tensors tensors(arrays, format_of(dense));
@@ -408,18 +418,19 @@ Loaded* load(const Shape& shape, nb::dict arrays, const std::string& dense, cons
   const int64_t row = 2 * packed_bytes(w.experts, shape.F, shape.D) + packed_bytes(w.experts, shape.D, shape.F);
   for (int i = 0; i < store->layers(); i++)
     require(store->experts(i) == shape.E && store->row_bytes(i) >= row, "a row of the expert store is too short");
-  require(!exact || !expanded, "exact and expanded exclude each other");
+  const Format kept = cache_format(shape, exact, expanded, cache);
   auto model = std::make_unique<Model>(shape, std::move(w), std::move(store), ops_of(isa),
-                                       Limits{tokens, rows, pages, threads, exact, expanded});
+                                       Limits{tokens, rows, pages, threads, exact, expanded, kept});
   return new Loaded{std::move(model), std::move(arrays)};
 }
 
 // Bytes of a model's workspace and of its cache.
-nb::tuple buffer_bytes(const Shape& shape, int tokens, int pages, bool exact, bool expanded) {
+nb::tuple buffer_bytes(const Shape& shape, int tokens, int pages, bool exact, bool expanded, const std::string& cache) {
   check_shape(shape);
+  const Format kept = cache_format(shape, exact, expanded, cache);
   require(tokens >= 1 && pages >= 1, "limits must be positive");
   // It takes address space for them, but no memory.
-  const Model model(shape, Weights{}, nullptr, ops_plain, Limits{tokens, 1, pages, 1, exact, expanded});
+  const Model model(shape, Weights{}, nullptr, ops_plain, Limits{tokens, 1, pages, 1, exact, expanded, kept});
   return nb::make_tuple(model.workspace_bytes(), model.cache_bytes());
 }
 
@@ -591,7 +602,7 @@ NB_MODULE(_native, m) {
         "out"_a, "lse"_a, "highest"_a, "threads"_a, "isa"_a = "");
   m.def("attend_texts_back", &attend_texts_back_array, "q"_a, "kv"_a, "rope"_a, "cosine"_a, "sine"_a, "scale"_a,
         "texts"_a, "out"_a, "lse"_a, "grad"_a, "dq"_a, "dkv"_a, "drope"_a, "threads"_a, "isa"_a = "");
-  m.def("attend", &attend_array, "q"_a, "rows"_a, "L"_a, "scale"_a, "bf16"_a, "isa"_a = "");
+  m.def("attend", &attend_array, "q"_a, "rows"_a, "L"_a, "scale"_a, "cache"_a, "isa"_a = "");
 
   m.def(
       "map_file",
@@ -668,7 +679,8 @@ NB_MODULE(_native, m) {
       .def_prop_ro("threads", [](const Loaded& self) { return self.model->threads(); })
       .def_prop_ro("cache_bytes", [](const Loaded& self) { return self.model->cache_bytes(); })
       .def_prop_ro("workspace_bytes", [](const Loaded& self) { return self.model->workspace_bytes(); });
-  m.def("buffer_bytes", &buffer_bytes, "shape"_a, "tokens"_a, "pages"_a, "exact"_a, "expanded"_a = false);
+  m.def("buffer_bytes", &buffer_bytes, "shape"_a, "tokens"_a, "pages"_a, "exact"_a, "expanded"_a = false,
+        "cache"_a = "bf16");
   m.def("load", &load, "shape"_a, "arrays"_a, "dense"_a, "experts"_a, "store"_a, "tokens"_a, "rows"_a, "pages"_a,
-        "threads"_a, "exact"_a, "expanded"_a, "isa"_a, nb::rv_policy::take_ownership);
+        "threads"_a, "exact"_a, "expanded"_a, "cache"_a, "isa"_a, nb::rv_policy::take_ownership);
 }

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <new>
 
+#include "cache.h"
 #include "layout.h"
 
 namespace moonlet {
@@ -59,8 +60,9 @@ Model::Model(Shape shape, Weights weights, std::shared_ptr<ExpertStore> store, c
       ops_(ops),
       limits_(limits),
       pool_(limits.threads) {
-  cache_width_ = (int)round_up(shape_.L + shape_.R, 32);
-  cache_bytes_ = (int64_t)shape_.layers * limits_.pages * PAGE * cache_width_ * (limits_.exact ? 4 : 2);
+  cache_width_ = limits_.cache == Format::int8 ? shape_.L + shape_.R : pad(shape_.L + shape_.R);
+  layer_bytes_ = limits_.pages * cache_page_bytes(limits_.cache, shape_.L, shape_.R);
+  cache_bytes_ = shape_.layers * layer_bytes_;
   cache_ = reserve(cache_bytes_);
   most_spans_ = (int)((int64_t)limits_.pages * PAGE / SPAN) + 64;
   first_span_.resize(limits_.tokens + 1);
@@ -131,11 +133,15 @@ bool Model::wants_twins(const Matrix& w) const {
   return wants_twins(w.format);
 }
 
-void* Model::cache_row(int layer, int token) const {
+uint8_t* Model::cache_page(int layer, int token) const {
   const int32_t position = batch_.positions[token];
   const int32_t* pages = batch_.pages + (int64_t)batch_.sequences[token] * batch_.pages_stride;
-  const int64_t row = ((int64_t)layer * limits_.pages + pages[position / PAGE]) * PAGE + position % PAGE;
-  return (uint8_t*)cache_ + row * cache_width_ * (limits_.exact ? 4 : 2);
+  return (uint8_t*)cache_ + layer * layer_bytes_ +
+         pages[position / PAGE] * cache_page_bytes(limits_.cache, shape_.L, shape_.R);
+}
+
+void Model::keep(int layer, int token, const float* row) const {
+  keep_row(limits_.cache, cache_page(layer, token), batch_.positions[token] % PAGE, row, shape_.L, shape_.R);
 }
 
 void Model::export_page(int page, uint8_t* to) const {

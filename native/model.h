@@ -50,12 +50,13 @@ struct Weights {
 };
 
 struct Limits {
-  int tokens;             // of a step
-  int rows;               // of logits of a step
-  int pages;              // of the cache
-  int threads;            // 0: one for each core
-  bool exact;             // activations stay f32 and so does the cache
-  bool expanded = false;  // prompts attend in the expanded form, see expanded.cpp; not with exact
+  int tokens;                   // of a step
+  int rows;                     // of logits of a step
+  int pages;                    // of the cache
+  int threads;                  // 0: one for each core
+  bool exact;                   // activations stay f32; the cache must be so too
+  bool expanded = false;        // prompts attend in the expanded form, see expanded.cpp; a cache of bf16
+  Format cache = Format::bf16;  // or int8: half the bytes, and integer products
 };
 
 struct Batch {
@@ -150,7 +151,8 @@ class Model {
   void product(int thread, const Matrix& w, const Activations& x, float* y, int64_t stride);
   bool wants_twins(const Matrix& w) const;
   bool wants_twins(Format format) const;
-  void* cache_row(int layer, int token) const;
+  uint8_t* cache_page(int layer, int token) const;
+  void keep(int layer, int token, const float* row) const;
   void allocate();
 
   Shape shape_;
@@ -164,7 +166,8 @@ class Model {
   int32_t* chosen_out_ = nullptr;
   Watch* watch_ = nullptr;
 
-  int cache_width_ = 0;  // numbers of a cached token, padded to 32
+  int cache_width_ = 0;      // numbers of a cached token, padded to 32 unless they are codes
+  int64_t layer_bytes_ = 0;  // of the cache
   void* cache_ = nullptr;
   int64_t cache_bytes_ = 0;
 

@@ -4,6 +4,7 @@
 #include "simd.h"
 // After simd.h, which it is written in.
 #include "attend.h"
+#include "attend_int8.h"
 
 namespace moonlet {
 namespace {
@@ -515,6 +516,12 @@ void combine(float* x, const float* const* parts, const float* weights, int K, c
     if (extra) sum = f_add(sum, f_load(extra + i));
     f_store(x + i, f_add(f_load(x + i), sum));
   }
+}
+
+void attend(const CacheView& cache, int begin, int end, int L, const float* q, int64_t q_stride, float* o,
+            int64_t o_stride, Sums* sums, float scale, int heads) {
+  (cache.format == Format::int8 ? attend_int8 : attend_numbers)(cache, begin, end, L, q, q_stride, o, o_stride, sums,
+                                                                scale, heads);
 }
 
 }  // namespace

@@ -70,13 +70,20 @@ struct Routing {
   float scale;
 };
 
-// The latent cache of one layer. Row of a token: L normalised latents, then R rotated key numbers.
+// The latent cache of one layer, f32, bf16 or int8. Row of a token: L normalised latents, then R rotated key numbers.
 struct CacheView {
-  const void* rows;      // [pages][PAGE][width] bf16 or f32
+  const void* rows;      // [pages] of page_bytes
   const int32_t* pages;  // the sequence's pages, in order
-  int width;             // L + R, padded to 32
-  bool bf16;
+  int width;             // f32, bf16: L + R, padded to 32, a row after the other; int8: L + R
+  Format format;
 };
+
+// Bytes of a page of the cache of one layer. int8: for each 16 tokens and each four numbers of a row, those four of one
+// token after the other, as code + 128; then the tokens' scales of their latents and those of their rotated parts.
+static inline int64_t cache_page_bytes(Format format, int64_t L, int64_t R) {
+  if (format == Format::int8) return PAGE * (L + R) + PAGE * 2 * (int64_t)sizeof(float);
+  return PAGE * round_up(L + R, 32) * (format == Format::f32 ? 4 : 2);
+}
 
 // What a head has read of a span of positions: the highest score s, and the sum of all e^(s - highest).
 struct Sums {
@@ -114,7 +121,7 @@ struct Ops {
   // What at most 32 heads read of positions [begin, end), begin a multiple of PAGE: o[h, 0..L) is the sum of
   // e^(s - highest) times the latent part of the rows, with s = scale * q[h] . row. q: [heads, q_stride],
   // o: [heads, o_stride]. Where the processor multiplies bf16 and the cache is bf16, queries and shares are rounded to
-  // bf16.
+  // bf16; where the cache is int8 they become codes.
   void (*attend)(const CacheView& cache, int begin, int end, int L, const float* q, int64_t q_stride, float* o,
                  int64_t o_stride, Sums* sums, float scale, int heads);
 

@@ -156,7 +156,7 @@ void each_head(const Attended& in, int threads,
         if (!shared) tasks.push_back({b, h, one.end - one.begin, {one}});
     }
   }
-  std::stable_sort(tasks.begin(), tasks.end(), [](const Task& a, const Task& b) { return a.tokens > b.tokens; });
+  std::sort(tasks.begin(), tasks.end(), [](const Task& a, const Task& b) { return a.tokens > b.tokens; });
   std::atomic<size_t> next{0};
   auto run = [&] {
     for (size_t i; (i = next++) < tasks.size();) work({in, tasks[i].b, tasks[i].h}, tasks[i].texts);

@@ -132,6 +132,8 @@ def test_help_names_every_verb() -> None:
         (["run", "http://127.0.0.1:9/v1", "hi"], "cannot connect"),
         (["run", "http://127.0.0.1:9/v1", "hi", "--exact"], "--exact"),
         (["run", "nano", "hi", "--exact", "--expanded"], "exact and expanded"),
+        (["run", "nano", "hi", "--cache", "int8", "--expanded"], "a cache of int8 excludes"),
+        (["run", "nano", "hi", "--cache", "int5"], "--cache"),
         (["run", "http://127.0.0.1:9/v1"], "the prompt is empty"),
         (["serve", "--host", "0.0.0.0"], "at least one key"),
         (["serve", "--port", "99999"], "from 0 to 65535"),

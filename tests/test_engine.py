@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 import tiny
 from moonlet import kernels
@@ -87,9 +88,41 @@ def test_prompts_in_the_expanded_form_say_what_the_absorbed_form_says(folder: Mo
         assert np.mean(np.abs(np.subtract(expanded, exact))) < 0.03
 
 
-def test_exact_and_expanded_exclude_each_other() -> None:
+@pytest.mark.parametrize("isa", kernels.isas())
+def test_a_cache_of_int8(folder: ModelFolder, isa: str) -> None:
+    """Half the bytes; the same bits however a prompt is cut and whoever reads it, and near what bf16 gives."""
+    rng = random.Random(3)
+    ids = [rng.randrange(folder.config.vocab) for _ in range(700)]
+
+    def read(**options: Any) -> tuple[NDArray[np.float32], int]:
+        with Engine(folder, EngineOptions(cache_tokens=1024, isa=isa, **options)) as engine:
+            return engine.logits(ids), engine.memory.cache
+
+    exact, _ = read(exact=True)
+    wide, bytes_wide = read()
+    small, bytes_small = read(cache="int8", threads=1)
+    assert bytes_small < 0.55 * bytes_wide + 8 * 1024 * folder.config.layers
+    for step_tokens, threads in [(512, 3), (37, 2), (700, 1)]:
+        np.testing.assert_array_equal(read(cache="int8", step_tokens=step_tokens, threads=threads)[0], small)
+    kl = [float(_kl(exact, found)) for found in (wide, small)]
+    assert kl[1] < 5e-3 and not np.array_equal(small, wide), kl
+
+
+def _kl(exact: NDArray[np.float32], found: NDArray[np.float32]) -> float:
+    """Mean over positions."""
+    p, q = (x - np.log(np.exp(x - x.max(-1, keepdims=True)).sum(-1, keepdims=True)) - x.max(-1, keepdims=True)
+            for x in (exact.astype(np.float64), found.astype(np.float64)))  # fmt: skip
+    return float((np.exp(p) * (p - q)).sum(-1).mean())
+
+
+def test_what_of_the_cache_goes_together() -> None:
     with pytest.raises(ValueError, match="exact and expanded"):
         EngineOptions(exact=True, expanded=True)
+    for other in ({"exact": True}, {"expanded": True}):
+        with pytest.raises(ValueError, match="a cache of int8 excludes exact and expanded"):
+            EngineOptions(cache="int8", **other)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="the cache is bf16 or int8, not 'int4'"):
+        EngineOptions(cache="int4")  # type: ignore[arg-type]
 
 
 def test_replies_are_the_same_alone_and_in_any_company(folder: ModelFolder) -> None:

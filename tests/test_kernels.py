@@ -171,13 +171,50 @@ def test_attend(heads: int, latent: int, rope: int, length: int, bf16: bool, isa
     rounded = bf16 and isa == "avx512bf16"  # queries and shares are bf16 there
     asked = reference.from_bf16(reference.to_bf16(q)) if rounded else q
     want = reference.softmax(0.2 * (asked.astype(np.float64) @ rows.T)) @ rows[:, :latent]
-    found = kernels.attend(q, rows, latent, 0.2, bf16, isa)
+    found = kernels.attend(q, rows, latent, 0.2, "bf16" if bf16 else "f32", isa)
     close(found, want) if not rounded else np.testing.assert_allclose(found, want, atol=2**-8 * np.abs(rows).max())
 
 
+def coded(x: np.ndarray, group: int) -> np.ndarray:
+    """Rows as int8 codes hold them, with a scale for each `group` of their numbers."""
+    parts = [x[:, at : at + group] for at in range(0, x.shape[1], group)]
+    scales = [np.abs(part).max(1, keepdims=True) / 127 for part in parts]
+    return np.concatenate([np.round(part / scale) * scale for part, scale in zip(parts, scales, strict=True)], 1)
+
+
 @pytest.mark.parametrize("isa", ISAS)
-def test_a_head_reads_the_same_beside_others(isa: str) -> None:
+@pytest.mark.parametrize(
+    ("heads", "latent", "rope"), [(1, 16, 4), (4, 32, 16), (7, 40, 8), (9, 200, 68), (32, 512, 64)]
+)
+@pytest.mark.parametrize("length", [1, 3, 15, 16, 17, 64, 65, 127, 128, 129, 1025, 2500])
+def test_attend_to_a_cache_of_int8(heads: int, latent: int, rope: int, length: int, isa: str) -> None:
+    q, rows = normal(heads, latent + rope), normal(length, latent + rope, seed=1)
+    rows[0] *= 20  # a token need not be as large as others
+    parts = slice(0, latent), slice(latent, None)
+    kept = np.concatenate([coded(rows[:, part], part.stop or latent + rope) for part in parts], 1)
+    asked = np.concatenate([coded(q[:, part], 64) for part in parts], 1).astype(np.float64)
+    shares = reference.softmax(0.2 * (asked @ kept.T))
+    want = shares @ kept[:, :latent]
+    found = kernels.attend(q, rows, latent, 0.2, "int8", isa)
+    # Shares times the sizes of what they weigh are codes too, up to half a code off each. The sum of 128 such errors of
+    # either sign has a deviation of about one code of the largest, and so has each further stretch of 128.
+    largest = (shares * np.abs(kept[:, :latent]).max(1)).max(1, keepdims=True)
+    assert (np.abs(found - want) < 5 * (length / 128 + 1) ** 0.5 * largest / 255 + 1e-5).all()
+    assert np.linalg.norm(found - want) < 0.01 * np.linalg.norm(want)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_token_of_nothing_in_a_cache_of_int8(isa: str) -> None:
+    q, rows = normal(3, 48), np.zeros((70, 48), np.float32)
+    np.testing.assert_array_equal(kernels.attend(q, rows, 32, 0.2, "int8", isa), np.zeros((3, 32), np.float32))
+    rows[20] = normal(1, 48, seed=2)
+    assert np.isfinite(kernels.attend(np.zeros_like(q), rows, 32, 0.2, "int8", isa)).all()
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("cache", ["bf16", "int8"])
+def test_a_head_reads_the_same_beside_others(cache: kernels.CacheFormat, isa: str) -> None:
     q, rows = normal(40, 96), normal(150, 96, seed=1)
-    together = kernels.attend(q, rows, 64, 0.2, True, isa)
+    together = kernels.attend(q, rows, 64, 0.2, cache, isa)
     for heads in (4, 12, 36):
-        np.testing.assert_array_equal(kernels.attend(q[:heads], rows, 64, 0.2, True, isa), together[:heads])
+        np.testing.assert_array_equal(kernels.attend(q[:heads], rows, 64, 0.2, cache, isa), together[:heads])

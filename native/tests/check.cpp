@@ -87,9 +87,10 @@ std::shared_ptr<ExpertStore> Tiny::store(int64_t slots, ReadCall call, int copie
   return made;
 }
 
-std::unique_ptr<Model> Tiny::model(std::shared_ptr<ExpertStore> store, int threads, int tokens, bool expanded) const {
+std::unique_ptr<Model> Tiny::model(std::shared_ptr<ExpertStore> store, int threads, int tokens, bool expanded,
+                                   Format cache) const {
   return std::make_unique<Model>(shape_, weights_, std::move(store), ops_plain,
-                                 Limits{tokens, tokens, PAGES, threads, false, expanded});
+                                 Limits{tokens, tokens, PAGES, threads, false, expanded, cache});
 }
 
 std::vector<float> run(Model& model, const std::vector<int32_t>& ids, int chunk) {

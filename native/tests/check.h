@@ -35,8 +35,8 @@ class Tiny {
 
   // `slots` 0: mapped.
   std::shared_ptr<ExpertStore> store(int64_t slots, ReadCall call = {}, int copies = 1) const;
-  std::unique_ptr<Model> model(std::shared_ptr<ExpertStore> store, int threads, int tokens,
-                               bool expanded = false) const;
+  std::unique_ptr<Model> model(std::shared_ptr<ExpertStore> store, int threads, int tokens, bool expanded = false,
+                               Format cache = Format::bf16) const;
   // Bytes that so many slots need.
   int64_t budget(int64_t slots) const { return slots * (row_bytes + 64) + SPARSE * E * 20; }
 

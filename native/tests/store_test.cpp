@@ -137,6 +137,17 @@ void expanded_prompt(const Tiny& tiny) {
   CHECK(apart > 0 && apart < 0.05 * size);
 }
 
+// A cache of int8: the same however it was cut and whoever read it, and near what one of bf16 gives.
+void small_cache(const Tiny& tiny) {
+  const std::vector<int32_t> ids = some_ids(SPAN + 70, 9);
+  const std::vector<float> wide = run(*tiny.model(tiny.store(0), 1, 256), ids, 256);
+  const std::vector<float> small = run(*tiny.model(tiny.store(0), 1, 256, false, Format::int8), ids, 256);
+  CHECK(same(run(*tiny.model(tiny.store(0), 3, 40, false, Format::int8), ids, 40), small));
+  double apart = 0, size = 0;
+  for (size_t i = 0; i < wide.size(); i++) apart += std::fabs(wide[i] - small[i]), size += std::fabs(wide[i]);
+  CHECK(apart > 0 && apart < 0.1 * size);
+}
+
 void closing_in_the_middle(const Tiny& tiny) {
   for (int i = 0; i < 20; i++) {
     const ReadCall slow = [](int fd, void* to, size_t bytes, off_t at) -> ssize_t {
@@ -162,6 +173,7 @@ int main() {
            {"slow and faulty reads", &slow_and_faulty},
            {"a long context", &long_context},
            {"an expanded prompt", &expanded_prompt},
+           {"a cache of int8", &small_cache},
            {"no allocation in a step", &nothing_is_allocated_in_a_step},
            {"closing in the middle", &closing_in_the_middle},
            {"attention of the trainer", [](const Tiny&) { test_texts(); }},

@@ -31,7 +31,7 @@ _TELL_EVERY_S = 10.0  # that none answers yet
 _LOOPBACK = "127.0.0.1"
 _ENGINE_S = 3600.0  # silence of an engine of our own is not broken before
 # Flags of our own engine, which would do nothing.
-_OWN = ("exact", "expanded", "threads", "cache_tokens", "memory", "prefixes", "also")
+_OWN = ("exact", "expanded", "cache", "threads", "cache_tokens", "memory", "prefixes", "also")
 
 
 @dataclass(frozen=True, slots=True)

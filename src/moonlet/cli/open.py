@@ -29,6 +29,7 @@ def open_local(asked: argparse.Namespace) -> Local:
         "memory_bytes": asked.memory,
         "spill_bytes": asked.prefixes,
         "expanded": asked.expanded,
+        "cache": asked.cache,
     }
     settings: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
     if asked.also:

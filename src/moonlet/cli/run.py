@@ -63,10 +63,11 @@ def _options(asked: argparse.Namespace) -> ReplyOptions:
     if asked.show_experts and (asked.json or is_url(asked.model or "")):
         raise UsageError("--show-experts is for a model on this machine, shown to somebody: not with --json or a URL")
     if is_url(asked.model or "") and any(
-        (asked.exact, asked.expanded, asked.threads, asked.cache_tokens, asked.memory, asked.also)
+        (asked.exact, asked.expanded, asked.cache, asked.threads, asked.cache_tokens, asked.memory, asked.also)
     ):
         raise UsageError(
-            "--exact, --expanded, --threads, --cache-tokens, --memory and --also are for models on this machine"
+            "--exact, --expanded, --cache, --threads, --cache-tokens, --memory and --also are for models "
+            "on this machine"
         )
     try:
         return ReplyOptions(

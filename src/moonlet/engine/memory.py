@@ -49,6 +49,7 @@ def share_out(
     memory_bytes: int = 0,
     expert_bytes: int = 0,
     expanded: bool = False,
+    cache_format: kernels.CacheFormat = "bf16",
 ) -> Memory:
     """Everything in memory if that fits, else the experts streamed. Zero: as the model and the machine suggest.
 
@@ -60,8 +61,14 @@ def share_out(
     every = config.sparse_layers * config.experts * row
     allowed = memory_bytes or free_bytes()
 
+    kept = "f32" if exact else cache_format
+    if kept == "int8" and (config.latent % 4 or config.rope % 4):
+        raise EngineError(
+            f"a cache of int8 goes by fours; this model has {config.latent} + {config.rope} numbers a token"
+        )
+
     def fixed(tokens: int) -> tuple[int, int]:
-        workspace, cache = _native.buffer_bytes(shape_of(config), tokens, pages, exact, expanded)
+        workspace, cache = _native.buffer_bytes(shape_of(config), tokens, pages, exact, expanded, kept)
         return workspace + 4 * rows * -(-config.vocab // 32) * 32, cache
 
     first = step_tokens or (EXPANDED_STEP_TOKENS if expanded else STEP_TOKENS)

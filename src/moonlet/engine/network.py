@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from moonlet import _native
+from moonlet import _native, kernels
 from moonlet.model.folder import ModelFolder
 
 from .batch import Batch, Work
@@ -29,6 +29,7 @@ class Network:
         threads: int = 0,
         exact: bool = False,
         expanded: bool = False,
+        cache: kernels.CacheFormat = "bf16",
         isa: str = "",
         expert_bytes: int | None = None,
         also: Ids[Path] = (),
@@ -58,6 +59,7 @@ class Network:
             threads,
             exact,
             expanded,
+            "f32" if exact else cache,
             isa,
         )
         self._logits = np.zeros((rows, -(-config.vocab // 32) * 32), np.float32)

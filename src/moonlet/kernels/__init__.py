@@ -15,6 +15,7 @@ from moonlet import _native
 
 Format = Literal["f32", "bf16", "int8", "int4"]
 FORMATS: tuple[Format, ...] = ("f32", "bf16", "int8", "int4")
+CacheFormat = Literal["f32", "bf16", "int8"]
 GROUP = 32  # columns that share a scale
 PAGE: int = _native.PAGE  # tokens in a page of the latent cache
 PARTS: tuple[str, ...] = tuple(_native.PARTS)  # where a step's time goes
@@ -121,9 +122,10 @@ def route(
     return chosen, weights
 
 
-def attend(q: Floats, rows: Floats, latent: int, scale: float, bf16: bool = False, isa: str = "") -> Floats:
-    """Softmax of scale * q . row over all rows (n, W), times their first `latent` numbers. q (H, W): (H, latent)."""
-    out: Floats = _native.attend(q, rows, latent, scale, bf16, isa)
+def attend(q: Floats, rows: Floats, latent: int, scale: float, cache: CacheFormat = "f32", isa: str = "") -> Floats:
+    """Softmax of scale * q . row over all rows (n, W), times their first `latent` numbers. q (H, W): (H, latent).
+    The rows are read from a cache of that format."""
+    out: Floats = _native.attend(q, rows, latent, scale, cache, isa)
     return out
 
 
