@@ -173,7 +173,9 @@ def test_a_schema_that_cannot_be_enforced_is_refused_by_name(model: Local) -> No
 def test_unknown_options_are_errors(model: Local, checkpoint: Path) -> None:
     with pytest.raises(TypeError, match="temprature"):
         model.generate("hello", temprature=0.5)
-    with pytest.raises(TypeError, match="cache"):
+    with pytest.raises(TypeError, match="cach"):
+        moonlet.load(checkpoint, cach=5)
+    with pytest.raises(ValueError, match="bf16 or int8, not 5"):
         moonlet.load(checkpoint, cache=5)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 _SURE = 0.85  # lines it is less sure of are mostly textures, or of a script that it does not know
-_MOST = 0.5  # of the lines must be sure: of a Thai slide it makes letters that nobody wrote
+_MOST = 0.5  # more of the lines must be sure: of a Thai slide it makes letters that nobody wrote
 
 
 def reader() -> Callable[[Path], str | None] | None:
@@ -24,7 +24,7 @@ def reader() -> Callable[[Path], str | None] | None:
         found = engine(str(path))
         lines = [(line.strip(), score) for line, score in zip(found.txts or (), found.scores or ()) if line.strip()]
         sure = [line for line, score in lines if score >= _SURE]
-        return "\n".join(sure) if sure and len(sure) >= _MOST * len(lines) else None
+        return "\n".join(sure) if len(sure) > _MOST * len(lines) else None
 
     return read
 
