@@ -2,7 +2,7 @@
 //
 // Queries become codes too, in groups of 64 numbers with a scale each, and the shares of a stretch of positions, times
 // the scales of the latents that they weigh, codes of 0 to 255: both products are of integers, so that every
-// instruction set has the same. What is summed before and after in float32 is softmax's, page by page as in attend.h.
+// instruction set has the same. Softmax is computed in float32, stretch by stretch, as attend.h does page by page.
 #pragma once
 #include "attend.h"
 
