@@ -1,6 +1,8 @@
 """The bench beside peers, as far as it goes without them: shapes, what a row must read, and what the table says."""
 
 import argparse
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 from bench import shapes
 from bench.peers import __main__ as peers
-from bench.peers import cases, gguf_shape, hf_shape, results
+from bench.peers import cases, gguf_shape, hf_shape, limited, results
 from bench.peers.environments import Environment
 from bench.peers.limits import Limits
 from bench.peers.run_llama_bench import flags, read
@@ -135,3 +137,15 @@ def test_a_runner_without_any_of_the_rows_is_left_out(tmp_path: Path) -> None:
     asked = peers.parse(["--rows", "decode 1", "--layers", "2", "--place", str(tmp_path)])
     peers.run(case, asked, record, system.look(), {cases.IK.name: "is no package"})
     assert [(one.row, one.runner, one.why_not) for one in record.entries] == [("decode 1", "ik_llama", "is no package")]
+
+
+def test_a_turn_can_have_less_memory_than_it_needs() -> None:
+    """What is over the limit is killed, or swapped out; where nobody may make a control group there is no such row."""
+    taken = [sys.executable, "-c", "held = bytearray(b'x') * 400_000_000; print(len(held))"]
+    with limited.group(0) as within:
+        assert subprocess.run([*within, *taken], stdout=subprocess.DEVNULL).returncode == 0
+    try:
+        with limited.group(100_000_000) as within:
+            assert subprocess.run([*within, *taken], stdout=subprocess.DEVNULL).returncode != 0
+    except OSError as error:
+        pytest.skip(f"no control group can be made here: {error}")

@@ -1,7 +1,7 @@
 """moonlet beside its peers, the same shapes on the same machine in the same hour: docs/performance.md.
 
     python -m bench.peers [--only moonlight] [--layers 4] [--rows "decode 1,prefill 512"] [--rounds 1]
-                          [--llama-bench PATH] [--place FOLDER] [--save FOLDER]
+                          [--llama-bench PATH] [--place FOLDER] [--save FOLDER] [--memory BYTES]
 
 Peers that are packages are installed under build/peers first (once; llama.cpp is compiled, which takes a while).
 ik_llama.cpp is no package: give the path of a `llama-bench` of it. In each round everyone has a turn in a process of
@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.peers import cases, environments, limits, results, run_llama_bench
+from bench.peers import cases, environments, limited, limits, results, run_llama_bench
 from bench.peers.cases import CASES, Case, Runner
 from bench.peers.results import Record
 from bench.peers.task import Task, here
@@ -61,9 +61,16 @@ def turn(runner: Runner, task: Task, llama_bench: Path | None) -> tuple[dict[str
         command = [python, "-m", f"bench.peers.{runner.module}", task.to_json()]
         # Two spinning threads more than there are cores would cost a peer milliseconds a step.
         threads = {"OMP_NUM_THREADS": str(task.threads), "TOKENIZERS_PARALLELISM": "false"}
-        done = subprocess.run(
-            command, cwd=here(), env=os.environ | threads, capture_output=True, text=True, timeout=TURN_S, check=True
-        )
+        with limited.group(task.memory) as within:
+            done = subprocess.run(
+                [*within, *command],
+                cwd=here(),
+                env=os.environ | threads,
+                capture_output=True,
+                text=True,
+                timeout=TURN_S,
+                check=True,
+            )
         told = json.loads([line for line in done.stdout.splitlines() if line.startswith('{"rows"')][-1])
         return told["rows"], told["about"]
     except subprocess.CalledProcessError as error:
@@ -105,12 +112,12 @@ def run(case: Case, asked: argparse.Namespace, record: Record, seen: system.Syst
                 cases.forget(place)
                 own = wanted(runner, rows)
                 model = str(models[runner.name])
-                task = Task(model, config, own, round, record.threads, asked.tokens, runner.expanded)
+                task = Task(model, config, own, round, record.threads, asked.tokens, runner.expanded, asked.memory)
                 found, about = turn(runner, task, asked.llama_bench)
                 record.add(case, runner, found)
                 if about:
                     record.about[runner.name] = about
-    if able:
+    if able and not asked.memory:  # else the disk limits, and what it gives depends on what is kept
         record.judge(case, config, limits.median(record.limits))
 
 
@@ -121,7 +128,8 @@ def run_all(asked: argparse.Namespace) -> None:
     if not asked.llama_bench:
         missing[cases.IK.name] = "is no package: --llama-bench PATH"
     seen = system.look()
-    record = Record(f"{seen.processor}, {seen.memory_bytes / 1e9:.0f} GB", kernels.cores())
+    allowed = f", {asked.memory / 1e9:.1f} GB of them for a turn" if asked.memory else ""
+    record = Record(f"{seen.processor}, {seen.memory_bytes / 1e9:.0f} GB{allowed}", kernels.cores())
     with tempfile.TemporaryDirectory(dir=asked.place) as folder:
         record.disk, record.disk_direct = limits.disk(Path(folder))
     for case in chosen:
@@ -144,6 +152,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rows", type=lambda text: [row.strip() for row in text.split(",")], help="these rows only")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--tokens", type=int, default=TOKENS, help="steps of a decode row that are timed")
+    parser.add_argument("--memory", type=int, default=0, metavar="BYTES", help="that everyone has; needs root on Linux")
     parser.add_argument("--llama-bench", type=Path, help="the program of that name, built from ik_llama.cpp")
     parser.add_argument("--place", type=Path, help="where weights are written for a while")
     parser.add_argument("--save", type=Path, default=here() / "build" / "bench", help="where the results go")

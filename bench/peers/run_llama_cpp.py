@@ -56,6 +56,7 @@ class Context:
 def measure(task: Task) -> dict[str, float | str]:
     options = llama_cpp.llama_model_default_params()
     options.n_gpu_layers = 0
+    options.use_extra_bufts = not task.memory  # repacked weights are a copy, for which there is no room then
     model = llama_cpp.llama_model_load_from_file(task.model.encode(), options)
     if not model:
         raise SystemExit("llama.cpp does not load the model")

@@ -27,6 +27,7 @@ class Task:
     threads: int
     tokens: int  # timed steps of a decode row
     expanded: bool = False
+    memory: int = 0  # bytes that there are for everything, where that is less than the machine's
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
