@@ -208,6 +208,14 @@ def test_what_is_proposed_makes_it_fit() -> None:
     assert "--dense int8 --experts int8" in fit(bf16, replace(EPYC, memory_bytes=24 * GB, disk_read_bytes_s=0.0)).change
 
 
+def test_a_cache_of_int8_holds_twice_the_context() -> None:
+    tight = replace(EPYC, memory_bytes=40 * GB)
+    usual, small = (fit(K2, tight, Wish(sequences=4, cache=one)).largest_context for one in ("bf16", "int8"))
+    assert 1.9 < small / usual < 2.0
+    with_cards = fit(K2, find_machine("8x-h200"), Wish(cache="int8"))
+    assert with_cards.machine.cards is None  # engines for cards have no such cache
+
+
 def test_a_context_beyond_the_models_is_refused() -> None:
     assert "ends at 262,144" in fit(K2, EPYC, Wish(context=300_000)).why
     with pytest.raises(ValueError, match="sequences must be at least 1"):

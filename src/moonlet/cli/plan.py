@@ -50,6 +50,7 @@ def main(asked: argparse.Namespace) -> int:
             experts=asked.experts,
             stream=not asked.no_stream,
             memory_bytes=asked.memory or 0,
+            cache=asked.cache,
         )
     except ValueError as error:
         raise UsageError(str(error)) from None

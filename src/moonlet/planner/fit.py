@@ -41,6 +41,7 @@ class Wish:
     experts: Format | None = None
     stream: bool = True  # experts may stay on disk
     memory_bytes: int = 0  # 0: all but a reserve
+    cache: Literal["bf16", "int8"] = "bf16"  # int8 has moonlet's own engine alone, so that no cards are used
 
     def __post_init__(self) -> None:
         for name, least in (("context", 0), ("sequences", 1), ("memory_bytes", 0)):
@@ -123,6 +124,8 @@ def rooms(machine: Machine, wish: Wish) -> dict[Place, int]:
 def fit(subject: Subject, machine: Machine, wish: Wish = Wish()) -> Fit:
     """Places every part, or says why that cannot be done and what would help."""
     subject = subject.with_formats(wish.dense, wish.experts) if wish.dense or wish.experts else subject
+    if wish.cache == "int8":
+        subject, machine = subject.with_small_cache(), replace(machine, cards=None)
     largest = _largest_context(subject, machine, wish)
     found = _place(
         subject, machine, replace(wish, context=wish.context or min(USUAL_CONTEXT, largest or LEAST_CONTEXT))

@@ -107,6 +107,13 @@ class Subject:
         changes = [f"{what} as {format}" for what, format in (("dense parts", dense), ("experts", experts)) if format]
         return replace(self, parts=parts, origin=", ".join([self.origin, *changes]))
 
+    def with_small_cache(self) -> Subject:
+        """The same model with its cache in int8, as the engine's option has it (docs/engine.md)."""
+        config = self.config
+        scales = 8  # bytes of a token and a layer: two float32
+        small = config.layers * (config.latent + config.rope + scales)
+        return replace(self, cache_bytes_per_token=small, origin=f"{self.origin}, cache as int8")
+
 
 def subject(name: str) -> Subject:
     """What lies at the path `name`, or the known model that is called so.

@@ -17,6 +17,7 @@ def add_flags(plan: argparse.ArgumentParser) -> None:
     plan.add_argument("--sequences", type=positive, default=1, metavar="N", help="at the same time")
     plan.add_argument("--dense", choices=NUMBER_FORMATS, help="format of all but routed experts")
     plan.add_argument("--experts", choices=NUMBER_FORMATS, help="format of the routed experts")
+    plan.add_argument("--cache", choices=("bf16", "int8"), default="bf16", help="int8: of moonlet's engine, no cards")
     plan.add_argument("--no-stream", action="store_true", help="experts must not stay on disk")
     plan.add_argument("--memory", type=size, metavar="SIZE", help="use no more of it, like 24G")
     plan.add_argument("--skew", type=amount, default=0.6, metavar="S", help="popularity of experts: rank^-S")
