@@ -16,7 +16,7 @@ import pytest
 from moonlet.agent.results import TRUST_NOTE
 from moonlet.chat.messages import ToolCall
 from moonlet.evals.by_hand import requests
-from moonlet.simulate import demo, foreign, seal, several, talk
+from moonlet.simulate import abroad, demo, drills, foreign, foreign_answers, seal, several, talk
 from moonlet.simulate.blueprints import Blueprint, Parameter
 from moonlet.simulate.declaring import make, words_of
 from moonlet.simulate.episode import Conversation
@@ -222,7 +222,8 @@ def test_numbers_are_read_from_what_was_said(sample: list[Conversation]) -> None
 def test_the_mixture_has_its_parts(sample: list[Conversation]) -> None:
     users = [message for one in sample for message in one.messages if message.role == "user"]
     calls = [message for one in sample for message in one.messages if message.calls]
-    refused = [message for one in sample for message in one.messages if message.content == NO_TOOL]
+    refusals = {NO_TOOL, *foreign_answers.NO_TOOL.values()}
+    refused = [message for one in sample for message in one.messages if message.content in refusals]
     assert 8 < len(users) / len(sample) < 15
     assert 0.6 < len(calls) / len(users) < 0.9
     assert 0.10 < len(refused) / len(users) < 0.25
@@ -376,6 +377,56 @@ def test_several_wishes_in_one_message() -> None:
         assert -1 < at[0] < at[1] and (at[2] == -1 or at[1] < at[2]), text
         assert "oslo" not in text
     assert any("inally, I need its mayor." in text for text in said)
+
+
+def test_exercises_can_be_done_from_the_declaration_alone() -> None:
+    """No tool's words are all in another's, every text stands in the message, and many messages ask for several."""
+    rng = Random(8)
+    calls: list[int] = []
+    for _ in range(200):
+        conversation = drills.conversation(rng)
+        assert_in_form(conversation)
+        names = [set(words_of(spec.name)[-2:]) for spec in conversation.tools]
+        assert not any(a is not b and a == b for a in names for b in names)
+        specs = {spec.name: spec for spec in conversation.tools}
+        said = ""
+        for message in conversation.messages:
+            said = message.content if message.role == "user" else said
+            for call in message.calls:
+                for key, value in json.loads(call.arguments).items():
+                    schema = specs[call.name].parameters["properties"][key]
+                    if isinstance(value, str) and "YYYY" not in schema.get("description", ""):
+                        assert value.lower() in said.lower(), (call, said)
+            if message.role == "assistant" and (message.calls or message.content == NO_TOOL):
+                calls.append(len(message.calls))
+    assert sum(count > 1 for count in calls) > 0.3 * len(calls) and sum(count == 0 for count in calls) > 0.05 * len(
+        calls
+    )
+
+
+def test_invented_tools_are_asked_for_in_thai_and_chinese() -> None:
+    """Each of them in both languages; texts stand in the message, and refusals are in its language."""
+    for language in foreign.LANGUAGES:
+        assert wordings(language).requests.keys() == {one.key for one in wordings().blueprints}
+    pairs = {pair for language in foreign.LANGUAGES for found in wordings(language).values.values() for pair in found}
+    rng = Random(9)
+    for _ in range(200):
+        conversation = abroad.conversation(rng)
+        assert_in_form(conversation)
+        specs = {spec.name: spec for spec in conversation.tools}
+        said = ""
+        for message in conversation.messages:
+            if message.role == "user":
+                said = message.content
+                assert re.search(r"[ก-๙]|[一-鿿]", said), said
+            if message.content in foreign_answers.NO_TOOL.values():
+                assert message.content == foreign_answers.NO_TOOL["th" if re.search(r"[ก-๙]", said) else "zh"]
+            for call in message.calls:
+                for key, value in json.loads(call.arguments).items():
+                    schema = specs[call.name].parameters["properties"][key]
+                    formed = "enum" in schema or re.search(r"YYYY|HH:MM", schema.get("description", ""))
+                    if isinstance(value, str) and not formed and value not in said:
+                        assert any(meant == value and words in said for words, meant in pairs), (call, said)
 
 
 def test_public_sets_are_rendered(data: Path) -> None:

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from moonlet.chat.messages import ToolSpec
-from moonlet.simulate.blueprints import Blueprint, Words
+from moonlet.simulate.blueprints import Blueprint, Parameter, Words
 from moonlet.tools.tool import parameters
 
 VERBS: dict[str, Words] = {
@@ -89,7 +89,7 @@ def make(blueprint: Blueprint, style: str, rng: Random) -> Made:
         schema: dict[str, Any] = {"type": parameter.kind}
         if parameter.kind == "array":
             schema["items"] = {"type": parameter.items}
-        description = parameter.description if rng.random() < 0.85 else ""
+        description = parameter.description if rng.random() < 0.85 or in_a_form(parameter) else ""
         if parameter.closed or (parameter.kind == "string" and len(parameter.examples) > 1 and rng.random() < 0.4):
             one.enums[parameter.words] = parameter.examples
             schema["enum"] = list(parameter.examples)
@@ -109,6 +109,11 @@ def make(blueprint: Blueprint, style: str, rng: Random) -> Made:
         description = NEAR.sub("", description)
     one.spec = ToolSpec(spell(name, style), description, parameters(required, optional))
     return one
+
+
+def in_a_form(parameter: Parameter) -> bool:
+    """Whether the description says in which form a value has to be."""
+    return re.search(r"YYYY|HH:MM|\bISO\b|\bcode\b", parameter.description) is not None
 
 
 def words_of(name: str) -> tuple[str, ...]:

@@ -68,12 +68,12 @@ def _turn(episode: Episode, made: Sequence[Made], blueprints: Sequence[Blueprint
         _clarified(episode, one, rng.choice(required), rng)
         return
     # People who know many tools ask for more at once; with tools that are all composed, of two at most.
-    if (0.76 if blueprints else 0.81) < dice < 0.88:
-        _several(episode, made, rng.choice((2, 2, 3, 3, 3, 4, 5)) if blueprints else 2, rng)
+    if (0.68 if blueprints else 0.81) < dice < 0.88:
+        several_wishes(episode, made, rng.choice((2, 2, 3, 3, 3, 4, 5)) if blueprints else 2, rng)
         return
     text, arguments = wished(one, rng)
     episode.user(text)
-    _answered(episode, [(one, arguments)], rng)
+    answered(episode, [(one, arguments)], rng)
 
 
 def wished(one: Made, rng: Random, short: bool = False, lower: bool | None = None) -> tuple[str, dict[str, Any]]:
@@ -84,7 +84,7 @@ def wished(one: Made, rng: Random, short: bool = False, lower: bool | None = Non
     return written or asked(one, rng, short=short, lower=lower)
 
 
-def _several(episode: Episode, made: Sequence[Made], count: int, rng: Random) -> None:
+def several_wishes(episode: Episode, made: Sequence[Made], count: int, rng: Random) -> None:
     """So many requests in one message, for different tools if there are so many."""
     ones = rng.sample(made, count) if count <= len(made) else [rng.choice(made) for _ in range(count)]
     lower = rng.random() < 0.2
@@ -94,7 +94,7 @@ def _several(episode: Episode, made: Sequence[Made], count: int, rng: Random) ->
     context = rng.choice(contexts) if contexts and rng.random() < 0.3 else ""
     text = several.joined([said for said, _ in requests], names, rng, context)
     episode.user(text.lower() if lower else text)
-    _answered(episode, [(one, arguments) for one, (_, arguments) in zip(ones, requests, strict=True)], rng)
+    answered(episode, [(one, arguments) for one, (_, arguments) in zip(ones, requests, strict=True)], rng)
 
 
 def _clarified(episode: Episode, one: Made, missing: Parameter, rng: Random) -> None:
@@ -108,10 +108,10 @@ def _clarified(episode: Episode, one: Made, missing: Parameter, rng: Random) -> 
         rng.choice(("{}", "{}", "it is {}", "{}, please", "the " + " ".join(missing.words) + " is {}")).format(surface)
     )
     full = {**arguments, one.keys[missing.words]: value}
-    _answered(episode, [(one, {key: full[key] for key in one.keys.values() if key in full})], rng)
+    answered(episode, [(one, {key: full[key] for key in one.keys.values() if key in full})], rng)
 
 
-def _answered(episode: Episode, wanted: Sequence[tuple[Made, dict[str, Any]]], rng: Random) -> None:
+def answered(episode: Episode, wanted: Sequence[tuple[Made, dict[str, Any]]], rng: Random) -> None:
     made = [result(one, rng) for one, _ in wanted]
     texts = iter(
         outside.written(values, told, rng) if one.served else json.dumps(values, ensure_ascii=False)

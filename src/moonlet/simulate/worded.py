@@ -1,5 +1,6 @@
 """Requests written by hand, a line each, for public schemas (wordings/en_schemas.txt) and for tools that were invented
-with them (wordings/en_tools.txt): `Tide times for {location=Whitby} on {date=3 May}?`
+with them (wordings/en_tools.txt, for which there are Thai and Chinese requests too, in th_tools.txt and zh_tools.txt):
+`Tide times for {location=Whitby} on {date=3 May}?`
 
 The words after a parameter's name stand in the request and are its argument, or `{guests=twelve|12}` where they differ;
 items of a list are parted by semicolons. The files go by fields (`@ field`), for which there are sentences of context
@@ -19,11 +20,13 @@ from typing import Any
 
 from moonlet.simulate.asking import value_of
 from moonlet.simulate.blueprints import Blueprint, Parameter, Words
-from moonlet.simulate.declaring import Made, words_of
+from moonlet.simulate.declaring import Made, in_a_form, words_of
 
 SLOT = re.compile(r"\{(\w+)=([^{}|]*)(?:\|([^{}]*))?\}")
 PARAMETER = re.compile(r"(\w+)(\?)? \((?:array of )?(\w+)(?:: ([^()]*))?\): (.*)")
 RETURN = re.compile(r"(\w+) \((?:array of )?(\w+)\)")
+FILES = {"en": ("en_schemas", "en_tools"), "th": ("th_tools",), "zh": ("zh_tools",)}
+FORMS = {"date": re.compile(r"\d{4}-\d\d-\d\d"), "time": re.compile(r"\d\d:\d\d")}  # of normalised arguments
 WRITTEN = 0.7  # share of requests that somebody wrote, where there are any for the tool
 OWN, ALIKE = 0.5, 0.3  # shares of values: the line's own, and that of any line for a parameter of that name
 
@@ -32,7 +35,7 @@ Pair = tuple[str, str]  # a value as it is said, and as it is meant
 
 @dataclass(frozen=True, slots=True)
 class Wordings:
-    """What the files hold, by tool and by field; the values of every parameter's name; the invented tools."""
+    """What a language's files hold, by tool and by field; the values of every parameter's name; the invented tools."""
 
     requests: Mapping[str, Sequence[str]]
     contexts: Mapping[str, Sequence[str]]
@@ -40,15 +43,15 @@ class Wordings:
     blueprints: Sequence[Blueprint]
 
 
-@lru_cache(maxsize=1)
-def wordings() -> Wordings:
-    """The files, read once."""
+@lru_cache(maxsize=3)
+def wordings(language: str = "en") -> Wordings:
+    """The files of a language, read once."""
     requests: dict[str, list[str]] = {}
     contexts: dict[str, list[str]] = {}
     values: dict[Words, list[Pair]] = {}
     invented: dict[str, Blueprint] = {}
     field = tool = ""
-    for mark, rest, line in _lines():
+    for mark, rest, line in _lines(language):
         match mark:
             case "@":
                 field = rest
@@ -56,8 +59,10 @@ def wordings() -> Wordings:
                 contexts.setdefault(field, []).append(rest)
             case "#":
                 tool, _, description = rest.partition(": ")
+                name = words_of(tool)
+                if description or language != "en":
+                    tool = f"{field}: {tool}"  # others may be called the same
                 if description:
-                    name, tool = words_of(tool), f"{field}: {tool}"  # others may be called the same
                     invented[tool] = Blueprint(name, description, (), (), field, tool)
             case "-":
                 made = invented[tool]
@@ -75,9 +80,9 @@ def wordings() -> Wordings:
     return Wordings(requests, contexts, values, tuple(invented.values()))
 
 
-def _lines() -> Iterator[tuple[str, str, str]]:
+def _lines(language: str) -> Iterator[tuple[str, str, str]]:
     """Of each line its first word, the rest, and the whole."""
-    for name in ("en_schemas", "en_tools"):
+    for name in FILES[language]:
         text = resources.files("moonlet.simulate").joinpath("wordings", f"{name}.txt").read_text(encoding="utf-8")
         for line in filter(None, text.splitlines()):
             mark, _, rest = line.partition(" ")
@@ -101,9 +106,9 @@ def _parameter(text: str) -> Parameter:
     )
 
 
-def worded(one: Made, rng: Random, lower: bool = False) -> tuple[str, dict[str, Any]] | None:
+def worded(one: Made, rng: Random, lower: bool = False, language: str = "en") -> tuple[str, dict[str, Any]] | None:
     """One of the requests for this tool, its values perhaps others, and its arguments; None if nobody wrote any."""
-    lines = wordings().requests.get(one.blueprint.key)
+    lines = wordings(language).requests.get(one.blueprint.key)
     if not lines:
         return None
     own = {parameter.words: parameter for parameter in one.blueprint.parameters}
@@ -111,7 +116,7 @@ def worded(one: Made, rng: Random, lower: bool = False) -> tuple[str, dict[str, 
 
     def put(match: re.Match[str]) -> str:
         parameter = own[words_of(match[1])]
-        said, value = _value(parameter, match[2], match[3] or match[2], one, rng)
+        said, value = _value(parameter, match[2], match[3] or match[2], one, rng, language)
         free = parameter.words not in one.enums and parameter.words not in one.forms
         arguments[one.keys[parameter.words]] = _lowered(value, said) if lower and free else value
         return said
@@ -128,20 +133,23 @@ def _lowered(value: Any, said: str) -> Any:
     return value.lower() if isinstance(value, str) and value in said else value
 
 
-def _value(parameter: Parameter, said: str, meant: str, one: Made, rng: Random) -> tuple[str, Any]:
-    """Words and argument: the line's own, another line's for a parameter of that name, or generated ones."""
+def _value(parameter: Parameter, said: str, meant: str, one: Made, rng: Random, language: str) -> tuple[str, Any]:
+    """Words and argument: the line's own, another line's for a parameter of that name, or generated ones, which are
+    English where they are words."""
     if parameter.kind == "boolean":
         return said, meant == "true"
-    closed = one.enums.get(parameter.words)
-    if parameter.words in one.forms or (closed is not None and meant not in closed):
+    closed, form = one.enums.get(parameter.words), one.forms.get(parameter.words)
+    if form and FORMS[form].fullmatch(meant):
+        return said, meant
+    if form or (closed is not None and meant not in closed):
         return value_of(parameter, one, rng)
     dice = rng.random()
     text = parameter.kind == "string"
     # A text that is said in another form than it is meant: only this line knows how they belong together.
-    if dice > OWN and not (text and (said != meant or closed is not None or _in_a_form(parameter))):
-        if dice > OWN + ALIKE:
+    if dice > OWN and not (text and (said != meant or closed is not None or in_a_form(parameter))):
+        if dice > OWN + ALIKE and (language == "en" or parameter.kind in ("integer", "number")):
             return value_of(parameter, one, rng)
-        others = [pair for pair in wordings().values[parameter.words] if _fits(*pair, parameter.kind)]
+        others = [pair for pair in wordings(language).values[parameter.words] if _fits(*pair, parameter.kind)]
         said, meant = rng.choice(others) if others else (said, meant)
     if parameter.kind == "array":
         return said, [_typed(item, parameter.items) for item in meant.split("; ")]
@@ -152,11 +160,6 @@ def _typed(value: str, kind: str) -> Any:
     if kind == "string":
         return value
     return int(value) if kind == "integer" or "." not in value else float(value)
-
-
-def _in_a_form(parameter: Parameter) -> bool:
-    """Whether the description says in which form a value has to be."""
-    return re.search(r"YYYY|HH:MM|\bISO\b|\bcode\b", parameter.description) is not None
 
 
 def _fits(said: str, meant: str, kind: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from moonlet.simulate import demo, lessons, seal, synthetic
+from moonlet.simulate import abroad, demo, drills, lessons, seal, synthetic
 from moonlet.simulate.blueprints import Blueprint
 from moonlet.simulate.episode import Conversation
 from moonlet.simulate.servers import talk as servers
@@ -17,8 +17,9 @@ __all__ = ["Conversation", "conversations"]
 def conversations(seed: int, data: Path | None = None) -> Iterator[Conversation]:
     """Training conversations without end. `data` is the folder of public sets; without it everything is generated.
 
-    Shares are of conversations: demonstration tools, tools made up anew, made-up servers, tasks of simulated worlds,
-    SGD dialogues, and sets of single requests.
+    Shares are of conversations: demonstration tools, tools made up anew, invented ones asked for in Thai and Chinese,
+    exercises in reading declarations, made-up servers, tasks of simulated worlds, SGD dialogues, and sets of single
+    requests.
     """
     rng = Random(seed)
     blueprints = [*(seal.blueprints(data) if data else ()), *wordings().blueprints]
@@ -30,15 +31,17 @@ def conversations(seed: int, data: Path | None = None) -> Iterator[Conversation]
         return synthetic.conversation(rng, blueprints, by_field)
 
     makers: list[tuple[float, public.Maker]] = [
-        (0.42, demo.conversation),
-        (0.21, made_up),
-        (0.12, servers.conversation),
-        (0.15, lessons.conversation),
+        (0.32, demo.conversation),
+        (0.17, made_up),
+        (0.07, abroad.conversation),
+        (0.11, drills.conversation),
+        (0.11, servers.conversation),
+        (0.11, lessons.conversation),
     ]
     if data:
         makers += [(0.04, public.sgd(data)), (0.01, public.snips(data)), (0.01, public.clinc(data))]
         makers += [(0.005, public.banking(data)), (0.02, public.metatool(data))]
-        makers += [(0.01, public.toolverifier(data)), (0.01, public.seal_requests(data))]
+        makers += [(0.01, public.toolverifier(data)), (0.015, public.seal_requests(data))]
     weights, choices = [share for share, _ in makers], [maker for _, maker in makers]
     while True:
         yield rng.choices(choices, weights)[0](rng)
