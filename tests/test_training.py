@@ -7,6 +7,7 @@ import math
 import shutil
 import signal
 import threading
+from collections.abc import Iterator
 from functools import cache
 from io import StringIO
 from itertools import islice
@@ -24,9 +25,11 @@ from moonlet.chat.template import render_segments
 from moonlet.chat.tokenizer import Tokenizer
 from moonlet.cli import main
 from moonlet.engine.engine import Engine, EngineOptions
+from moonlet.evals import talks
 from moonlet.model.config import ModelConfig, parse_config
 from moonlet.model.convert import convert
 from moonlet.model.folder import open_folder
+from moonlet.simulate.episode import Conversation
 from moonlet.train import average, nano
 from moonlet.train.checkpoint import CheckpointError
 from moonlet.train.data import conversations
@@ -62,9 +65,9 @@ def config() -> ModelConfig:
     return parse_config(nano.CONFIG | sizes | widths | inner | ends)
 
 
-def open_run(folder: Path, tokenizer: Tokenizer, **changes: Any) -> Run:
+def open_run(folder: Path, tokenizer: Tokenizer, stream: Iterator[Conversation] | None = None, **changes: Any) -> Run:
     recipe = Recipe(**{"steps": 30, "rows": 2, "length": 512, "long_length": 1024, "warmup": 5} | changes)
-    return Run(folder, config(), recipe, conversations(1), tokenizer)
+    return Run(folder, config(), recipe, stream or conversations(1), tokenizer)
 
 
 def test_rows_begin_with_a_conversation_and_hold_whole_turns(tokenizer: Tokenizer) -> None:
@@ -246,7 +249,7 @@ def test_a_signal_stops_between_two_steps(tmp_path: Path, tokenizer: Tokenizer) 
 
 def _by_frequency(tokenizer: Tokenizer) -> float:
     """The loss of who knows nothing but how often each token comes."""
-    rows = Rows(conversations(1), tokenizer)
+    rows = Rows(talks.demonstration(1), tokenizer)
     counts = np.zeros(PIECES + 32)
     for _ in range(200):
         batch = rows.batch(1, 480)
@@ -256,12 +259,13 @@ def _by_frequency(tokenizer: Tokenizer) -> float:
 
 
 def test_what_200_steps_taught_is_what_everybody_computes(tmp_path: Path, tokenizer: Tokenizer, words: Path) -> None:
-    run = open_run(tmp_path / "run", tokenizer, steps=200, rows=1, length=480, long_from=1.0)
+    stream = talks.demonstration(1)  # of one kind, so that the bound means the same while the mixture grows
+    run = open_run(tmp_path / "run", tokenizer, stream, steps=200, rows=1, length=480, long_from=1.0)
     told = list(run.steps())
     last = float(np.mean([p.loss for p in told[-20:]]))
-    # It has learned more than how often each token comes, however hard the mixture is.
+    # It has learned more than how often each token comes.
     assert abs(told[0].loss - math.log(PIECES + 32)) < 0.3 and last < told[30].loss
-    assert last < 0.63 * _by_frequency(tokenizer)
+    assert last < 0.53 * _by_frequency(tokenizer)
     export(run.network, words, tmp_path / "public", "f32")
     ids = torch.from_numpy(Rows(conversations(9), tokenizer).batch(1, 480).ids)
     run.network.eval()

@@ -38,7 +38,9 @@ def conversation(rng: Random) -> Conversation:
             other = make(_blueprint(_thing(few, made, rng), rng), style, rng)
             episode.user(synthetic.wished(other, rng)[0])
             episode.answer(NO_TOOL)
-        elif dice < 0.5:
+        elif dice < 0.2 and (lacking := [pair for one in tools for pair in _required(one)]):
+            synthetic.clarified(episode, *rng.choice(lacking), rng)
+        elif dice < 0.55:
             synthetic.several_wishes(episode, tools, min(rng.choice((2, 2, 3, 3, 4, 5)), len(tools)), rng)
         else:
             one = rng.choice(tools)
@@ -46,6 +48,11 @@ def conversation(rng: Random) -> Conversation:
             episode.user(text)
             synthetic.answered(episode, [(one, arguments)], rng)
     return episode.done()
+
+
+def _required(one: Made) -> list[tuple[Made, Parameter]]:
+    """What may be left out, so that it has to be asked for."""
+    return [(one, p) for p in one.blueprint.parameters if p.required and p.words not in one.forms]
 
 
 @lru_cache(maxsize=1)

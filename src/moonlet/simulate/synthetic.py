@@ -65,7 +65,7 @@ def _turn(episode: Episode, made: Sequence[Made], blueprints: Sequence[Blueprint
     one = rng.choice(made)
     required = [p for p in one.blueprint.parameters if p.required and p.words not in one.forms]
     if dice > 0.88 and required:
-        _clarified(episode, one, rng.choice(required), rng)
+        clarified(episode, one, rng.choice(required), rng)
         return
     # People who know many tools ask for more at once; with tools that are all composed, of two at most.
     if (0.68 if blueprints else 0.81) < dice < 0.88:
@@ -97,7 +97,8 @@ def several_wishes(episode: Episode, made: Sequence[Made], count: int, rng: Rand
     answered(episode, [(one, arguments) for one, (_, arguments) in zip(ones, requests, strict=True)], rng)
 
 
-def _clarified(episode: Episode, one: Made, missing: Parameter, rng: Random) -> None:
+def clarified(episode: Episode, one: Made, missing: Parameter, rng: Random) -> None:
+    """A request without a value that the tool must have, the question for it, and the call after the answer."""
     text, arguments = asked(one, rng, without=missing)
     surface, value = value_of(missing, one, rng)
     if text.islower() and isinstance(value, str) and missing.words not in one.enums:
