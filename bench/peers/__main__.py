@@ -56,7 +56,8 @@ def turn(runner: Runner, task: Task, llama_bench: Path | None) -> tuple[dict[str
     try:
         if runner.module == "run_llama_bench":
             assert llama_bench
-            return run_llama_bench.measure(llama_bench, task)
+            with limited.group(task.memory) as within:
+                return run_llama_bench.measure(llama_bench, task, within)
         python = runner.environment.python if runner.environment else sys.executable
         command = [python, "-m", f"bench.peers.{runner.module}", task.to_json()]
         # Two spinning threads more than there are cores would cost a peer milliseconds a step.

@@ -21,8 +21,9 @@ def flags(row: str, tokens: int) -> list[str] | None:
     return ["-p", "0", "-n", str(tokens)] if (kind, count) == ("decode", 1) else None
 
 
-def measure(program: Path, task: Task) -> tuple[dict[str, float | str], str]:
-    """Tokens a second by row, and what ran. OSError or CalledProcessError if it does not."""
+def measure(program: Path, task: Task, within: Sequence[str] = ()) -> tuple[dict[str, float | str], str]:
+    """Tokens a second by row, and what ran. OSError or CalledProcessError if it does not. within: put before it."""
+    repacked = "0" if task.memory else "1"  # a copy, for which there is no room in less memory
     rows: dict[str, float | str] = {}
     about = "llama-bench"
     for row in task.rows:
@@ -30,10 +31,12 @@ def measure(program: Path, task: Task) -> tuple[dict[str, float | str], str]:
         if wanted is None:
             rows[row] = "llama-bench runs one sequence only"
             continue
-        fixed = ["-m", task.model, "-t", str(task.threads), "-r", "1", "-rtr", "1", "-o", "json"]
-        told = read(subprocess.check_output([program, *fixed, *wanted], text=True, stderr=subprocess.PIPE))
+        fixed = ["-m", task.model, "-t", str(task.threads), "-r", "1", "-rtr", repacked, "-o", "json"]
+        told = read(subprocess.check_output([*within, program, *fixed, *wanted], text=True, stderr=subprocess.PIPE))
         rows[row] = float(told[-1]["avg_ts"])
-        about = f"llama-bench of build {told[-1].get('build_commit', '?')}, -rtr 1, Q4_0, {task.threads} threads"
+        about = (
+            f"llama-bench of build {told[-1].get('build_commit', '?')}, -rtr {repacked}, Q4_0, {task.threads} threads"
+        )
     return rows, about
 
 

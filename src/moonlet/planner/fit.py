@@ -41,7 +41,7 @@ class Wish:
     experts: Format | None = None
     stream: bool = True  # experts may stay on disk
     memory_bytes: int = 0  # 0: all but a reserve
-    cache: Literal["bf16", "int8"] = "bf16"  # int8 has moonlet's own engine alone, so that no cards are used
+    cache: Literal["bf16", "int8"] = "bf16"  # only moonlet's own engine has int8, so that no cards are used
 
     def __post_init__(self) -> None:
         for name, least in (("context", 0), ("sequences", 1), ("memory_bytes", 0)):

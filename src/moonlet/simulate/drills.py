@@ -38,7 +38,7 @@ def conversation(rng: Random) -> Conversation:
             other = make(_blueprint(_thing(few, made, rng), rng), style, rng)
             episode.user(synthetic.wished(other, rng)[0])
             episode.answer(NO_TOOL)
-        elif dice < 0.2 and (lacking := [pair for one in tools for pair in _required(one)]):
+        elif dice < 0.2 and (lacking := [(one, p) for one in tools for p in synthetic.askable(one)]):
             synthetic.clarified(episode, *rng.choice(lacking), rng)
         elif dice < 0.55:
             synthetic.several_wishes(episode, tools, min(rng.choice((2, 2, 3, 3, 4, 5)), len(tools)), rng)
@@ -48,11 +48,6 @@ def conversation(rng: Random) -> Conversation:
             episode.user(text)
             synthetic.answered(episode, [(one, arguments)], rng)
     return episode.done()
-
-
-def _required(one: Made) -> list[tuple[Made, Parameter]]:
-    """What may be left out, so that it has to be asked for."""
-    return [(one, p) for p in one.blueprint.parameters if p.required and p.words not in one.forms]
 
 
 @lru_cache(maxsize=1)

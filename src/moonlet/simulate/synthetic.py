@@ -63,9 +63,9 @@ def _turn(episode: Episode, made: Sequence[Made], blueprints: Sequence[Blueprint
         episode.answer(answer)
         return
     one = rng.choice(made)
-    required = [p for p in one.blueprint.parameters if p.required and p.words not in one.forms]
-    if dice > 0.88 and required:
-        clarified(episode, one, rng.choice(required), rng)
+    needed = askable(one)
+    if dice > 0.88 and needed:
+        clarified(episode, one, rng.choice(needed), rng)
         return
     # People who know many tools ask for more at once; with tools that are all composed, of two at most.
     if (0.68 if blueprints else 0.81) < dice < 0.88:
@@ -97,6 +97,11 @@ def several_wishes(episode: Episode, made: Sequence[Made], count: int, rng: Rand
     answered(episode, [(one, arguments) for one, (_, arguments) in zip(ones, requests, strict=True)], rng)
 
 
+def askable(one: Made) -> list[Parameter]:
+    """What the tool must have and a request may leave out, so that it has to be asked for."""
+    return [p for p in one.blueprint.parameters if p.required and p.words not in one.forms]
+
+
 def clarified(episode: Episode, one: Made, missing: Parameter, rng: Random) -> None:
     """A request without a value that the tool must have, the question for it, and the call after the answer."""
     text, arguments = asked(one, rng, without=missing)
@@ -113,6 +118,7 @@ def clarified(episode: Episode, one: Made, missing: Parameter, rng: Random) -> N
 
 
 def answered(episode: Episode, wanted: Sequence[tuple[Made, dict[str, Any]]], rng: Random) -> None:
+    """The calls with these arguments, their results, and the sentences that tell them."""
     made = [result(one, rng) for one, _ in wanted]
     texts = iter(
         outside.written(values, told, rng) if one.served else json.dumps(values, ensure_ascii=False)

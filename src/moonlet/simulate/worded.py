@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 from importlib import resources
 from random import Random
 from typing import Any
@@ -43,9 +43,13 @@ class Wordings:
     blueprints: Sequence[Blueprint]
 
 
-@lru_cache(maxsize=3)
 def wordings(language: str = "en") -> Wordings:
     """The files of a language, read once."""
+    return _read(language)
+
+
+@cache
+def _read(language: str) -> Wordings:
     requests: dict[str, list[str]] = {}
     contexts: dict[str, list[str]] = {}
     values: dict[Words, list[Pair]] = {}
