@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from enum import Enum, auto
 from functools import lru_cache
 from typing import Any
@@ -30,7 +31,7 @@ from moonlet.chat.grammar import (
 )
 from moonlet.chat.messages import ToolSpec
 from moonlet.chat.schema import SchemaError
-from moonlet.chat.template import Family, opens_thinking, thinks
+from moonlet.chat.template import Family, opens_thinking, thinks, told
 from moonlet.chat.tokenizer import Tokenizer
 
 __all__ = ["CallConstraint", "ChoiceError", "Mask", "SchemaError"]
@@ -124,9 +125,12 @@ class CallConstraint:
         self._must = tool_choice not in ("auto", "none")
         named = tool_choice in names
         self._once = named or not parallel
-        chosen = [tool for tool in tools if tool_choice != "none" and (not named or tool.name == tool_choice)]
-        self._tools = {tool.name: tool for tool in chosen}
-        self._grammars = {tool.name: tool_grammar(tokenizer, self._spaced, tool) for tool in chosen}
+        known = {one.own.name: one.tool for one in told(family, tools)}
+        chosen = [name for name in names if tool_choice != "none" and (not named or name == tool_choice)]
+        self._spelled = {name: known[name].name for name in chosen}
+        # As the model is told of it, but for its name, which complaints tell.
+        self._tools = {name: replace(known[name], name=name) for name in chosen}
+        self._grammars = {name: tool_grammar(tokenizer, self._spaced, tool) for name, tool in self._tools.items()}
         self._answer_schema = answer
         self._answer = None if answer is None else answer_grammar(tokenizer, self._spaced, answer)
         self._next_call = history_calls
@@ -377,7 +381,7 @@ class CallConstraint:
 
     def _head(self, name: str) -> list[int]:
         """The id that the next call has if it is one of this tool."""
-        return self._tokenizer.encode(f"functions.{name}:{self._next_call}")
+        return self._tokenizer.encode(f"functions.{self._spelled[name]}:{self._next_call}")
 
     def _heads(self) -> _Node:
         """The ids that the next call may have, as a tree of tokens whose leaves are tools."""

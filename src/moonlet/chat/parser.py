@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -28,7 +28,8 @@ from moonlet.chat.messages import (
     ToolCall,
     ToolSpec,
 )
-from moonlet.chat.template import Family, thinks
+from moonlet.chat.spelling import Told
+from moonlet.chat.template import Family, thinks, told
 from moonlet.chat.tokenizer import StreamDecoder, Tokenizer
 
 
@@ -95,7 +96,7 @@ class Parser:
         the model has the marks as tokens.
         """
         self._tokenizer = tokenizer
-        self._tools = {tool.name: tool for tool in tools}
+        self._told = {one.tool.name: one for one in told(family, tools)}
         self._thinks = thinks(family)
         self._history_calls = history_calls
         self._spelled = spelled
@@ -211,7 +212,7 @@ class Parser:
         self._raw.append(text)
         if self._state is _State.ARGUMENTS:
             self._arguments.append(text)
-            if self._name is not None:
+            if self._name is not None and not self._respelled:
                 self._emit(CallArguments(len(self._calls), text))
         elif self._state is _State.HEAD:
             self._head += text
@@ -280,28 +281,39 @@ class Parser:
             return False
         self._state = _State.ARGUMENTS
         self._arguments = []
-        self._name = tool_named(head, self._tools)
+        self._name = tool_named(head, self._told)
         if self._name is not None:
             self._start(self._name)
         return True
 
+    @property
+    def _respelled(self) -> bool:
+        """Whether the arguments have to be whole to be told as they are meant."""
+        return self._name in self._told and bool(self._told[self._name].keys)
+
     def _start(self, name: str) -> None:
-        index = len(self._calls)
+        index, name = len(self._calls), self._own(name)
         self._emit(CallStart(index, f"functions.{name}:{self._history_calls + index}", name))
+
+    def _own(self, name: str) -> str:
+        """The tool's own name."""
+        return self._told[name].own.name if name in self._told else name
 
     def _end_call(self, mark: str) -> None:
         self._raw.append(mark)
         arguments = "".join(self._arguments)
-        name = self._name
-        if name is None:
-            name = _infer(arguments, self._tools) or _word(self._head)
-            if name is None:
+        whole = self._name is None or self._respelled  # nothing of them has been told yet
+        if self._name is None:
+            self._name = _infer(arguments, self._told) or _word(self._head)
+            if self._name is None:
                 self._give_up()
                 return
-            self._start(name)
-            if arguments:
-                self._emit(CallArguments(len(self._calls), arguments))
-        index = len(self._calls)
+            self._start(self._name)
+        if self._name in self._told:
+            arguments = self._told[self._name].meant(arguments)
+        if whole and arguments:
+            self._emit(CallArguments(len(self._calls), arguments))
+        index, name = len(self._calls), self._own(self._name)
         call = ToolCall(f"functions.{name}:{self._history_calls + index}", name, arguments)
         self._calls.append(call)
         self._emit(CallEnd(index, call))
@@ -369,12 +381,12 @@ def _word(head: str) -> str | None:
     return word if re.search(r"[^\W\d]", word.removeprefix("functions.")) else None
 
 
-def _infer(arguments: str, tools: dict[str, ToolSpec]) -> str | None:
+def _infer(arguments: str, tools: Mapping[str, Told]) -> str | None:
     """The only tool that could take these arguments."""
     given = _object(arguments)
     if given is None:
         return None
-    fitting = [name for name, tool in tools.items() if _takes(tool, given)]
+    fitting = [name for name, one in tools.items() if _takes(one.tool, given)]
     return fitting[0] if len(fitting) == 1 else None
 
 

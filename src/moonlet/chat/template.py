@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from moonlet.chat.declare import compact_declaration, json_declaration, typescript_declaration
 from moonlet.chat.messages import Message, ToolSpec
+from moonlet.chat.spelling import Told, spelled_tools
 from moonlet.chat.tokenizer import Tokenizer
 
 Family = Literal["k2-instruct", "k2-thinking", "k2.5", "k2.6", "moonlight", "moonlet"]
@@ -45,6 +46,7 @@ class _Form:
     thinks: bool = False
     prefills: bool = False  # the prompt opens the thought; else the model does
     preserves: bool = False  # can be asked to keep all thoughts of the past
+    spells: bool = False  # is told the names of tools and parameters in snake_case
 
 
 _FORMS: Mapping[Family, _Form] = {
@@ -53,7 +55,7 @@ _FORMS: Mapping[Family, _Form] = {
     "k2.5": _Form(typescript_declaration, thinks=True, prefills=True),
     "k2.6": _Form(typescript_declaration, thinks=True, prefills=True, preserves=True),
     "moonlight": _Form(None, system=_MOONLIGHT),
-    "moonlet": _Form(compact_declaration),
+    "moonlet": _Form(compact_declaration, spells=True),
 }
 
 
@@ -97,6 +99,11 @@ def opens_thinking(family: Family, thinking: bool = True) -> bool:
 def calls_tools(family: Family) -> bool:
     """Whether the family was trained to call tools."""
     return _FORMS[family].declare is not None
+
+
+def told(family: Family, tools: Sequence[ToolSpec]) -> list[Told]:
+    """The tools as the family is told of them."""
+    return spelled_tools(tools) if _FORMS[family].spells else [Told(tool, tool, {}) for tool in tools]
 
 
 def render(
@@ -144,7 +151,9 @@ def render_segments(
     if tools:
         if form.declare is None:
             raise TemplateError(f"{family} was not trained to call tools")
-        out.message("<|im_system|>", "tool_declare", form.declare(tools))
+        known = {one.own.name: one for one in told(family, tools)}
+        messages = [_respelled(message, known) for message in messages]
+        out.message("<|im_system|>", "tool_declare", form.declare([one.tool for one in known.values()]))
     if form.system is not None and (not messages or messages[0].role != "system"):
         out.message("<|im_system|>", "system", form.system)
         if form.system_newline:
@@ -217,6 +226,19 @@ def _answered(result: Message, ours: Mapping[str, str], waiting: Sequence[str], 
     if result.call_id:
         return result.call_id  # the client cut the call off its history; the text is still worth reading
     raise TemplateError("a tool result answers no call: give it a tool_call_id, or keep the call in the history")
+
+
+def _respelled(message: Message, known: Mapping[str, Told]) -> Message:
+    """The message with its calls, or the tool that it comes from, as the family is told of them."""
+    if message.role == "tool" and message.name is not None and message.name in known:
+        return replace(message, name=known[message.name].tool.name)
+    if not message.calls:
+        return message
+    calls = [
+        replace(call, name=one.tool.name, arguments=one.told(call.arguments)) if (one := known.get(call.name)) else call
+        for call in message.calls
+    ]
+    return replace(message, calls=tuple(calls))
 
 
 def _write_assistant(out: _Writer, form: _Form, message: Message, blank: bool) -> None:

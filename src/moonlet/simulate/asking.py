@@ -4,7 +4,9 @@ Text arguments are copied as typed; dates and times are normalised only where th
 """
 
 import re
+from collections.abc import Sequence
 from random import Random
+from string import ascii_letters, digits
 from typing import Any
 
 from moonlet.simulate import slots
@@ -23,8 +25,38 @@ LINKS = (
     "with {p} {v}", "with {p} {v}", "with the {p} {v}", "where the {p} is {v}", "with {p} set to {v}",
     "the {p} is {v}", "{p}: {v}", "{p} {v}",
     "the {p} should be {v}", "using {v} as the {p}", "{p} = {v}", "use {v} for the {p}", "its {p} is {v}",
-    "having {p} {v}", "with a {p} of {v}",
+    "having {p} {v}", "with a {p} of {v}", "for the {p} {v}", "for the {p} {v}", "of the {p} {v}", "for {p} {v}",
+    "identified by the {p} {v}",
 )  # fmt: skip
+NAMED = ("called {v}", "named {v}", "titled {v}", "with the name {v}")
+# Two parameters that are told as one span if nothing but one word of their names differs.
+ENDS = {
+    ("start", "end"),
+    ("begin", "end"),
+    ("from", "to"),
+    ("first", "last"),
+    ("min", "max"),
+    ("minimum", "maximum"),
+    ("lower", "upper"),
+    ("in", "out"),
+    ("departure", "return"),
+    ("departure", "arrival"),
+    ("origin", "destination"),
+    ("source", "target"),
+    ("source", "destination"),
+    ("old", "new"),
+}
+QUOTES = ("", "", "", '"', "'")
+SPANS = (
+    "from {a} to {b}",
+    "from {a} to {b}",
+    "from {a} to {b}",
+    "between {a} and {b}",
+    "between {a} and {b}",
+    "from {a} until {b}",
+    "{a} to {b}",
+    "starting at {a} and ending at {b}",
+)
 BARE = {
     "place": ("in {v}", "in {v}", "for {v}", "at {v}", "around {v}", "near {v}"),
     "date": ("on {v}", "for {v}", "on {v}"), "time": ("at {v}",),
@@ -33,7 +65,8 @@ BARE = {
 }  # fmt: skip
 TEMPLATES = (  # for requests that put the thing first
     "what is the {n}", "what's the {n}", "{n}", "the {n}", "i need the {n}", "i'm looking for the {n}",
-    "do you have the {n}", "{n} please", "give me the {n}",
+    "do you have the {n}", "{n} please", "give me the {n}", "tell me the {n}", "provide me with the {n}",
+    "find out the {n}", "provide information on the {n}", "i would like to know the {n}", "obtain the {n}",
 )  # fmt: skip
 
 
@@ -59,12 +92,37 @@ def asked(
         drawn = [other for other in drawn if other is not inside]
     else:
         text = _want(one.blueprint, rng)
-    sentence = _sentence(text, [_phrase(*each, one, rng) for each in drawn], short, rng)
+    mark = rng.choice(QUOTES)
+    drawn = [_quoted(each, mark, rng) for each in drawn] if mark else drawn
+    phrases = [_phrase(*each, one, rng) for each in drawn]
+    span = _span(drawn) if rng.random() < 0.75 else None
+    if span:
+        i, j = span
+        phrases[i] = rng.choice(SPANS).format(a=drawn[i][1], b=drawn[j][1])
+        del phrases[j]
+    sentence = _sentence(text, phrases, short, rng)
     if lower:
         sentence = sentence.lower()
     elif sentence.startswith(text):
         sentence = sentence[0].upper() + sentence[1:] + rng.choice((".", ".", "", ""))
     return sentence, {key: arguments[key] for key in one.keys.values() if key in arguments}
+
+
+def _quoted(drawn: Drawn, mark: str, rng: Random) -> Drawn:
+    """What is drawn, its words in quotes if they are a text."""
+    parameter, surface, value = drawn
+    return (parameter, f"{mark}{surface}{mark}", value) if surface == value and rng.random() < 0.8 else drawn
+
+
+def _span(drawn: Sequence[Drawn]) -> tuple[int, int] | None:
+    """Places of two parameters that are the ends of one span."""
+    for i, (one, *_) in enumerate(drawn):
+        for j, (other, *_) in enumerate(drawn):
+            if len(one.words) == len(other.words) and one.kind == other.kind:
+                apart = [pair for pair in zip(one.words, other.words, strict=True) if pair[0] != pair[1]]
+                if len(apart) == 1 and apart[0] in ENDS:
+                    return i, j
+    return None
 
 
 def _lowered(value: Any, parameter: Parameter, one: Made) -> Any:
@@ -154,9 +212,9 @@ def _phrase(parameter: Parameter, surface: str, value: Any, one: Made, rng: Rand
     ]
     if text and len(alike) == 1 and rng.random() < (0.3 if kind == "other" else 0.6):
         return rng.choice(BARE[kind]).format(v=surface)
-    if text and rng.random() < 0.06:
-        surface = f'"{surface}"'
     words = parameter.words
+    if text and words[-1] in ("name", "title") and rng.random() < 0.25:
+        return rng.choice(NAMED).format(v=surface)
     last = [other.words[-1] for other in one.blueprint.parameters]
     if len(words) > 1 and len(words[-1]) > 2 and last.count(words[-1]) == 1 and rng.random() < 0.2:
         words = words[-1:]
@@ -248,7 +306,7 @@ def _timed(rng: Random) -> tuple[str, str]:
 
 
 def iso_date(rng: Random) -> str:
-    return f"{rng.randrange(2018, 2030)}-{rng.randrange(1, 13):02}-{rng.randrange(1, 29):02}"
+    return f"{rng.randrange(1998, 2032)}-{rng.randrange(1, 13):02}-{rng.randrange(1, 29):02}"
 
 
 LANGUAGES = [
@@ -280,6 +338,8 @@ def text_value(parameter: Parameter, rng: Random) -> str:
         return rng.choice((iso_date(rng), slots.day(rng)[0], slots.date_words(rng)))
     if kind == "time":
         return slots.clock_time(rng)[0]
+    if kind == "id" and rng.random() < 0.4:
+        return "".join(rng.choice(ascii_letters + digits) for _ in range(rng.randint(7, 12)))
     if kind == "id":
         letters = "".join(rng.choice("ABCDEFGHKLMNPRSTXYZ") for _ in range(rng.choice((0, 1, 2, 3))))
         number = rng.randrange(10, 10 ** rng.randrange(2, 7) + 10)

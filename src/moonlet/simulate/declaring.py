@@ -89,11 +89,13 @@ def make(blueprint: Blueprint, style: str, rng: Random) -> Made:
         schema: dict[str, Any] = {"type": parameter.kind}
         if parameter.kind == "array":
             schema["items"] = {"type": parameter.items}
-        description = parameter.description if rng.random() < 0.85 or in_a_form(parameter) else ""
+        description = parameter.description if rng.random() < 0.85 or in_a_form(parameter) or _form(parameter) else ""
         if parameter.closed or (parameter.kind == "string" and len(parameter.examples) > 1 and rng.random() < 0.4):
             one.enums[parameter.words] = parameter.examples
             schema["enum"] = list(parameter.examples)
             description = description.split(" (e.g")[0]
+        elif form := _form(parameter):
+            one.forms[parameter.words] = form
         elif parameter.kind == "string" and parameter.words[-1] in ("date", "time", "day") and rng.random() < 0.4:
             form = "time" if parameter.words[-1] == "time" else "date"
             one.forms[parameter.words] = form
@@ -109,6 +111,15 @@ def make(blueprint: Blueprint, style: str, rng: Random) -> Made:
         description = NEAR.sub("", description)
     one.spec = ToolSpec(spell(name, style), description, parameters(required, optional))
     return one
+
+
+def _form(parameter: Parameter) -> str:
+    """ "date" or "time" if its description asks for YYYY-MM-DD or HH:MM, or gives an example of one; else empty."""
+    if parameter.kind != "string" or parameter.words[-1] not in ("date", "time", "day"):
+        return ""
+    if re.search(r"(?i)yyyy-mm-dd|\b\d{4}-\d\d-\d\d\b(?!T)", parameter.description):
+        return "date"
+    return "time" if re.search(r"HH:MM\b(?!:)|\b\d\d:\d\d\b(?!:| ?[AaPp])", parameter.description) else ""
 
 
 def in_a_form(parameter: Parameter) -> bool:

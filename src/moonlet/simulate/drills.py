@@ -1,12 +1,14 @@
-"""Exercises in reading declarations: tools of words drawn anew for each conversation, so that nothing but what is
-declared tells which of them is asked for and what its parameters are. Many requests a conversation, several in many of
-its messages."""
+"""Exercises in reading declarations: many requests a conversation, several in many of its messages, and nothing but
+what is declared tells which tool is asked for and what its parameters are. Half of them have tools of words drawn anew,
+half have tools that others made up. Calls come without results, so that there is one in fewer tokens: of what a model
+learns from a conversation, the choice of its tools is the hardest and the fewest of its tokens.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from random import Random
 from string import ascii_letters, digits
@@ -16,37 +18,52 @@ from moonlet.simulate.blueprints import ACTIONS, RETURNS, Blueprint, Parameter, 
 from moonlet.simulate.declaring import Made, make
 from moonlet.simulate.episode import Conversation, Episode
 from moonlet.simulate.talk import NO_TOOL
+from moonlet.simulate.unfit import unfit
 from moonlet.simulate.worded import SLOT, wordings
 
 KINDS = ("string", "string", "string", "integer", "number", "boolean")
 FREQUENT = 50  # times that a word occurs: it says little about a tool
 
 
-def conversation(rng: Random) -> Conversation:
-    """5 to 14 messages under 3 to 8 tools, whose names share words with one another."""
-    few = rng.sample(_words(), 9)
-    style = rng.choice(("snake", "snake", "camel", "camel", "Pascal", "kebab"))
+def conversation(
+    rng: Random, blueprints: Sequence[Blueprint], by_field: Mapping[str, Sequence[Blueprint]]
+) -> Conversation:
+    """10 to 24 messages under 4 to 12 tools."""
+    style = rng.choice(("snake", "snake", "camel", "Pascal", "kebab"))
+    count = rng.choice((4, 6, 8, 8, 8, 10, 12))
+    few = rng.sample(_words(), count + 2)
     made: dict[Words, Made] = {}
-    for _ in range(rng.choice((3, 4, 5, 6, 7, 8, 8, 8))):
-        thing = _thing(few, made, rng)
-        made[thing] = make(_blueprint(thing, rng), style, rng)
+    strangers: list[Blueprint] = []
+    if rng.random() < 0.5:
+        while len(made) < count:
+            thing = _thing(few, made, rng)
+            made[thing] = make(_blueprint(thing, rng), style, rng)
+        strangers = [_blueprint(_thing(few, made, rng), rng) for _ in range(3)]
+    else:
+        made = synthetic.chosen(count, style, blueprints, by_field, rng)
     tools = list(made.values())
     episode = Episode([one.spec for one in tools])
-    for _ in range(rng.randrange(5, 15)):
+    for _ in range(rng.randrange(10, 25)):
         dice = rng.random()
-        if dice < 0.12:
-            other = make(_blueprint(_thing(few, made, rng), rng), style, rng)
-            episode.user(synthetic.wished(other, rng)[0])
-            episode.answer(NO_TOOL)
-        elif dice < 0.2 and (lacking := [(one, p) for one in tools for p in synthetic.askable(one)]):
-            synthetic.clarified(episode, *rng.choice(lacking), rng)
-        elif dice < 0.55:
-            synthetic.several_wishes(episode, tools, min(rng.choice((2, 2, 3, 3, 4, 5)), len(tools)), rng)
+        if dice < 0.1:
+            text = (
+                synthetic.wished(make(rng.choice(strangers), style, rng), rng)[0]
+                if strangers
+                else unfit(tools, [synthetic.drawn(rng, blueprints) for _ in range(3)], rng)
+            )
+            if text:
+                episode.user(text)
+                episode.answer(NO_TOOL)
+        elif dice < 0.17 and (lacking := [(one, p) for one in tools for p in synthetic.askable(one)]):
+            synthetic.clarified(episode, *rng.choice(lacking), rng, results=False)
+        elif dice < 0.5:
+            several = min(rng.choice((2, 2, 3, 3, 4, 5)), len(tools))
+            synthetic.several_wishes(episode, tools, several, rng, results=False)
         else:
             one = rng.choice(tools)
             text, arguments = synthetic.wished(one, rng)
             episode.user(text)
-            synthetic.answered(episode, [(one, arguments)], rng)
+            synthetic.answered(episode, [(one, arguments)], rng, results=False)
     return episode.done()
 
 
@@ -70,6 +87,11 @@ def _blueprint(thing: Words, rng: Random) -> Blueprint:
     verb, description = rng.choice(ACTIONS)
     names = rng.sample(_words(), rng.choice((0, 1, 1, 2, 2, 3)))
     own = tuple(_parameter(name, index == 0 or rng.random() < 0.6, rng) for index, name in enumerate(names))
+    if rng.random() < 0.15:
+        kind = rng.choice(("date", "date", "time", "year"))
+        about = {"date": "{} date (YYYY-MM-DD)", "time": "{} time (HH:MM)", "year": "{} year"}[kind]
+        number = "integer" if kind == "year" else "string"
+        own += tuple(Parameter((end, kind), number, about.format(end.title())) for end in ("start", "end"))
     returns = tuple(rng.sample(RETURNS, 1)) if rng.random() < 0.5 else ()
     return Blueprint((verb, *thing), description.format(t=" ".join(thing)), own, returns)
 
@@ -83,8 +105,12 @@ def _parameter(name: str, required: bool, rng: Random) -> Parameter:
 
 
 def _value(rng: Random) -> str:
-    """A word or a few of them, or letters and digits of no meaning."""
+    """A word or a few of them, a number or a path of a computer, or letters and digits of no meaning."""
     dice = rng.random()
+    if dice < 0.05:
+        return ".".join(str(rng.randrange(1, 255)) for _ in range(4))
+    if dice < 0.1:
+        return f"{rng.choice(_words())}/{rng.choice(_words())}.{rng.choice(('txt', 'csv', 'jpg', 'py', 'mp3'))}"
     if dice < 0.35:
         return "".join(rng.choice(ascii_letters + digits) for _ in range(rng.randint(4, 13)))
     text = " ".join(rng.choice(_words()) for _ in range(rng.choice((1, 1, 2, 2, 3, 4))))

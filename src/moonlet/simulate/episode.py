@@ -35,16 +35,20 @@ class Episode:
     def answer(self, text: str) -> None:
         self.messages.append(Message("assistant", text))
 
-    def call(self, wanted: Sequence[Wanted], run: Callable[[ToolCall], str]) -> list[Any]:
-        """The assistant calls; each result text is appended. Returns the results, as values where they are JSON."""
+    def asked(self, wanted: Sequence[Wanted]) -> tuple[ToolCall, ...]:
+        """The assistant calls."""
         made = tuple(
             ToolCall(f"functions.{name}:{self.calls + i}", name, json.dumps(arguments, ensure_ascii=False))
             for i, (name, arguments) in enumerate(wanted)
         )
         self.calls += len(made)
         self.messages.append(Message("assistant", calls=made))
+        return made
+
+    def call(self, wanted: Sequence[Wanted], run: Callable[[ToolCall], str]) -> list[Any]:
+        """The assistant calls; each result text is appended. Returns the results, as values where they are JSON."""
         results = []
-        for one in made:
+        for one in self.asked(wanted):
             text = run(one)
             self.messages.append(Message("tool", text, name=one.name, call_id=one.id))
             results.append(_value(text))

@@ -12,7 +12,7 @@ from typing import Any
 from moonlet.simulate import outside, several, talk
 from moonlet.simulate.asking import asked, iso_date, text_value, value_of
 from moonlet.simulate.blueprints import Blueprint, Parameter, Words, composed
-from moonlet.simulate.declaring import Made, make, spell
+from moonlet.simulate.declaring import Made, make, spell, words_of
 from moonlet.simulate.episode import Conversation, Episode, Wanted
 from moonlet.simulate.unfit import unfit
 from moonlet.simulate.worded import WRITTEN, worded, wordings
@@ -25,11 +25,7 @@ def conversation(
 ) -> Conversation:
     """2 to 7 requests under 2 to 8 tools, some of them of one field."""
     style = rng.choice(("snake", "snake", "snake", "camel", "camel", "Pascal", "kebab"))
-    made: dict[str, Made] = {}
-    for _ in range(rng.choice((2, 3, 3, 4, 4, 5, 6, 7, 8))):
-        near = by_field.get(rng.choice(list(made.values())).blueprint.field) if made and rng.random() < 0.35 else None
-        one = make(rng.choice(near) if near else _any(rng, blueprints), style, rng)
-        made.setdefault(one.spec.name, one)
+    made = chosen(rng.choice((2, 3, 3, 4, 4, 5, 6, 7, 8)), style, blueprints, by_field, rng)
     served = rng.random() < SERVED
     if served:
         outside.serve(list(made.values()), rng)
@@ -45,14 +41,27 @@ def conversation(
     return episode.done()
 
 
-def _any(rng: Random, blueprints: Sequence[Blueprint]) -> Blueprint:
+def chosen(
+    count: int, style: str, blueprints: Sequence[Blueprint], by_field: Mapping[str, Sequence[Blueprint]], rng: Random
+) -> dict[Words, Made]:
+    """So many tools or a few less, some of them of one field, no two of one name."""
+    made: dict[Words, Made] = {}
+    for _ in range(count):
+        near = by_field.get(rng.choice(list(made.values())).blueprint.field) if made and rng.random() < 0.35 else None
+        one = make(rng.choice(near) if near else drawn(rng, blueprints), style, rng)
+        made.setdefault(words_of(one.spec.name), one)
+    return made
+
+
+def drawn(rng: Random, blueprints: Sequence[Blueprint]) -> Blueprint:
+    """Mostly one of these, else one that is composed."""
     return rng.choice(blueprints) if blueprints and rng.random() < 0.8 else composed(rng)
 
 
 def _turn(episode: Episode, made: Sequence[Made], blueprints: Sequence[Blueprint], rng: Random) -> None:
     dice = rng.random()
     if dice < 0.27:
-        text = unfit(made, [_any(rng, blueprints) for _ in range(3)], rng)
+        text = unfit(made, [drawn(rng, blueprints) for _ in range(3)], rng)
         if text:
             episode.user(text)
             episode.answer(talk.NO_TOOL)
@@ -84,7 +93,7 @@ def wished(one: Made, rng: Random, short: bool = False, lower: bool | None = Non
     return written or asked(one, rng, short=short, lower=lower)
 
 
-def several_wishes(episode: Episode, made: Sequence[Made], count: int, rng: Random) -> None:
+def several_wishes(episode: Episode, made: Sequence[Made], count: int, rng: Random, results: bool = True) -> None:
     """So many requests in one message, for different tools if there are so many."""
     ones = rng.sample(made, count) if count <= len(made) else [rng.choice(made) for _ in range(count)]
     lower = rng.random() < 0.2
@@ -94,7 +103,7 @@ def several_wishes(episode: Episode, made: Sequence[Made], count: int, rng: Rand
     context = rng.choice(contexts) if contexts and rng.random() < 0.3 else ""
     text = several.joined([said for said, _ in requests], names, rng, context)
     episode.user(text.lower() if lower else text)
-    answered(episode, [(one, arguments) for one, (_, arguments) in zip(ones, requests, strict=True)], rng)
+    answered(episode, [(one, arguments) for one, (_, arguments) in zip(ones, requests, strict=True)], rng, results)
 
 
 def askable(one: Made) -> list[Parameter]:
@@ -102,7 +111,7 @@ def askable(one: Made) -> list[Parameter]:
     return [p for p in one.blueprint.parameters if p.required and p.words not in one.forms]
 
 
-def clarified(episode: Episode, one: Made, missing: Parameter, rng: Random) -> None:
+def clarified(episode: Episode, one: Made, missing: Parameter, rng: Random, results: bool = True) -> None:
     """A request without a value that the tool must have, the question for it, and the call after the answer."""
     text, arguments = asked(one, rng, without=missing)
     surface, value = value_of(missing, one, rng)
@@ -114,17 +123,22 @@ def clarified(episode: Episode, one: Made, missing: Parameter, rng: Random) -> N
         rng.choice(("{}", "{}", "it is {}", "{}, please", "the " + " ".join(missing.words) + " is {}")).format(surface)
     )
     full = {**arguments, one.keys[missing.words]: value}
-    answered(episode, [(one, {key: full[key] for key in one.keys.values() if key in full})], rng)
+    answered(episode, [(one, {key: full[key] for key in one.keys.values() if key in full})], rng, results)
 
 
-def answered(episode: Episode, wanted: Sequence[tuple[Made, dict[str, Any]]], rng: Random) -> None:
-    """The calls with these arguments, their results, and the sentences that tell them."""
+def answered(
+    episode: Episode, wanted: Sequence[tuple[Made, dict[str, Any]]], rng: Random, results: bool = True
+) -> None:
+    """The calls with these arguments, and if `results` those and the sentences that tell them."""
+    calls: list[Wanted] = [(one.spec.name, arguments) for one, arguments in wanted]
+    if not results:
+        episode.asked(calls)
+        return
     made = [result(one, rng) for one, _ in wanted]
     texts = iter(
         outside.written(values, told, rng) if one.served else json.dumps(values, ensure_ascii=False)
         for (one, _), (values, told) in zip(wanted, made)
     )
-    calls: list[Wanted] = [(one.spec.name, arguments) for one, arguments in wanted]
     episode.call(calls, lambda _: next(texts))
     episode.answer(" ".join(sentence for _, sentence in made))
 

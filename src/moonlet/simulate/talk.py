@@ -2,6 +2,7 @@
 
 from random import Random
 
+from moonlet.chat.spelling import spelled
 from moonlet.simulate import slots
 from moonlet.simulate.contexts import in_context
 from moonlet.simulate.wording import Pattern, fill, opened, politely, read, slot_names, typed
@@ -11,11 +12,12 @@ NO_TOOL = "I have no tool for that."
 
 
 def small_talk(rng: Random, tools: list[str]) -> tuple[str, str]:
-    """What a user says, and the answer; asked what it can do, the assistant names its tools in their order."""
+    """What a user says, and the answer; asked what it can do, the assistant names its tools in their order,
+    as the small model has their names."""
     header, patterns = rng.choice(read("en_small_talk"))
     text, _ = typed(rng.choice(patterns).expand(rng), rng)
     answer = str(header["answer"])
-    return text, f"I can use these tools: {', '.join(tools)}." if answer == "TOOLS" else answer
+    return text, f"I can use these tools: {', '.join(map(spelled, tools))}." if answer == "TOOLS" else answer
 
 
 def beyond(rng: Random, world: World) -> str:

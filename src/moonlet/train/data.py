@@ -30,13 +30,16 @@ def conversations(seed: int, data: Path | None = None) -> Iterator[Conversation]
     def made_up(rng: Random) -> Conversation:
         return synthetic.conversation(rng, blueprints, by_field)
 
+    def exercises(rng: Random) -> Conversation:
+        return drills.conversation(rng, blueprints, by_field)
+
     makers: list[tuple[float, public.Maker]] = [
-        (0.32, demo.conversation),
-        (0.17, made_up),
+        (0.26, demo.conversation),
+        (0.16, made_up),
         (0.07, abroad.conversation),
-        (0.11, drills.conversation),
-        (0.11, servers.conversation),
-        (0.11, lessons.conversation),
+        (0.25, exercises),
+        (0.07, servers.conversation),
+        (0.17, lessons.conversation),
     ]
     if data:
         makers += [(0.04, public.sgd(data)), (0.01, public.snips(data)), (0.01, public.clinc(data))]

@@ -16,7 +16,7 @@ from moonlet.simulate.episode import Conversation
 from moonlet.train.attention import Text
 
 LEAST = 400  # tokens for which a row is filled further: a shorter cut is all declarations and no turns
-PROMPT_WEIGHT = 0.1  # of a token the assistant reads, against 1 of one it must write
+PROMPT_WEIGHT = 0.04  # of a token the assistant reads, against 1 of one it must write
 EVERY = 4  # of the tokens that it reads one in so many counts, that much more: the head costs a fifth of a step
 
 
