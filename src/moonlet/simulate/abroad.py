@@ -19,13 +19,15 @@ LINKS = {
     "th": (" แล้วก็", " แล้ว", " และ", " จากนั้น", "\n", " อีกเรื่องนึง ", " ด้วยนะ แล้วก็ "),
     "zh": ("，然后", "，再", "。还有，", "，另外", "；", "\n", "，顺便"),
 }
+EXERCISES = 0.5  # share of conversations without results
 ERROR = {"th": "ขออภัย: ", "zh": "抱歉: "}
 DONE = {"th": "เรียบร้อยแล้ว", "zh": "已完成。"}
 FAILED = {"th": "ทำไม่สำเร็จ", "zh": "没有成功。"}
 
 
 def conversation(rng: Random) -> Conversation:
-    """4 to 10 messages in one language under 2 to 8 tools, half of them of one field."""
+    """4 to 10 messages, or twice as many without results, in one language under 2 to 8 tools, half of them of one
+    field."""
     language = rng.choice(LANGUAGES)
     known = [one for one in wordings().blueprints if one.key in wordings(language).requests]
     style = rng.choice(("snake", "snake", "camel", "kebab"))
@@ -39,12 +41,15 @@ def conversation(rng: Random) -> Conversation:
     episode = Episode([one.spec for one in made.values()])
     if rng.random() < 0.3:
         episode.system(f"Today is {iso_date(rng)}.")
-    for _ in range(rng.randint(4, 10)):
-        _turn(episode, list(made.values()), known, language, rng)
+    exercise = rng.random() < EXERCISES
+    for _ in range(rng.randint(4, 10) * (2 if exercise else 1)):
+        _turn(episode, list(made.values()), known, language, exercise, rng)
     return episode.done()
 
 
-def _turn(episode: Episode, made: list[Made], known: list[Blueprint], language: str, rng: Random) -> None:
+def _turn(
+    episode: Episode, made: list[Made], known: list[Blueprint], language: str, exercise: bool, rng: Random
+) -> None:
     dice = rng.random()
     if dice < 0.2:
         fields = {one.blueprint.field for one in made}
@@ -58,9 +63,12 @@ def _turn(episode: Episode, made: list[Made], known: list[Blueprint], language: 
     for said, _ in wishes[1:]:
         text = text.rstrip("。？！?!") + rng.choice(LINKS[language]) + said
     episode.user(text)
+    calls = [(one.spec.name, arguments) for one, (_, arguments) in zip(ones, wishes, strict=True)]
+    if exercise:
+        episode.asked(calls)
+        return
     results = [synthetic.result(one, rng)[0] for one in ones]
     texts = iter(json.dumps(values, ensure_ascii=False) for values in results)
-    calls = [(one.spec.name, arguments) for one, (_, arguments) in zip(ones, wishes, strict=True)]
     episode.call(calls, lambda _: next(texts))
     episode.answer(" ".join(_told(values, language) for values in results))
 

@@ -14,7 +14,7 @@ from moonlet.tools.tool import Tool, call
 
 SEVERAL = "several contacts fit: "
 FOREIGN = 0.3  # share of conversations in Thai or Chinese
-
+EXERCISES = 0.5  # share without results, with more requests in their place: answers are learned sooner than calls
 
 WORLD_SEED = 1  # the same calendar, contacts and orders at every start
 
@@ -40,11 +40,14 @@ def conversation(rng: Random) -> Conversation:
         chosen, requests = list(every) if rng.random() < 0.75 else rng.sample(every, len(every)), rng.randrange(10, 26)
     else:
         chosen, requests = rng.sample(every, rng.choice((4, 6, 8, 10, 12, 14))), rng.randrange(4, 13)
+    exercise = rng.random() < EXERCISES
+    if exercise:
+        requests *= 2
     if rng.random() < FOREIGN:
-        return foreign.conversation(rng, world, chosen, requests)
+        return foreign.conversation(rng, world, chosen, requests, exercise)
     if rng.random() < 0.8:
         make_strange(world, rng)
-    return Talk(rng, world, chosen).run(requests)
+    return Talk(rng, world, chosen, exercise).run(requests)
 
 
 def make_strange(world: World, rng: Random) -> None:
@@ -78,10 +81,10 @@ def pick(tool: str, rng: Random) -> Intent:
 
 
 class Talk:
-    """One user and the assistant in one world."""
+    """One user and the assistant in one world. An `exercise` has no results."""
 
-    def __init__(self, rng: Random, world: World, tools: Sequence[Tool]):
-        self.rng, self.world, self.tools = rng, world, tools
+    def __init__(self, rng: Random, world: World, tools: Sequence[Tool], exercise: bool = False):
+        self.rng, self.world, self.tools, self.exercise = rng, world, tools, exercise
         self.names = [tool.spec.name for tool in tools]
         self.absent = sorted(set(by_tool()) - set(self.names))
         self.episode = Episode([tool.spec for tool in tools])
@@ -122,6 +125,10 @@ class Talk:
 
     def act(self, calls: Sequence[Wanted], flavour: str = "") -> None:
         """The calls, their results and the answer; a name that fits several people is asked back and settled."""
+        if self.exercise:
+            self.episode.asked(calls)
+            self.last = calls[-1]
+            return
         results = self.episode.call(calls, lambda wanted: call(self.tools, wanted))
         told = [answers.tell(name, arguments, result, flavour) for (name, arguments), result in zip(calls, results)]
         self.last = calls[-1] if "error" not in results[-1] else None

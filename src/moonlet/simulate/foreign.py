@@ -31,8 +31,10 @@ UNITS = {"from": "from_unit", "into": "to_unit"}
 OPEN_END = FREE | {"sum}", "share}", "to}", "name}", "known}", "into}"}
 
 
-def conversation(rng: Random, world: World, tools: Sequence[Tool], requests: int = 6) -> Conversation:
-    """So many requests in one language under one list of tools."""
+def conversation(
+    rng: Random, world: World, tools: Sequence[Tool], requests: int = 6, exercise: bool = False
+) -> Conversation:
+    """So many requests in one language under one list of tools; an `exercise` has no results."""
     language = rng.choice(LANGUAGES)
     old_script = language == "zh" and rng.random() < 0.15
     settle(world, language, rng)
@@ -40,7 +42,7 @@ def conversation(rng: Random, world: World, tools: Sequence[Tool], requests: int
         world.events = [Event(traditional(one.title), one.day, one.at) for one in world.events]
         world.notes = [traditional(note) for note in world.notes]
         world.contacts = [Contact(traditional(one.name), one.phone, one.email) for one in world.contacts]
-    return Talk(rng, world, tools, language, old_script).run(requests)
+    return Talk(rng, world, tools, language, old_script, exercise).run(requests)
 
 
 def settle(world: World, language: str, rng: Random) -> None:
@@ -63,6 +65,7 @@ class Talk:
     tools: Sequence[Tool]
     language: str
     old_script: bool  # Chinese in traditional characters
+    exercise: bool = False
     episode: Episode = None  # type: ignore[assignment]
     last: Wanted | None = None
 
@@ -131,6 +134,10 @@ class Talk:
 
     def act(self, tool: str, calls: Sequence[Mapping[str, Any]]) -> None:
         """The calls, their results and the answer."""
+        if self.exercise:
+            self.episode.asked([(tool, one) for one in calls])
+            self.last = tool, calls[-1]
+            return
         results = self.episode.call([(tool, one) for one in calls], lambda wanted: call(self.tools, wanted))
         told = [tell(self.language, tool, one, result) for one, result in zip(calls, results)]
         self.last = (tool, calls[-1]) if "error" not in results[-1] else None
