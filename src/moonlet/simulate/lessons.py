@@ -10,11 +10,13 @@ from moonlet.simulate.domains.locale import Language
 from moonlet.simulate.episode import Conversation
 from moonlet.simulate.making import Making, kinds
 from moonlet.simulate.rollout import play, solver
-from moonlet.simulate.tasks import KINDS, PERSONAS, TRAINING, Key, TaskError
+from moonlet.simulate.tasks import KINDS, PERSONAS, TRAINING, Key, TaskError, TaskKind
 
-TONGUES: Sequence[Language] = ("en", "en", "en", "th", "zh")
+TONGUES: Sequence[Language] = ("en", "en", "en", "en", "th", "zh")
 EVOLVED = 0.6  # share with tools declared anew
-MOST = 7  # tasks of a conversation
+LEAST, MOST = 3, 14  # tasks of a conversation
+# Those of several calls are the hardest.
+WEIGHED: Sequence[TaskKind] = (*KINDS, "steps", "parallel", "parallel", "retry", "clarify")
 
 
 def conversation(rng: Random) -> Conversation:
@@ -22,8 +24,8 @@ def conversation(rng: Random) -> Conversation:
     a held-out suite."""
     making = None
     language, evolved = rng.choice(TONGUES), rng.random() < EVOLVED
-    for _ in range(rng.randint(1, MOST)):
-        kind = rng.choice(KINDS)
+    for _ in range(rng.randint(LEAST, MOST)):
+        kind = rng.choice(WEIGHED)
         names = [one.name for one in making.shown] if making else list(DOMAINS)
         fitting = [name for name in names if kind in kinds(DOMAINS[name])]
         if not fitting:

@@ -306,7 +306,7 @@ class Making:
             if self.key.kind == "ambiguous":
                 self._which(wish, name, found["results"])
         (result,) = self._call([(wish.action.name, arguments)])
-        if "error" in result and self.key.kind == "retry":
+        if "try again" in str(result.get("error", "")):
             (result,) = self._call([(wish.action.name, arguments)])
         return self._told(wish, result)
 

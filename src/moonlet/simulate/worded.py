@@ -28,7 +28,7 @@ RETURN = re.compile(r"(\w+) \((?:array of )?(\w+)\)")
 FILES = {"en": ("en_schemas", "en_tools"), "th": ("th_tools",), "zh": ("zh_tools",)}
 FORMS = {"date": re.compile(r"\d{4}-\d\d-\d\d"), "time": re.compile(r"\d\d:\d\d")}  # of normalised arguments
 WRITTEN = 0.7  # share of requests that somebody wrote, where there are any for the tool
-OWN, ALIKE = 0.5, 0.3  # shares of values: the line's own, and that of any line for a parameter of that name
+OWN, ALIKE = 0.5, 0.4  # shares of values: the line's own, and that of any line for a parameter of that name
 
 Pair = tuple[str, str]  # a value as it is said, and as it is meant
 
