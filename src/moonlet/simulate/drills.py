@@ -54,7 +54,7 @@ def conversation(
             if text:
                 episode.user(text)
                 episode.answer(NO_TOOL)
-        elif dice < 0.17 and (lacking := [(one, p) for one in tools for p in synthetic.askable(one)]):
+        elif dice < 0.19 and (lacking := [(one, p) for one in tools for p in synthetic.askable(one)]):
             synthetic.clarified(episode, *rng.choice(lacking), rng, results=False)
         elif dice < 0.5:
             several = min(rng.choice((2, 2, 3, 3, 4, 5)), len(tools))
@@ -104,14 +104,27 @@ def _parameter(name: str, required: bool, rng: Random) -> Parameter:
     return Parameter(words, kind, about[:1].upper() + about[1:], examples, required)
 
 
+# Where a value does not end although a sentence might; # is a word, 0 a number.
+MARKED = (
+    "Dr. #", "Mrs. #", "St. #", "# no. 0", "# vol. 0", "# vs. #", "0 a.m.", "# & #", "#, #", "# (#)", "# - #", "#'s #",
+    "don't #", "#/#", "0% #", "0.0", "v0.0", "0:0", "#? #!", "#: #", "# #!", "# #?", "$0", "#_#", "#@#.com", "#; #",
+    "# & Co.", "0 x 0",
+)  # fmt: skip
+
+
 def _value(rng: Random) -> str:
-    """A word or a few of them, a number or a path of a computer, or letters and digits of no meaning."""
+    """A word or a few of them, perhaps with marks in between, a number or a path of a computer, or letters and digits
+    of no meaning."""
     dice = rng.random()
     if dice < 0.05:
         return ".".join(str(rng.randrange(1, 255)) for _ in range(4))
     if dice < 0.1:
         return f"{rng.choice(_words())}/{rng.choice(_words())}.{rng.choice(('txt', 'csv', 'jpg', 'py', 'mp3'))}"
-    if dice < 0.35:
+    if dice < 0.3:
         return "".join(rng.choice(ascii_letters + digits) for _ in range(rng.randint(4, 13)))
-    text = " ".join(rng.choice(_words()) for _ in range(rng.choice((1, 1, 2, 2, 3, 4))))
-    return text.title() if dice < 0.65 else text
+    if dice < 0.45:
+        text = re.sub("#", lambda _: rng.choice(_words()), rng.choice(MARKED))
+        text = re.sub("0", lambda _: str(rng.randrange(1, 100)), text)
+    else:
+        text = " ".join(rng.choice(_words()) for _ in range(rng.choice((1, 1, 2, 2, 3, 4))))
+    return text.title() if rng.random() < 0.3 and "'" not in text else text

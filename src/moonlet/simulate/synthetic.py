@@ -73,11 +73,11 @@ def _turn(episode: Episode, made: Sequence[Made], blueprints: Sequence[Blueprint
         return
     one = rng.choice(made)
     needed = askable(one)
-    if dice > 0.88 and needed:
+    if dice > 0.84 and needed:
         clarified(episode, one, rng.choice(needed), rng)
         return
     # People who know many tools ask for more at once; with tools that are all composed, of two at most.
-    if (0.68 if blueprints else 0.81) < dice < 0.88:
+    if (0.66 if blueprints else 0.79) < dice < 0.84:
         several_wishes(episode, made, rng.choice((2, 2, 3, 3, 3, 4, 5)) if blueprints else 2, rng)
         return
     text, arguments = wished(one, rng)
