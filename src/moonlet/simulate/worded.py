@@ -115,6 +115,15 @@ def worded(one: Made, rng: Random, lower: bool = False, language: str = "en") ->
     lines = wordings(language).requests.get(one.blueprint.key)
     if not lines:
         return None
+    text, arguments = filled(rng.choice(lines), SLOT, one, rng, lower, language)
+    return (text.lower() if lower else text), arguments
+
+
+def filled(
+    text: str, slot: re.Pattern[str], one: Made, rng: Random, lower: bool = False, language: str = "en"
+) -> tuple[str, dict[str, Any]]:
+    """The text with this tool's slots filled, their values perhaps others, and the arguments. `slot` finds a slot's
+    parameter, words and meaning."""
     own = {parameter.words: parameter for parameter in one.blueprint.parameters}
     arguments: dict[str, Any] = {}
 
@@ -125,9 +134,8 @@ def worded(one: Made, rng: Random, lower: bool = False, language: str = "en") ->
         arguments[one.keys[parameter.words]] = _lowered(value, said) if lower and free else value
         return said
 
-    text = SLOT.sub(put, rng.choice(lines))
-    ordered = {key: arguments[key] for key in one.keys.values() if key in arguments}
-    return (text.lower() if lower else text), ordered
+    text = slot.sub(put, text)
+    return text, {key: arguments[key] for key in one.keys.values() if key in arguments}
 
 
 def _lowered(value: Any, said: str) -> Any:
