@@ -16,7 +16,7 @@ import pytest
 from moonlet.agent.results import TRUST_NOTE
 from moonlet.chat.messages import ToolCall
 from moonlet.evals.by_hand import requests
-from moonlet.simulate import abroad, demo, drills, foreign, foreign_answers, seal, several, talk
+from moonlet.simulate import abroad, demo, drills, foreign, foreign_answers, messages, seal, several, talk
 from moonlet.simulate.blueprints import Blueprint, Parameter
 from moonlet.simulate.declaring import make, words_of
 from moonlet.simulate.episode import Conversation
@@ -409,6 +409,31 @@ def test_exercises_can_be_done_from_the_declaration_alone() -> None:
                 calls.append(len(message.calls))
     assert sum(count > 1 for count in calls) > 0.3 * len(calls)
     assert sum(count == 0 for count in calls) > 0.05 * len(calls)
+
+
+def test_messages_for_several_tools_become_their_calls() -> None:
+    """Each message has the slots of its tools only; in talk every value stands in the message, its calls in order."""
+    blueprints: dict[str, Blueprint] = {}
+    for names, text in messages.messages():
+        left = text
+        for number, name in enumerate(names, 1):
+            known = blueprints.get(name) or Blueprint(words_of(name), f"Does {name}", ())
+            taken = {one.words for one in known.parameters}
+            new = {
+                words_of(key): Parameter(words_of(key), "string", required=False)
+                for key, *_ in messages.slots(number).findall(text)
+            }
+            blueprints[name] = replace(
+                known, parameters=(*known.parameters, *(one for words, one in new.items() if words not in taken))
+            )
+            left = messages.slots(number).sub("", left)
+        assert "{" not in left and "}" not in left, text
+    every = messages.fitting(blueprints)
+    assert len(every) == len(messages.messages()) > 700
+    for seed in range(300):
+        conversation = messages.conversation(Random(seed), every, blueprints)
+        assert_in_form(conversation)
+        assert max(len(message.calls) for message in conversation.messages) > 1
 
 
 def test_invented_tools_are_asked_for_in_thai_and_chinese() -> None:

@@ -161,7 +161,7 @@ def _value(parameter: Parameter, said: str, meant: str, one: Made, rng: Random, 
     if dice > OWN and not (text and (said != meant or closed is not None or in_a_form(parameter))):
         if dice > OWN + ALIKE and (language == "en" or parameter.kind in ("integer", "number")):
             return value_of(parameter, one, rng)
-        others = [pair for pair in wordings(language).values[parameter.words] if _fits(*pair, parameter.kind)]
+        others = [pair for pair in wordings(language).values.get(parameter.words, ()) if _fits(*pair, parameter.kind)]
         said, meant = rng.choice(others) if others else (said, meant)
     if parameter.kind == "array":
         return said, [_typed(item, parameter.items) for item in meant.split("; ")]
