@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -60,8 +61,10 @@ def _turn(
     ones = rng.sample(made, min(len(made), rng.choice((2, 2, 3)) if dice < 0.35 else 1))
     wishes = [_wished(one, language, rng) for one in ones]
     text = wishes[0][0]
-    for said, _ in wishes[1:]:
-        text = text.rstrip("。？！?!") + rng.choice(LINKS[language]) + said
+    for (_, before), (said, _) in pairwise(wishes):
+        # A stop that belongs to a value stays.
+        own = any(str(value).endswith(text[-1]) for value in before.values())
+        text = (text if own else text.rstrip("。？！?!")) + rng.choice(LINKS[language]) + said
     episode.user(text)
     calls = [(one.spec.name, arguments) for one, (_, arguments) in zip(ones, wishes, strict=True)]
     if exercise:
