@@ -108,6 +108,8 @@ def test_what_is_no_json_comes_back_as_written():
     (one,) = spelled_tools([ToolSpec("t", "", PERIOD)])
     assert one.meant('{"start_date": ') == '{"start_date": '
     assert one.meant('["start_date"]') == '["start_date"]'
+    beyond = '{"start_date": "x", "max_price": 1e400}'
+    assert one.meant(beyond) == beyond  # and no Infinity, which is no JSON
     assert one.meant('{"start_date": "ไทย"}') == '{"startDate": "ไทย"}'
 
 

@@ -72,8 +72,9 @@ def _renamed(arguments: str, keys: Mapping[str, str]) -> str:
     """The JSON object with other keys; what is none stays as it is written."""
     try:
         given: Any = json.loads(arguments) if keys else None
+        if not isinstance(given, dict) or given.keys().isdisjoint(keys):
+            return arguments
+        renamed = {keys.get(key, key): value for key, value in given.items()}
+        return json.dumps(renamed, ensure_ascii=False, allow_nan=False)  # a number may be beyond all floats
     except (ValueError, RecursionError):
         return arguments
-    if not isinstance(given, dict) or given.keys().isdisjoint(keys):
-        return arguments
-    return json.dumps({keys.get(key, key): value for key, value in given.items()}, ensure_ascii=False)
