@@ -29,6 +29,7 @@ from moonlet.train.export import TOKENIZER_FILES
 from moonlet.train.fit import Recipe, Run
 from moonlet.train.muonclip import THRESHOLD, MuonClip, qk_clip
 from moonlet.train.network import Network
+from moonlet.train.rows import Rows
 from moonlet.train.telling import train
 from moonlet.train.vocabulary import texts, train_vocabulary
 
@@ -104,7 +105,7 @@ class Ablation(Run):
             save_s=60.0,
             seed=setting.seed,
         )
-        super().__init__(folder, config(setting.experts), recipe, conversations(setting.seed), tokenizer)
+        super().__init__(folder, config(setting.experts), recipe, Rows(conversations(setting.seed), tokenizer))
 
     def _optimiser(self) -> MuonClip:
         one, recipe = self.setting, self.recipe

@@ -23,6 +23,7 @@ from moonlet.train.fit import Recipe, Run
 from moonlet.train.muonclip import orthogonalise, qk_clip
 from moonlet.train.network import Network
 from moonlet.train.processes import processes
+from moonlet.train.rows import Rows
 from moonlet.train.sharded import leave
 
 PIECES = 1000
@@ -56,7 +57,7 @@ def through_the_verb(folder: Path, words: Path) -> None:
 
 
 def open_run(folder: Path, words: Path) -> Run:
-    return Run(folder, config(), RECIPE, conversations(1), Tokenizer.load(words), processes())
+    return Run(folder, config(), RECIPE, Rows(conversations(1), Tokenizer.load(words)), processes())
 
 
 def in_two_parts(folder: Path, words: Path) -> None:

@@ -51,7 +51,7 @@ def test_an_int4_folder_keeps_the_loss_of_a_run_that_knew(tmp_path: Path) -> Non
     for int4 in (False, True):
         folder = tmp_path / str(int4)
         recipe = Recipe(steps=30, rows=1, length=300, long_from=1.0, lr=2e-2, warmup=5, int4=int4)
-        run = Run(folder / "run", parse_config(CONFIG), recipe, conversations(1), words)
+        run = Run(folder / "run", parse_config(CONFIG), recipe, Rows(conversations(1), words))
         list(run.steps())
         export(run.network, tmp_path, folder / "public", "f32")
         packed = convert(folder / "public", folder / "model", ConvertOptions(dense="f32", experts="int4")).folder

@@ -100,8 +100,9 @@ def test_the_sequence_term_is_one_a_layer_in_balance_and_more_out_of_it() -> Non
     chosen_together = float(sequence_balance(network).detach())
     torch.testing.assert_close(chosen_together, float(network.config.sparse_layers))
     for layer in network.sparse_layers():
-        layer.gate.weight.data[0] = 10 * network.model.embed_tokens.weight.data.mean(0)
-        layer.scores = torch.full((1, 40, network.config.experts), 0.1).index_fill_(2, torch.tensor([0, 1]), 0.9)
+        K = network.config.experts_per_token
+        layer.scores = torch.full((1, 40, network.config.experts), 0.1).index_fill_(2, torch.arange(K), 0.9)
+        layer.chosen = torch.arange(K).expand(1, 40, K)
     assert float(sequence_balance(network).detach()) > 1.1 * network.config.sparse_layers
 
 

@@ -67,7 +67,7 @@ def config() -> ModelConfig:
 
 def open_run(folder: Path, tokenizer: Tokenizer, stream: Iterator[Conversation] | None = None, **changes: Any) -> Run:
     recipe = Recipe(**{"steps": 30, "rows": 2, "length": 512, "long_length": 1024, "warmup": 5} | changes)
-    return Run(folder, config(), recipe, stream or conversations(1), tokenizer)
+    return Run(folder, config(), recipe, Rows(stream or conversations(1), tokenizer))
 
 
 def test_rows_begin_with_a_conversation_and_hold_whole_turns(tokenizer: Tokenizer) -> None:
@@ -211,7 +211,7 @@ def test_a_run_is_taken_up_only_as_what_it_was(tmp_path: Path, tokenizer: Tokeni
         open_run(tmp_path, tokenizer, lr=0.1, int4=True)
     other = parse_config(nano.CONFIG | {"vocab_size": PIECES + 32, "bos_token_id": PIECES, "eos_token_id": PIECES + 2})
     with pytest.raises(CheckpointError, match=r"a model of other sizes: \S+ is not \(") as caught:
-        Run(tmp_path, other, run.recipe, conversations(1), tokenizer)
+        Run(tmp_path, other, run.recipe, Rows(conversations(1), tokenizer))
     assert "\n" not in str(caught.value)
 
 

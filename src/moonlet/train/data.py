@@ -1,10 +1,23 @@
 """The mixture of conversations that the small model is trained on: endless, and the same for the same seed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from random import Random
 
-from moonlet.simulate import abroad, demo, drills, lessons, messages, seal, synthetic
+from moonlet.simulate import (
+    abroad,
+    crosswoz,
+    demo,
+    drills,
+    lessons,
+    massive,
+    meanings,
+    messages,
+    seal,
+    star,
+    synthetic,
+)
 from moonlet.simulate.blueprints import Blueprint
 from moonlet.simulate.episode import Conversation
 from moonlet.simulate.servers import talk as servers
@@ -13,46 +26,76 @@ from moonlet.train import public
 
 __all__ = ["Conversation", "conversations"]
 
+# What is drawn from, and the shares of conversations of the two parts of a run. A long run begins with what words and
+# declarations mean and ends with what the model is for; a short one has the second part only.
+SHARES: dict[str, tuple[float, float]] = {
+    "demo": (0.10, 0.28),  # the demonstration's tools
+    "made_up": (0.14, 0.14),  # tools made up anew
+    "abroad": (0.07, 0.09),  # invented ones asked for in Thai and Chinese
+    "drills": (0.28, 0.20),  # exercises in reading declarations
+    "meanings": (0.28, 0.06),  # exercises in the meaning of words
+    "servers": (0.04, 0.05),  # made-up servers
+    "lessons": (0.10, 0.20),  # tasks of simulated worlds
+    "massive": (0.18, 0.11),  # requests to a voice assistant in three languages
+    "star": (0.02, 0.01),
+    "crosswoz": (0.01, 0.005),
+    "sgd": (0.07, 0.08),
+    "messages": (0.05, 0.08),  # messages for several public tools
+    "snips": (0.01, 0.01),
+    "clinc150": (0.03, 0.015),
+    "banking77": (0.02, 0.01),
+    "metatool": (0.05, 0.03),
+    "toolverifier": (0.02, 0.015),
+    "seal-tools": (0.015, 0.02),
+}
 
-def conversations(seed: int, data: Path | None = None) -> Iterator[Conversation]:
-    """Training conversations without end. `data` is the folder of public sets; without it everything is generated.
 
-    Shares are of conversations: demonstration tools, tools made up anew, invented ones asked for in Thai and Chinese,
-    exercises in reading declarations, made-up servers, tasks of simulated worlds, SGD dialogues, messages for several
-    public tools, and sets of single requests.
-    """
+def conversations(seed: int, data: Path | None = None, reading: int = 0) -> Iterator[Conversation]:
+    """Training conversations without end. `data` is the folder of public sets, of which those are taken that it has;
+    without it everything is generated. reading: so many are of the first part of a long run."""
     rng = Random(seed)
+    made = makers(data)
+    choices = list(made.values())
+    first, second = ([SHARES[name][part] for name in made] for part in (0, 1))
+    for number in count():
+        yield rng.choices(choices, first if number < reading else second)[0](rng)
+
+
+def makers(data: Path | None) -> dict[str, public.Maker]:
+    """What draws a conversation, by the names of the shares."""
     blueprints = [*(seal.blueprints(data) if data else ()), *wordings().blueprints]
-    by_field: dict[str, list[Blueprint]] = {}
-    for one in blueprints:
-        by_field.setdefault(one.field, []).append(one)
-
-    def made_up(rng: Random) -> Conversation:
-        return synthetic.conversation(rng, blueprints, by_field)
-
-    def exercises(rng: Random) -> Conversation:
-        return drills.conversation(rng, blueprints, by_field)
-
+    by_field = _by_field(blueprints)
+    made: dict[str, public.Maker] = {
+        "demo": demo.conversation,
+        "made_up": lambda rng: synthetic.conversation(rng, blueprints, by_field),
+        "abroad": abroad.conversation,
+        "drills": lambda rng: drills.conversation(rng, blueprints, by_field),
+        "servers": servers.conversation,
+        "lessons": lessons.conversation,
+    }
     by_name = {one.key: one for one in blueprints}
-    fitting = messages.fitting(by_name)
+    if fitting := messages.fitting(by_name):
+        made["messages"] = lambda rng: messages.conversation(rng, fitting, by_name)
+    if not data:
+        return made
+    sets: dict[str, Callable[[Path], public.Maker]] = {
+        "sgd": public.sgd,
+        "snips": public.snips,
+        "clinc150": public.clinc,
+        "banking77": public.banking,
+        "metatool": public.metatool,
+        "toolverifier": public.toolverifier,
+        "seal-tools": public.seal_requests,
+        "massive": massive.maker,
+        "star": star.maker,
+        "crosswoz": crosswoz.maker,
+        "meanings": meanings.maker,
+    }
+    return made | {folder: make(data) for folder, make in sets.items() if (data / folder).exists()}
 
-    def several(rng: Random) -> Conversation:
-        return messages.conversation(rng, fitting, by_name)
 
-    makers: list[tuple[float, public.Maker]] = [
-        (0.26, demo.conversation),
-        (0.16, made_up),
-        (0.07, abroad.conversation),
-        (0.25, exercises),
-        (0.07, servers.conversation),
-        (0.17, lessons.conversation),
-    ]
-    if data:
-        makers += [(0.04, public.sgd(data)), (0.01, public.snips(data)), (0.01, public.clinc(data))]
-        makers += [(0.005, public.banking(data)), (0.02, public.metatool(data))]
-        makers += [(0.01, public.toolverifier(data)), (0.015, public.seal_requests(data))]
-    if fitting:
-        makers.append((0.08, several))
-    weights, choices = [share for share, _ in makers], [maker for _, maker in makers]
-    while True:
-        yield rng.choices(choices, weights)[0](rng)
+def _by_field(blueprints: Sequence[Blueprint]) -> dict[str, list[Blueprint]]:
+    found: dict[str, list[Blueprint]] = {}
+    for one in blueprints:
+        found.setdefault(one.field, []).append(one)
+    return found

@@ -14,10 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from moonlet.chat.tokenizer import Tokenizer
 from moonlet.model.config import ModelConfig
-from moonlet.simulate.episode import Conversation
 from moonlet.train import charts, checkpoint, record
+from moonlet.train.feeding import Feed
 from moonlet.train.muonclip import MuonClip
 from moonlet.train.network import Network, sequence_balance
 from moonlet.train.processes import Alone
@@ -106,8 +105,7 @@ class Run:
         folder: Path,
         config: ModelConfig,
         recipe: Recipe,
-        conversations: Iterator[Conversation],
-        tokenizer: Tokenizer,
+        rows: Rows | Feed,
         processes: Alone | None = None,
     ) -> None:
         """Raises CheckpointError if the folder has a run of another recipe, or of a network of other sizes."""
@@ -118,8 +116,11 @@ class Run:
         for layer in self.network.sparse_layers():
             layer.experts.int4 = recipe.int4
         self.processes.spread(self.network)
+        if self.network.cosine.is_cuda:
+            for block in self.network.model.layers:
+                block.compile()
         self.optimiser = self._optimiser()
-        self.rows = Rows(conversations, tokenizer)
+        self.rows = rows
         self.step = 0
         self.tokens = 0
         # Of each sparse layer's experts in the last step, as multiples of an even share.
@@ -174,11 +175,12 @@ class Run:
         # A step that would destroy the weights is left out.
         scores = self.optimiser.step(lr) if math.isfinite(norm) else [0.0]
         self.optimiser.zero_grad()
-        self.loads = []
+        loads = []
         for layer in self.network.sparse_layers():
             load = layer.gate.load.copy_(everyone.total(layer.gate.load))
-            self.loads.append((load / load.mean()).tolist())
+            loads.append(load / load.mean())
             layer.gate.balance(self.recipe.balance)
+        self.loads = torch.stack(loads).tolist() if loads else []
         busiest = max((max(one) for one in self.loads), default=0.0)
         self.step += 1
         self.tokens += batch.weights.size

@@ -5,7 +5,7 @@ Sources: Muon's scaling and weight decay, arXiv 2502.16982; QK-Clip, arXiv 2507.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -55,21 +55,25 @@ class Muon(Optimizer):
         for group in self.param_groups:
             lr = group["lr"]
             moving = [weight for weight in group["params"] if weight.grad is not None]
-            updates = self.processes.each(orthogonalise, self._pushes(moving, group["momentum"]))
-            for weight, update in zip(moving, updates, strict=True):
-                # 0.2 sqrt(max) gives the update the root mean square of AdamW's, so its learning rates carry over.
-                update *= 0.2 * max(weight.shape[-2:]) ** 0.5
-                weight.mul_(1 - lr * group["decay"]).add_(update, alpha=-lr)
+            if not moving:
+                continue
+            # All weights in one call each: on a device a step of many small ones is all launches.
+            updates = list(self.processes.each(orthogonalise, self._pushes(moving, group["momentum"])))
+            # 0.2 sqrt(max) gives the update the root mean square of AdamW's, so its learning rates carry over.
+            torch._foreach_mul_(updates, [0.2 * max(weight.shape[-2:]) ** 0.5 for weight in moving])
+            torch._foreach_mul_(moving, 1 - lr * group["decay"])
+            torch._foreach_add_(moving, updates, alpha=-lr)
 
-    def _pushes(self, weights: Iterable[Tensor], mu: float) -> Iterator[Tensor]:
+    def _pushes(self, weights: Sequence[Tensor], mu: float) -> Sequence[Tensor]:
         """Gradient and momentum together, in Nesterov's form."""
         for weight in weights:
-            assert weight.grad is not None
-            state = self.state[weight]
-            if not state:
-                state["momentum"] = torch.zeros_like(weight)
-            momentum = state["momentum"].mul_(mu).add_(weight.grad)
-            yield weight.grad + mu * momentum
+            if not self.state[weight]:
+                self.state[weight]["momentum"] = torch.zeros_like(weight)
+        grads = [weight.grad for weight in weights if weight.grad is not None]
+        momenta = [self.state[weight]["momentum"] for weight in weights]
+        torch._foreach_mul_(momenta, mu)
+        torch._foreach_add_(momenta, grads)
+        return torch._foreach_add(grads, momenta, alpha=mu)
 
 
 THRESHOLD = 100.0  # K2's, for attention scores
@@ -83,17 +87,15 @@ def qk_clip(network: Network, threshold: float = THRESHOLD, processes: Alone | N
     the rotated key is shared by all heads and is left alone. Returns the largest score of each layer.
     """
     processes = processes or Alone()
-    highest = []
-    for attention in network.attentions():
-        if attention.largest is None:
-            highest.append(0.0)
+    attentions = network.attentions()
+    seen = (torch.zeros(one.config.heads) if one.largest is None else one.largest for one in attentions)
+    every = processes.largest(torch.stack([one.to(network.cosine.device) for one in seen]))
+    highest: list[float] = every.amax(1).tolist()  # a device is waited for once, not once a layer
+    for attention, largest, most in zip(attentions, every, highest, strict=True):
+        if most <= threshold:
             continue
-        largest = processes.largest(attention.largest)
-        highest.append(float(largest.max()))
         c = attention.config
         gamma = (threshold / largest.clamp(min=threshold))[:, None]
-        if bool((gamma == 1).all()):
-            continue
         root, kept = gamma.sqrt(), torch.ones_like(gamma)
         q = attention.q_proj if c.q_rank is None else attention.q_b_proj
         factors = torch.cat([root.expand(-1, c.nope), gamma.expand(-1, c.rope)], 1)
@@ -126,7 +128,7 @@ class MuonClip:
             (others if plain else matrices).append(weight)
         self.muon = Muon(matrices, lr, decay=decay, processes=self.processes)
         # Gains decay too: without it the norms' outputs grow and attention scores with them (arXiv 2502.16982).
-        self.adam = torch.optim.AdamW(others, lr * adam_share, betas=(0.9, 0.95), weight_decay=decay)
+        self.adam = torch.optim.AdamW(others, lr * adam_share, betas=(0.9, 0.95), weight_decay=decay, foreach=True)
 
     def step(self, lr: float) -> list[float]:
         """One step at learning rate `lr`; returns each layer's largest attention score before clipping."""

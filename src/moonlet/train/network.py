@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from moonlet.model.config import ModelConfig
+from moonlet.train import gpu
 from moonlet.train.attention import Text, latent_attention
 from moonlet.train.rounding import rounded
 
@@ -110,7 +112,7 @@ class Router(nn.Module):
         if c.normalise:
             weights = weights / (weights.sum(-1, keepdim=True) + 1e-20)
         if self.training:
-            self.load += torch.bincount(chosen.flatten(), minlength=c.experts)
+            self.load += (chosen.flatten()[:, None] == torch.arange(c.experts, device=x.device)).sum(0)
         return chosen, weights * c.routed_scale, scores
 
     @torch.no_grad()
@@ -135,6 +137,9 @@ class Experts(nn.Module):
 
     def forward(self, x: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
         """Sum over each token's chosen experts of weight * expert. x: (T, D), chosen and weights: (T, K)."""
+        gate_ups, downs = (rounded(x) if self.int4 else x for x in (self.gate_up, self.down))
+        if x.is_cuda:
+            return gpu.experts(x, chosen, weights, gate_ups, downs)
         K = chosen.shape[1]
         counts = torch.bincount(chosen.flatten(), minlength=len(self.gate_up)).tolist()
         groups = torch.split(chosen.flatten().argsort(stable=True), counts)
@@ -144,7 +149,6 @@ class Experts(nn.Module):
         weight = (weights.flatten()[slot] * real).to(x.dtype)
         rows = torch.split(x.index_select(0, slot // K), [len(group) + -len(group) % ROUND for group in groups])
         parts = []
-        gate_ups, downs = (rounded(x) if self.int4 else x for x in (self.gate_up, self.down))
         # Unbound once: indexing in the loop would write a whole gradient of zeros for each expert.
         for part, gate_up, down in zip(rows, gate_ups.unbind(0), downs.unbind(0), strict=True):
             gate, up = F.linear(part, gate_up.flatten(0, 1).to(part.dtype)).chunk(2, dim=-1)
@@ -161,12 +165,15 @@ class Sparse(nn.Module):
         self.experts = Experts(config)
         if config.shared_experts:
             self.shared_experts = Mlp(config.width, config.shared_width)
-        self.scores: Tensor | None = None  # of the last forward, for the sequence-wise balance term
+        # Of the last forward, for the sequence-wise balance term.
+        self.scores: Tensor | None = None
+        self.chosen: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         flat = x.reshape(-1, x.shape[-1])
         chosen, weights, scores = self.gate(flat)
         self.scores = scores.view(*x.shape[:-1], -1) if self.training else None
+        self.chosen = chosen.view(*x.shape[:-1], -1)
         out: Tensor = self.experts(flat, chosen, weights).view_as(x)
         if hasattr(self, "shared_experts"):
             out = out + self.shared_experts(x)
@@ -245,8 +252,13 @@ class Network(nn.Module):
         if any(before for row in texts for *_, before in row):
             (row,) = texts  # the tables of positions are of one row
             at = torch.cat([at[before : before + end - begin] for begin, end, before in row])
-        tables = {"cosine": self.cosine[at], "sine": self.sine[at]}
-        return partial(latent_attention, **tables, scale=self.config.score_scale, texts=texts)
+        given: dict[str, Any] = {"cosine": self.cosine[at], "sine": self.sine[at], "scale": self.config.score_scale}
+        if at.is_cuda and not any(before for row in texts for *_, before in row):
+            begins = [row * tokens + begin for row, its in enumerate(texts) for begin, *_ in its]
+            starts = torch.tensor([*begins, rows * tokens], dtype=torch.int32, device=at.device)
+            torch._dynamo.maybe_mark_dynamic(starts, 0)  # compiled once for any number
+            return partial(gpu.attention, **given, starts=starts, longest=tokens)
+        return partial(latent_attention, **given, texts=texts)
 
     def forward(self, ids: Tensor, texts: Sequence[Sequence[Text]] = (), wanted: Tensor | None = None) -> Tensor:
         """Logits (B, T, V), or of the tokens that are `wanted` (B, T), n of them, (n, V). texts: as in `attending`."""
@@ -268,10 +280,9 @@ def sequence_balance(network: Network) -> Tensor:
     perfect balance."""
     total = torch.zeros((), device=network.cosine.device)
     for layer in network.sparse_layers():
-        scores = layer.scores
-        assert scores is not None, "the term needs a forward in training mode"
+        scores, chosen = layer.scores, layer.chosen
+        assert scores is not None and chosen is not None, "the term needs a forward in training mode"
         E, K = layer.gate.config.experts, layer.gate.config.experts_per_token
-        chosen = torch.topk(scores.detach() + layer.gate.e_score_correction_bias, K, dim=-1).indices
         share = F.one_hot(chosen, E).sum(2).float().mean(1) * E / K  # (B, E)
         probability = (scores / scores.sum(-1, keepdim=True)).mean(1)
         total = total + (share * probability).sum(-1).mean()

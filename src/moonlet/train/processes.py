@@ -29,15 +29,26 @@ class Alone:
         return self.number == 0
 
     def spread(self, network: Network) -> None:
-        """Leaves each process its share of the network's weights."""
+        """Leaves each process its share of the network's weights, on its device."""
+        if torch.cuda.is_available():
+            network.to("cuda")
 
     def part(self, batch: Batch) -> Batch:
         """The rows that this process reads."""
         return batch
 
     def each(self, function: Callable[[Tensor], Tensor], matrices: Iterable[Tensor]) -> Iterator[Tensor]:
-        """`function` of every matrix, which it needs whole. It must give the shape and number format it was given."""
-        return map(function, matrices)
+        """`function` of every matrix, which it needs whole. It must give the shape and number format it was given, and
+        is given all matrices of one shape in one stack."""
+        given = list(matrices)
+        alike: dict[torch.Size, list[int]] = {}
+        for i, one in enumerate(given):
+            alike.setdefault(one.shape, []).append(i)
+        for its in alike.values():
+            done = function(torch.stack([given[i] for i in its]))
+            for i, one in zip(its, done, strict=True):
+                given[i] = one
+        return iter(given)
 
     def scale_rows(self, matrix: Tensor, factors: Tensor) -> None:
         """Multiplies row i by factors[i], in place."""
