@@ -117,8 +117,10 @@ def topic(rng: Random, world: World) -> Slot:
     if dice < 0.35 and world.notes:
         words = [word.strip(":,") for word in rng.choice(world.notes).split() if len(word) > 3]
         return same(rng.choice(words)) if words else same(rng.choice(NOUNS))
-    if dice < 0.70:
+    if dice < 0.66:
         return same(_two_words(rng))
+    if dice < 0.70:
+        return same(f"{rng.choice(('Mr.', 'Mrs.', 'Dr.', 'Ms.', 'Prof.', 'St.'))} {rng.choice(LAST_NAMES)}")
     return same(rng.choice(("wifi", "wifi password", "locker code", rng.choice(ANY_FIRST), *[rng.choice(NOUNS)] * 4)))
 
 
