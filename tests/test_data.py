@@ -228,7 +228,7 @@ def test_the_mixture_has_its_parts(sample: list[Conversation]) -> None:
     calls = [message for one in sample for message in one.messages if message.calls]
     refusals = {NO_TOOL, *foreign_answers.NO_TOOL.values()}
     refused = [message for one in sample for message in one.messages if message.content in refusals]
-    assert 8 < len(users) / len(sample) < 15
+    assert 8 < len(users) / len(sample) < 16
     assert 0.6 < len(calls) / len(users) < 0.9
     assert 0.10 < len(refused) / len(users) < 0.25
     assert sum(len(message.calls) > 1 for message in calls) > 20
@@ -240,7 +240,7 @@ def test_the_mixture_has_its_parts(sample: list[Conversation]) -> None:
 
 def test_tools_of_servers_come_as_an_agent_has_them(sample: list[Conversation]) -> None:
     served = [one for one in sample if TRUST_NOTE in one.messages[0].content]
-    assert 40 < len(served) < 160
+    assert 25 < len(served) < 160
     for one in served:
         assert all(len(tool.name.split("__")) == 2 and len(tool.name) <= 64 for tool in one.tools)
         for message in one.messages:

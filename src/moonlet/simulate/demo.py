@@ -92,11 +92,15 @@ class Talk:
 
     def run(self, requests: int) -> Conversation:
         """So many requests, each to its answer."""
-        if self.rng.random() < 0.9:
-            self.episode.system(system_text(self.world.today))
+        self.begin()
         for _ in range(requests):
             self.turn()
         return self.episode.done()
+
+    def begin(self) -> None:
+        """The system message, mostly."""
+        if self.rng.random() < 0.9:
+            self.episode.system(system_text(self.world.today))
 
     def turn(self) -> None:
         """One request of whatever kind, to its answer."""

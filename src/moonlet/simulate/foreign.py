@@ -70,12 +70,16 @@ class Talk:
     last: Wanted | None = None
 
     def run(self, requests: int) -> Conversation:
-        self.episode = Episode([tool.spec for tool in self.tools])
-        if self.rng.random() < 0.9:
-            self.episode.system(f"Today is {self.world.today}, {self.world.today:%A}.")
+        self.begin()
         for _ in range(requests):
             self.turn()
         return self.episode.done()
+
+    def begin(self) -> None:
+        """The system message, mostly."""
+        self.episode = Episode([tool.spec for tool in self.tools])
+        if self.rng.random() < 0.9:
+            self.episode.system(f"Today is {self.world.today}, {self.world.today:%A}.")
 
     def turn(self) -> None:
         """One request of whatever kind, to its answer."""

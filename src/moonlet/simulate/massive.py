@@ -202,7 +202,7 @@ def conversation(
         if rng.random() < UNFIT:
             declared = [one.intent for one in made]
             if free := [intent for intent in _unlike(declared) if said[spoken][intent]]:
-                episode.user(_worded(rng.choice(said[spoken][_near(free, declared, known, rng)]), spoken, rng)[0])
+                episode.user(worded(rng.choice(said[spoken][_near(free, declared, known, rng)]), spoken, rng)[0])
                 episode.answer(NO_TOOL[spoken[:2]])
         else:
             _wishes(
@@ -287,7 +287,7 @@ def _wishes(
             text = rng.choice(fitting)
             told.add(text)
             asked.append(one)
-            wishes.append(_worded(text, language, rng, plain=len(ones) > 1))
+            wishes.append(worded(text, language, rng, plain=len(ones) > 1))
     if asked:
         episode.user(_joined(wishes, language, rng))
         episode.asked(
@@ -298,7 +298,7 @@ def _wishes(
 Wish = tuple[str, Sequence[tuple[str, str]]]  # what is said, and its slots
 
 
-def _worded(marked: str, language: str, rng: Random, plain: bool = False) -> Wish:
+def worded(marked: str, language: str, rng: Random, plain: bool = False) -> Wish:
     """A request as it is written: in English with or without capitals, stops and figures, in Thai with or without the
     spaces about its slots."""
     if language == "en-US":

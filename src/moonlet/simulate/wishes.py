@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -77,6 +78,11 @@ class Wishing:
             records = self._whole(domain, slot.of)
             keys = [key for key, one in records.items() if fits(action, one) is not refused]
             keys = [key for key in keys if key not in arguments.values()]  # from one place to another
+            if by_label:
+                # What an earlier task of the conversation added may be called as another is.
+                label = domain.table(slot.of).label
+                called = Counter(str(one.get(label)) for one in self.state[slot.of].values())
+                keys = [key for key in keys if called[str(records[key][label])] == 1]
             if not keys:
                 return None
             key = self.rng.choice(keys)
