@@ -1,5 +1,5 @@
 """What training computes on an NVIDIA GPU, on the processor: the same numbers as there, with the kernel that only a GPU
-has written out by hand. What a GPU itself makes of it no test here can tell."""
+has written out by hand. The last test asks a GPU itself, where there is one and it is asked for (`-m gpu`)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 from torch._dynamo.testing import CompileCounterWithBackend
@@ -126,3 +127,21 @@ def test_clipping_is_told_of_a_little_more_than_the_largest_score() -> None:
         assert one.largest is not None and other.largest is not None
         over = other.largest - one.largest
         assert (over > -1e-5).all() and (over < torch.tensor(48.0).log()).all()
+
+
+@pytest.mark.gpu
+def test_a_gpu_finds_the_gradients_of_the_processor() -> None:
+    here, _ = both()
+    there = Network(here.config).cuda()
+    there.load_state_dict(here.state_dict())
+    for block in there.model.layers:
+        block.compile()
+    ids = torch.randint(256, (2, 48), generator=torch.Generator().manual_seed(1))
+    for made, device in ((here, "cpu"), (there, "cuda")):
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
+            logits = made(ids.to(device), TEXTS)
+        loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), ids.roll(-1, 1).flatten().to(device))
+        loss.backward()  # type: ignore[no-untyped-call]
+    for (name, one), other in zip(here.named_parameters(), there.parameters(), strict=True):
+        assert one.grad is not None and other.grad is not None
+        assert (one.grad - other.grad.cpu()).norm() <= 0.1 * one.grad.norm(), name
