@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -10,8 +11,10 @@ import pytest
 from moonlet.simulate import lessons, taught
 from moonlet.simulate.domains.every import DOMAINS
 from moonlet.simulate.domains.locale import LANGUAGES, Language
+from moonlet.simulate.making import Making
 from moonlet.simulate.phrases import TALK
-from moonlet.simulate.tasks import Key
+from moonlet.simulate.tasks import Key, TaskError
+from moonlet.simulate.wishes import Wish
 
 
 def test_lessons_are_tasks_solved_one_after_another_under_the_same_tools() -> None:
@@ -27,6 +30,24 @@ def test_lessons_are_tasks_solved_one_after_another_under_the_same_tools() -> No
         assert {call.name for call in calls} <= names
         assert [call.id.rsplit(":")[-1] for call in calls] == [str(i) for i in range(len(calls))]
     assert longest > 4
+
+
+def test_a_task_that_cannot_be_finished_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    play, tried = Making._play, 0
+
+    def every_second(self: Making, wishes: list[Wish]) -> None:
+        nonlocal tried
+        play(self, wishes)
+        tried += 1
+        if tried % 2 == 0:
+            raise TaskError("another record stands in the way")
+
+    monkeypatch.setattr(Making, "_play", every_second)
+    for seed in range(10):
+        messages = lessons.conversation(Random(seed)).messages
+        assert all(one.role != "user" or next_.role == "assistant" for one, next_ in pairwise(messages))
+        calls = [call for message in messages for call in message.calls]
+        assert [call.id.rsplit(":")[-1] for call in calls] == [str(i) for i in range(len(calls))]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

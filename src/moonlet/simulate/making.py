@@ -96,9 +96,14 @@ class Making:
         else:
             self.episode = Episode([one.spec for one in stage.operations])
             self.episode.system(system_text(self.today))
-        begin = len(self.episode.messages)
+        begin, calls = len(self.episode.messages), self.episode.calls
         self.episode.user(opening)
-        self._play(wishes)
+        try:
+            self._play(wishes)
+        except TaskError:
+            del self.episode.messages[begin:]
+            self.episode.calls = calls
+            raise
         shows, subject = self._shown_by(wishes[0]) if self.key.kind in HOPELESS else ((), ())
         goal = Goal(self.played.effects(), tuple(self.told), tuple(self.calls), self.asks, shows, subject)
         messages = tuple(one for one in self.episode.messages[begin:] if one.role == "assistant")
@@ -407,7 +412,9 @@ class Making:
             return phrase(
                 "not possible", self.language, field=field(name, self.language), value=shown(value, self.language)
             )
-        reason = next(one for one in ("permission", "rate", "did not answer") if one in error)
+        reason = next((one for one in ("permission", "rate", "did not answer") if one in error), None)
+        if not reason:  # what earlier tasks of the conversation left stands in the way
+            raise TaskError(f"{wish.action.name} fails with {error!r}")
         key = {"permission": "permission", "rate": "rate_limit", "did not answer": "timeout"}[reason]
         self.told.append(tuple(ADMITS[key]))
         return phrase(key, self.language)
