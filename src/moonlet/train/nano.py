@@ -84,7 +84,7 @@ RECIPE = Recipe(steps=1900, rows=2, length=2048, long_from=1.0)
 FURTHER = replace(RECIPE, steps=3000, lr=4e-3, decay_from=0.45, length=4096)  # with --start
 FORMATS = ConvertOptions(dense="int8", experts="int8")  # 18.8 MB
 
-# For a GPU: 27.9 million parameters, of which a token uses 11.1; 23.3 MB with int4 experts. The kernels like widths of
+# For a GPU: 27.9 million parameters, of which a token uses 11.4; 23.3 MB with int4 experts. The kernels like widths of
 # 128. Its rows are made by processes of their own, 2.3 conversations in each.
 LARGE = CONFIG | {
     "hidden_size": 384,
