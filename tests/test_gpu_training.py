@@ -62,9 +62,7 @@ class OnGpu(Network):
     """Attends as on a GPU."""
 
     def attending(self, rows: int, tokens: int, texts: Any = ()) -> Any:
-        begins = [row * tokens + begin for row, its in enumerate(texts) for begin, *_ in its]
-        starts = torch.tensor([*begins, rows * tokens], dtype=torch.int32)
-        torch._dynamo.maybe_mark_dynamic(starts, 0)  # type: ignore[no-untyped-call]
+        starts = gpu.starts(texts, tokens, torch.device("cpu"))
         tables = {"cosine": self.cosine[:tokens], "sine": self.sine[:tokens]}
         return partial(gpu.attention, **tables, scale=self.config.score_scale, starts=starts, longest=tokens)
 

@@ -97,3 +97,12 @@ def test_machines_reach_torchrun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (words, torchrun.Machines(2, "[fd00::1]:29500")),
         (words, torchrun.Machines(1, "", 2)),
     ]
+
+
+def test_on_a_gpu_experts_are_int4_whatever_else_is_said() -> None:
+    usual = nano._recipe(nano._arguments(["here"]), gpu=True)
+    assert usual == nano.GPU and usual.int4
+    asked = nano._recipe(nano._arguments(["here", "--steps", "7"]), gpu=True)
+    assert (asked.steps, asked.rows, asked.int4) == (7, nano.GPU.rows, True)
+    assert not nano._recipe(nano._arguments(["here"]), gpu=False).int4
+    assert nano._recipe(nano._arguments(["here", "--int4"]), gpu=False).int4

@@ -15,7 +15,7 @@ from typing import Any
 from moonlet.simulate.declaring import spell
 from moonlet.simulate.episode import Conversation, Episode
 from moonlet.simulate.packed import lines
-from moonlet.simulate.star import declared, given, wordings
+from moonlet.simulate.star import declared, given, played, wordings
 
 APIS: Mapping[str, Mapping[str, Any]] = {
     domain: {
@@ -58,17 +58,7 @@ def rendered(turns: Sequence[Mapping[str, Any]], rng: Random) -> Conversation:
     specs = [spec for spec, _ in made.values()]
     episode = Episode(rng.sample(specs, len(specs)))
     english = rng.random() < 0.7
-    for turn in turns:
-        if "call" in turn:
-            spec, keys = made[turn["call"]]
-            arguments = {key: turn["arguments"][name] for name, key in keys.items() if name in turn["arguments"]}
-            result = json.dumps(_named(turn["result"], style) if english else turn["result"], ensure_ascii=False)
-            episode.call([(spec.name, arguments)], lambda _, result=result: result)  # type: ignore[misc]
-        elif turn["who"] == "U":
-            episode.user(turn["text"])
-        else:
-            episode.answer(turn["text"])
-    return episode.done()
+    return played(turns, made, episode, (lambda result: _named(result, style)) if english else lambda result: result)
 
 
 def _named(value: object, style: str) -> object:

@@ -163,6 +163,7 @@ def maker(data: Path) -> Callable[[Random], Conversation]:
     return make
 
 
+@cache
 def requests(data: Path) -> Requests:
     """What was said, but for requests that name twice what is taken once."""
     found: dict[str, dict[str, list[str]]] = {name: {intent: [] for intent in tools()} for name in LANGUAGES}

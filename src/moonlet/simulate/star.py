@@ -74,12 +74,21 @@ def rendered(turns: Sequence[Mapping[str, Any]], apis: Mapping[str, Any], rng: R
     chosen += rng.sample([name for name in wordings() if name not in chosen], rng.randint(1, 6))
     made = {name: declared(wordings()[name], apis[name], given(turns, name), style, rng) for name in chosen}
     specs = [spec for spec, _ in made.values()]
-    episode = Episode(rng.sample(specs, len(specs)))
+    return played(turns, made, Episode(rng.sample(specs, len(specs))))
+
+
+def played(
+    turns: Sequence[Mapping[str, Any]],
+    made: Mapping[str, tuple[ToolSpec, Mapping[str, str]]],
+    episode: Episode,
+    shown: Callable[[Any], Any] = lambda result: result,
+) -> Conversation:
+    """The dialogue in the episode; `shown`: a result as the tool gives it."""
     for turn in turns:
         if "call" in turn:
             spec, keys = made[turn["call"]]
             arguments = {key: turn["arguments"][name] for name, key in keys.items() if name in turn["arguments"]}
-            result = json.dumps(turn["result"], ensure_ascii=False)
+            result = json.dumps(shown(turn["result"]), ensure_ascii=False)
             episode.call([(spec.name, arguments)], lambda _, result=result: result)  # type: ignore[misc]
         elif turn["who"] == "U":
             episode.user(turn["text"])

@@ -8,37 +8,43 @@ groups of rows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from moonlet.train.attention import Text, rotate
+
 ALIGN = 16  # an expert's rows are filled up to a multiple of this: the kernels want a group at one of 16 bytes
 aten = torch.ops.aten
+
+
+def starts(texts: Sequence[Sequence[Text]], tokens: int, device: torch.device) -> Tensor:
+    """Where the texts of all rows of so many tokens, laid end to end, begin, and the end, int32."""
+    begins = [row * tokens + begin for row, its in enumerate(texts) for begin, *_ in its]
+    found = torch.tensor([*begins, len(texts) * tokens], dtype=torch.int32, device=device)
+    torch._dynamo.maybe_mark_dynamic(found, 0)  # what reads them is compiled once for any number of texts
+    return found
 
 
 def attention(
     q: Tensor, kv: Tensor, rope: Tensor, cosine: Tensor, sine: Tensor, scale: float, starts: Tensor, longest: int
 ) -> tuple[Tensor, Tensor]:
-    """As attention.latent_attention. starts: where the texts of all rows, laid end to end, begin, and the end, int32;
+    """As attention.latent_attention. starts: as that function gives them;
     longest: no text has more tokens."""
     B, T, H, head = q.shape
     R = rope.shape[-1]
     N = head - R
-    q = torch.cat([q[..., :N], _rotate(q[..., N:], cosine[:, None], sine[:, None])], -1)
-    turned = _rotate(rope, cosine, sine)[:, :, None].expand(-1, -1, H, -1)
+    q = torch.cat([q[..., :N], rotate(q[..., N:], cosine[:, None], sine[:, None])], -1)
+    turned = rotate(rope, cosine, sine)[:, :, None].expand(-1, -1, H, -1)
     k, v = torch.cat([kv[..., :N], turned], -1), kv[..., N:]
     # The kernel wants one width for keys and values: the narrower gets zeros.
     wide = max(head, v.shape[-1])
     padded = (F.pad(x, (0, wide - x.shape[-1])).reshape(B * T, H, wide).contiguous() for x in (q, k, v))
     out, lse, *_ = _flash(*padded, starts, longest, scale)
     return out.view(B, T, H, wide)[..., : v.shape[-1]], lse.amax(1)
-
-
-def _rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    even, odd = x[..., 0::2], x[..., 1::2]
-    return torch.stack([even * cosine - odd * sine, odd * cosine + even * sine], dim=-1).flatten(-2).to(x.dtype)
 
 
 def experts(x: Tensor, chosen: Tensor, weights: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:

@@ -12,7 +12,6 @@ FOLDER gets the vocabulary, `run/` (checkpoint and progress.csv), `public/` (the
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 from dataclasses import replace
@@ -85,7 +84,7 @@ FURTHER = replace(RECIPE, steps=3000, lr=4e-3, decay_from=0.45, length=4096)  # 
 FORMATS = ConvertOptions(dense="int8", experts="int8")  # 18.8 MB
 
 # For a GPU: 27.9 million parameters, of which a token uses 11.4; 23.3 MB with int4 experts. The kernels like widths of
-# 128. Its rows are made by processes of their own, 2.3 conversations in each.
+# 128. Its rows, 2.3 conversations each, are made by as many processes on any machine, since they depend on the number.
 LARGE = CONFIG | {
     "hidden_size": 384,
     "num_hidden_layers": 8,
@@ -100,7 +99,7 @@ LARGE = CONFIG | {
 GPU = Recipe(
     steps=5000, warmup=100, rows=32, length=4096, long_from=1.0, lr=4e-3, decay_from=0.45, last_lr=0.01, int4=True
 )
-CONVERSATIONS = 2.3
+CONVERSATIONS, FEEDERS = 2.3, 14
 VOCABULARY_SAMPLES = 20_000  # conversations that the pieces are learned from
 VOCABULARY_SEED, SEED = 0, 1
 
@@ -112,10 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
     everyone = processes()
     out = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not everyone.first)
     gpu = torch.cuda.is_available()
-    usual = GPU if gpu else FURTHER if asked.start else RECIPE
-    recipe = replace(
-        usual, **{k: v for k, v in vars(asked).items() if k in ("steps", "rows", "int4") and v is not None}
-    )
+    recipe = _recipe(asked, gpu)
     check_rows(recipe, everyone.count)
     begun = open_folder(find(asked.start)) if asked.start else None
     if everyone.first:
@@ -130,7 +126,12 @@ def main(arguments: list[str] | None = None) -> int:
         start = Network(config)
         restore(start, begun)
         everyone.load(run.network, start.state_dict())
-    if not train(run, out, everyone.agree):
+    try:
+        ended = train(run, out, everyone.agree)
+    finally:
+        if isinstance(rows, Feed):
+            rows.close()
+    if not ended:
         out.print(f"stopped at step {run.step} of {recipe.steps}; the same command goes on from there")
         return 130
     weights = everyone.whole(run.network.state_dict())
@@ -143,12 +144,19 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _recipe(asked: argparse.Namespace, gpu: bool) -> Recipe:
+    """The usual one, but for what was asked for."""
+    usual = GPU if gpu else FURTHER if asked.start else RECIPE
+    said = {name: getattr(asked, name) for name in ("steps", "rows", "int4")}
+    return replace(usual, **{name: value for name, value in said.items() if value is not None})
+
+
 def _feed(asked: argparse.Namespace, recipe: Recipe) -> Feed:
-    """The rows of a run on a GPU; until the rate falls they are of the first part of the mixture."""
-    count = max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) - 2)
-    reading = int(recipe.decay_from * recipe.steps * recipe.rows * CONVERSATIONS / count)
+    """The rows of a run on a GPU; from nothing they are of the first part of the mixture until the rate falls."""
+    share = 0.0 if asked.start else recipe.decay_from
+    reading = int(share * recipe.steps * recipe.rows * CONVERSATIONS / FEEDERS)
     stream = partial(conversations, data=asked.data, reading=reading)
-    return Feed(asked.folder, stream, asked.seed, recipe.length, count)
+    return Feed(asked.folder, stream, asked.seed, recipe.length, FEEDERS)
 
 
 def _vocabulary(asked: argparse.Namespace, begun: ModelFolder | None, out: Console) -> None:
@@ -170,9 +178,16 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--start", metavar="MODEL", help="a model folder, or nano: go on from its weights")
     parser.add_argument("--seed", type=int, metavar="N", default=SEED, help="of the conversations")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="public sets of requests (default: none of them)")
-    parser.add_argument("--steps", type=int, metavar="N", help=f"default: {RECIPE.steps}; with --start {FURTHER.steps}")
-    parser.add_argument("--rows", type=int, metavar="N", help=f"of a step; default: {RECIPE.rows}")
-    parser.add_argument("--int4", action="store_true", help="experts learn to be int4, and are packed so")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        metavar="N",
+        help=f"default: {RECIPE.steps}; with --start {FURTHER.steps}; on a GPU {GPU.steps}",
+    )
+    parser.add_argument("--rows", type=int, metavar="N", help=f"of a step; default: {RECIPE.rows}; on a GPU {GPU.rows}")
+    parser.add_argument(
+        "--int4", action="store_true", default=None, help="experts learn to be int4, and are packed so; always on a GPU"
+    )
     parser.add_argument("--threads", type=int, metavar="N", default=torch.get_num_threads())
     parser.add_argument("--samples", type=int, metavar="N", default=VOCABULARY_SAMPLES, help="for the vocabulary")
     return parser.parse_args(arguments)

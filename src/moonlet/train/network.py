@@ -254,10 +254,7 @@ class Network(nn.Module):
             at = torch.cat([at[before : before + end - begin] for begin, end, before in row])
         given: dict[str, Any] = {"cosine": self.cosine[at], "sine": self.sine[at], "scale": self.config.score_scale}
         if at.is_cuda and not any(before for row in texts for *_, before in row):
-            begins = [row * tokens + begin for row, its in enumerate(texts) for begin, *_ in its]
-            starts = torch.tensor([*begins, rows * tokens], dtype=torch.int32, device=at.device)
-            torch._dynamo.maybe_mark_dynamic(starts, 0)  # compiled once for any number
-            return partial(gpu.attention, **given, starts=starts, longest=tokens)
+            return partial(gpu.attention, **given, starts=gpu.starts(texts, tokens, at.device), longest=tokens)
         return partial(latent_attention, **given, texts=texts)
 
     def forward(self, ids: Tensor, texts: Sequence[Sequence[Text]] = (), wanted: Tensor | None = None) -> Tensor:
