@@ -138,6 +138,14 @@ struct Seen : Text {
   int first_query(int from) const { return std::max(0, from - before) / QUERIES * QUERIES; }
 };
 
+// The `count` keys of a text from `from` on, and their values.
+void gather(Rows& keys, Rows& values, const Head& head, const Seen& text, int from, int count) {
+  for (int j = 0; j < count; j++) {
+    head.key(keys.at(j), text.token(from + j));
+    head.value(values.at(j), text.token(from + j));
+  }
+}
+
 // Calls `work` for every head with texts that must be read one after the other: those of a row that share what is
 // before them, and each of the others alone. On several threads; long ones first, so that none begins one at the end.
 void each_head(const Attended& in, int threads,
@@ -186,10 +194,7 @@ void attend_texts(const Attended& in, const Ops& ops, int threads, uint16_t* out
       std::vector<Sums> sums(length, Sums{-INFINITY, 0});
       for (int from = 0; from < text.keys(); from += KEYS) {
         const int count = std::min(KEYS, text.keys() - from);
-        for (int j = 0; j < count; j++) {
-          head.key(key_rows.at(j), text.token(from + j));
-          head.value(value_rows.at(j), text.token(from + j));
-        }
+        gather(key_rows, value_rows, head, text, from, count);
         keys.take(key_rows.at(0), count);
         values.take_transposed(value_rows.at(0), value_rows.width, count);
         for (int i = text.first_query(from); i < length; i += QUERIES) {
@@ -261,10 +266,7 @@ void attend_texts_back(const Attended& in, const Ops& ops, int threads, const ui
       Packed keys(KEYS, tall), values(KEYS, wide);
       for (int from = 0; from < text.keys(); from += KEYS) {
         const int count = std::min(KEYS, text.keys() - from);
-        for (int j = 0; j < count; j++) {
-          head.key(key_rows.at(j), text.token(from + j));
-          head.value(value_rows.at(j), text.token(from + j));
-        }
+        gather(key_rows, value_rows, head, text, from, count);
         keys.take(key_rows.at(0), count);
         values.take(value_rows.at(0), count);
         keys_turned.take_transposed(key_rows.at(0), tall, count);
