@@ -55,6 +55,8 @@ def test_an_int4_folder_keeps_the_loss_of_a_run_that_knew(tmp_path: Path) -> Non
         list(run.steps())
         export(run.network, tmp_path, folder / "public", "f32")
         packed = convert(folder / "public", folder / "model", ConvertOptions(dense="f32", experts="int4")).folder
+        goes_on = nano._recipe(nano._arguments(["further", "--start", str(packed.path)]), False, packed)
+        assert goes_on.int4, "what is int4 stays it when it is trained further"
         again = Network(run.config)
         restore(again, packed)
         losses[int4] = loss(run.network, held_out), loss(again, held_out)

@@ -111,9 +111,9 @@ def main(arguments: list[str] | None = None) -> int:
     everyone = processes()
     out = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not everyone.first)
     gpu = torch.cuda.is_available()
-    recipe = _recipe(asked, gpu)
-    check_rows(recipe, everyone.count)
     begun = open_folder(find(asked.start)) if asked.start else None
+    recipe = _recipe(asked, gpu, begun)
+    check_rows(recipe, everyone.count)
     if everyone.first:
         _vocabulary(asked, begun, out)
     everyone.wait()
@@ -144,9 +144,11 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _recipe(asked: argparse.Namespace, gpu: bool) -> Recipe:
-    """The usual one, but for what was asked for."""
-    usual = GPU if gpu else FURTHER if asked.start else RECIPE
+def _recipe(asked: argparse.Namespace, gpu: bool, begun: ModelFolder | None = None) -> Recipe:
+    """The usual one, but for what was asked for; experts that begin as int4 stay it."""
+    usual = GPU if gpu else FURTHER if begun else RECIPE
+    if begun and begun.formats.experts == "int4":
+        usual = replace(usual, int4=True)
     said = {name: getattr(asked, name) for name in ("steps", "rows", "int4")}
     return replace(usual, **{name: value for name, value in said.items() if value is not None})
 
@@ -186,7 +188,10 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--rows", type=int, metavar="N", help=f"of a step; default: {RECIPE.rows}; on a GPU {GPU.rows}")
     parser.add_argument(
-        "--int4", action="store_true", default=None, help="experts learn to be int4, and are packed so; always on a GPU"
+        "--int4",
+        action="store_true",
+        default=None,
+        help="experts learn to be int4, and are packed so; on a GPU, and where they begin so, always",
     )
     parser.add_argument("--threads", type=int, metavar="N", default=torch.get_num_threads())
     parser.add_argument("--samples", type=int, metavar="N", default=VOCABULARY_SAMPLES, help="for the vocabulary")
