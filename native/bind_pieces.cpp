@@ -61,15 +61,15 @@ Fresh<float, 2> unpack_array(const Array<const uint8_t, 1>& packed, const std::s
 struct Owned {  // activations copied from an array, rows padded
   std::vector<float> f, scale;
   std::vector<int8_t> q;
-  std::vector<int32_t> sum;
+  std::vector<int32_t> less;
   std::vector<uint16_t> half;
   Activations view;
   Owned(const float* x, int64_t rows, int64_t cols) {
     const int64_t stride = round_up(cols, GROUP);
     f.assign(rows * stride, 0), q.resize(rows * stride), half.resize(rows * stride);
-    scale.resize(rows * stride / GROUP), sum.resize(rows * stride / GROUP);
+    scale.resize(rows * stride / GROUP), less.resize(rows * stride / GROUP);
     for (int64_t r = 0; x && r < rows; r++) std::copy(x + r * cols, x + (r + 1) * cols, f.begin() + r * stride);
-    view = {f.data(), q.data(), scale.data(), sum.data(), half.data(), stride};
+    view = {f.data(), q.data(), scale.data(), less.data(), half.data(), stride};
   }
 };
 

@@ -11,7 +11,7 @@ inline int pad(int64_t n) {
 // Part `i` of activations whose rows hold `parts` of them side by side; with one part, the rows from i on.
 inline Activations part(const Activations& x, int64_t i, int64_t parts) {
   const int64_t at = i * x.stride, group = at / GROUP;
-  return {x.f + at, x.q + at, x.scale + group, x.sum + group, x.half + at, x.stride * parts};
+  return {x.f + at, x.q + at, x.scale + group, x.less + group, x.half + at, x.stride * parts};
 }
 
 // Buffers laid one after the other, each at a multiple of 64 bytes. The first pass, without a base, only counts.
@@ -29,7 +29,7 @@ struct Layout {
     place(x.f, rows * stride);
     place(x.q, rows * stride);
     place(x.scale, rows * stride / GROUP);
-    place(x.sum, rows * stride / GROUP);
+    place(x.less, rows * stride / GROUP);
     place(x.half, rows * stride);
   }
 };

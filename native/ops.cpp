@@ -1,6 +1,8 @@
 // Compiled once for each instruction set (MOONLET_ISA); see ops.h for what each function promises.
 #include "ops.h"
 
+#include <type_traits>
+
 #include "simd.h"
 // After simd.h, which it is written in.
 #include "attend.h"
@@ -8,6 +10,9 @@
 
 namespace moonlet {
 namespace {
+
+constexpr int FEW = 4;    // tokens whose sums stay in registers
+constexpr int MANY = 64;  // tokens whose sums stay in the first-level cache
 
 // ---- tiles: 32 rows x 32 columns of a packed matrix -----------------------------------------------------------------
 
@@ -60,9 +65,10 @@ struct TileInt8 {
   }
   void codes(I16 w[2][8]) const {
     for (int h = 0; h < 2; h++)
-      for (int t = 0; t < 8; t++) w[h][t] = i_load(p + 128 * t + 64 * h);
+      for (int t = 0; t < 8; t++) w[h][t] = signed_codes(i_load(p + 128 * t + 64 * h));
   }
-  static constexpr int32_t offset = signed_offset;
+  static constexpr int32_t offset = SIGNED_OFFSET;
+  static constexpr int abreast_from = 16;
   static I16 dot(I16 acc, I16 w, I16 x) { return dot4_signed(acc, w, x); }
 };
 
@@ -106,14 +112,17 @@ struct TileInt4 {
         w[h][2 * t + 1] = i_and(i_right_bits<4>(line), low);
       }
   }
-  static constexpr int32_t offset = -8;  // codes are stored with 8 added
+  static constexpr int32_t offset = 8;  // codes are stored with 8 added
+  static constexpr int abreast_from = 6;
   static I16 dot(I16 acc, I16 w, I16 x) { return dot4_unsigned(acc, w, x); }
 };
 
 // ---- one block of rows times M tokens -------------------------------------------------------------------------------
 
-constexpr int FEW = 4;    // tokens whose sums stay in registers
-constexpr int MANY = 64;  // tokens whose sums stay in the first-level cache
+// Tokens whose products are computed side by side where there are registers for it: one product's latency is the time
+// of four others. A tile asks for its lines ahead in larger portions then, which few tokens do not outlast: a format
+// says from how many on it pays.
+constexpr int ABREAST = VECTORS >= 32 ? 2 : 1;
 // Bytes ahead: covers the latency of memory at one core's share of its bandwidth. With few tokens, int8 tiles and pairs
 // of bf16 are read in time by the processor's own prefetching; asking for each of their lines cost them up to a third
 // of their rate.
@@ -151,24 +160,31 @@ void float_block(const uint8_t* block, int G, const float* const* x, float* cons
 struct IntRow {  // one token's activations in int8
   const int8_t* q;
   const float* scale;
-  const int32_t* sum;
+  const int32_t* less;
 };
 
-template <class Tile>
-inline void int_tile(const Tile& tile, const I16 w[2][8], const IntRow& x, int g, F16& lo, F16& hi) {
-  const I16 start = i_set(Tile::offset * x.sum[g]);
-  I16 a = start, b = start;
-  const int8_t* q = x.q + GROUP * g;
-  __asm__("" : "+r"(q));  // one address for all eight: the compiler kept eight, some in vector registers
-  for (int t = 0; t < 8; t++) {
-    int32_t four;
-    memcpy(&four, q + 4 * t, 4);
-    const I16 v = i_set(four);
-    a = Tile::dot(a, w[0][t], v), b = Tile::dot(b, w[1][t], v);
+// Adds what a tile gives for N tokens to their sums, all side by side.
+template <class Tile, int N>
+inline void int_tile(const Tile& tile, const I16 w[2][8], const IntRow* x, int g, F16 (*sums)[2]) {
+  I16 a[N], b[N];
+  const int8_t* q[N];
+  for (int n = 0; n < N; n++) {
+    a[n] = b[n] = i_set(Tile::offset / 8 * x[n].less[g]);
+    q[n] = x[n].q + GROUP * g;
+    __asm__("" : "+r"(q[n]));  // one address for all eight: the compiler kept eight, some in vector registers
   }
-  const F16 scale = f_set(x.scale[g]);
-  lo = f_fma(f_mul(f_from(a), scale), tile.scale[0], lo);
-  hi = f_fma(f_mul(f_from(b), scale), tile.scale[1], hi);
+  for (int t = 0; t < 8; t++)
+    for (int n = 0; n < N; n++) {
+      int32_t four;
+      memcpy(&four, q[n] + 4 * t, 4);
+      const I16 v = i_set(four);
+      a[n] = Tile::dot(a[n], w[0][t], v), b[n] = Tile::dot(b[n], w[1][t], v);
+    }
+  for (int n = 0; n < N; n++) {
+    const F16 scale = f_set(x[n].scale[g]);
+    sums[n][0] = f_fma(f_mul(f_from(a[n]), scale), tile.scale[0], sums[n][0]);
+    sums[n][1] = f_fma(f_mul(f_from(b[n]), scale), tile.scale[1], sums[n][1]);
+  }
 }
 
 template <class Tile, int M>
@@ -180,7 +196,7 @@ void int_block(const uint8_t* block, int G, const IntRow* x, float* const* y) {
     const Tile tile(block);
     I16 w[2][8];
     tile.codes(w);
-    for (int m = 0; m < M; m++) int_tile(tile, w, x[m], g, acc[m][0], acc[m][1]);
+    for (int m = 0; m < M; m++) int_tile<Tile, 1>(tile, w, x + m, g, acc + m);
   }
   for (int m = 0; m < M; m++) f_store(y[m], acc[m][0]), f_store(y[m] + 16, acc[m][1]);
 }
@@ -188,7 +204,7 @@ void int_block(const uint8_t* block, int G, const IntRow* x, float* const* y) {
 // The same sums for many tokens: the unpacked tile stays in registers while the tokens pass. They take so long that the
 // processor's own prefetching does not run ahead of them, so a tile to come is asked for, a few lines with each token:
 // all at once would keep the tokens' own reads waiting.
-template <class Tile>
+template <class Tile, int N>
 void int_block_many(const uint8_t* block, int G, const IntRow* x, int M, float* const* y) {
   alignas(64) float acc[MANY][BLOCK];
   const int lines = ((Tile::bytes + 63) / 64 + M - 1) / M;
@@ -198,12 +214,16 @@ void int_block_many(const uint8_t* block, int G, const IntRow* x, int M, float* 
     const Tile tile(block);
     I16 w[2][8];
     tile.codes(w);
-    for (int m = 0; m < M; m++) {
-      for (int i = 0; i < lines; i++, later += 64) __builtin_prefetch(later);
-      F16 lo = f_load(acc[m]), hi = f_load(acc[m] + 16);
-      int_tile(tile, w, x[m], g, lo, hi);
-      f_store(acc[m], lo), f_store(acc[m] + 16, hi);
-    }
+    auto pass = [&]<int C>(int m, std::integral_constant<int, C>) {
+      for (int i = 0; i < C * lines; i++, later += 64) __builtin_prefetch(later);
+      F16 sums[C][2];
+      for (int n = 0; n < C; n++) sums[n][0] = f_load(acc[m + n]), sums[n][1] = f_load(acc[m + n] + 16);
+      int_tile<Tile, C>(tile, w, x + m, g, sums);
+      for (int n = 0; n < C; n++) f_store(acc[m + n], sums[n][0]), f_store(acc[m + n] + 16, sums[n][1]);
+    };
+    int m = 0;
+    for (; m + N <= M; m += N) pass(m, std::integral_constant<int, N>());
+    for (; m < M; m++) pass(m, std::integral_constant<int, 1>());
   }
   for (int m = 0; m < M; m++) memcpy(y[m], acc[m], sizeof acc[m]);
 }
@@ -219,7 +239,8 @@ void float_tokens(const uint8_t* block, int G, const float* const* x, int M, flo
 
 template <class Tile>
 void int_tokens(const uint8_t* block, int G, const IntRow* x, int M, float* const* y) {
-  if (M > FEW) return int_block_many<Tile>(block, G, x, M, y);
+  if (M >= Tile::abreast_from) return int_block_many<Tile, ABREAST>(block, G, x, M, y);
+  if (M > FEW) return int_block_many<Tile, 1>(block, G, x, M, y);
   if (M == 4) return int_block<Tile, 4>(block, G, x, y);
   if (M == 3) return int_block<Tile, 3>(block, G, x, y);
   if (M == 2) return int_block<Tile, 2>(block, G, x, y);
@@ -270,7 +291,7 @@ void block_product(const Matrix& w, int b, const Activations& x, const int32_t* 
     const int64_t groups = x.stride / GROUP;
     for (int m = 0; m < M; m++) {
       const int64_t row = from ? from[first + m] : first + m;
-      rows[m] = {x.q + row * x.stride, x.scale + row * groups, x.sum + row * groups};
+      rows[m] = {x.q + row * x.stride, x.scale + row * groups, x.less + row * groups};
     }
     if (w.format == Format::int4) return int_tokens<TileInt4>(block, G, rows, M, y);
     return int_tokens<TileInt8>(block, G, rows, M, y);
@@ -315,7 +336,7 @@ void quantise_group(const Activations& x, int64_t at) {
   const float* f = x.f + at;
   int8_t* q = x.q + at;
   float& scale = x.scale[at / GROUP];
-  int32_t& sum = x.sum[at / GROUP];
+  int32_t& less = x.less[at / GROUP];
 #if defined(__AVX512BF16__)
   to_bf16(x.half + at, f, GROUP);
 #endif
@@ -323,7 +344,7 @@ void quantise_group(const Activations& x, int64_t at) {
   const float highest = f_highest(f_max(f_abs(a), f_abs(b)));
   scale = highest / 127.0f;
   if (!(scale > 0)) {  // all zero, or too small to divide by
-    scale = 0, sum = 0;
+    scale = 0, less = 0;
     memset(q, 0, GROUP);
     return;
   }
@@ -331,7 +352,7 @@ void quantise_group(const Activations& x, int64_t at) {
   store_i8(q, i_from(f_div(a, unit))), store_i8(q + 16, i_from(f_div(b, unit)));
   int32_t total = 0;
   for (int i = 0; i < GROUP; i++) total += q[i];
-  sum = total;
+  less = -8 * total;
 }
 
 void quantise(const Activations& x, int row0, int row1, int group0, int group1) {

@@ -45,12 +45,13 @@ struct Matrix {
 };
 
 // T rows of activations, `stride` floats apart (a multiple of 32; what lies past the width is zero), and their twins
-// with the same stride: int8 codes, with one scale and one sum of codes for each group of 32, and bf16.
+// with the same stride: int8 codes, with one scale and one `less` for each group of 32, and bf16. `less` is -8 times
+// the sum of a group's codes: what a product with weights that are stored with 8 added comes to by that.
 struct Activations {
   float* f = nullptr;
   int8_t* q = nullptr;
   float* scale = nullptr;
-  int32_t* sum = nullptr;
+  int32_t* less = nullptr;
   uint16_t* half = nullptr;
   int64_t stride = 0;
 };

@@ -106,11 +106,16 @@ inline void store_i8(int8_t* p, I16 a) {
 inline I16 dot4_unsigned(I16 acc, I16 w, I16 x) {
   return _mm512_dpbusd_epi32(acc, w, x);
 }
-// The same with signed w; `x_sum` = 128 * (x0+x1+x2+x3) has been taken off acc beforehand (see signed_offset).
-inline I16 dot4_signed(I16 acc, I16 w, I16 x) {
-  return _mm512_dpbusd_epi32(acc, _mm512_xor_si512(w, _mm512_set1_epi8(-128)), x);
+// The same with signed w, of which `signed_codes` has been taken; it adds SIGNED_OFFSET to each, which acc makes up
+// for.
+inline I16 signed_codes(I16 w) {
+  return _mm512_xor_si512(w, _mm512_set1_epi8(-128));
 }
-constexpr int32_t signed_offset = -128;
+inline I16 dot4_signed(I16 acc, I16 w, I16 x) {
+  return _mm512_dpbusd_epi32(acc, w, x);
+}
+constexpr int32_t SIGNED_OFFSET = 128;
+constexpr int VECTORS = 32;  // registers
 
 #elif defined(__AVX2__)
 
@@ -216,12 +221,16 @@ inline __m256i dot4_half(__m256i acc, __m256i w, __m256i x) {  // unsigned w bel
 inline I16 dot4_unsigned(I16 acc, I16 w, I16 x) {
   return {dot4_half(acc.a, w.a, x.a), dot4_half(acc.b, w.b, x.b)};
 }
+inline I16 signed_codes(I16 w) {
+  return w;
+}
 // |w| times x with w's sign: two products of at most 127 * 127 do not saturate 16 bits. Codes are within -127..127.
 inline I16 dot4_signed(I16 acc, I16 w, I16 x) {
   return {dot4_half(acc.a, _mm256_abs_epi8(w.a), _mm256_sign_epi8(x.a, w.a)),
           dot4_half(acc.b, _mm256_abs_epi8(w.b), _mm256_sign_epi8(x.b, w.b))};
 }
-constexpr int32_t signed_offset = 0;
+constexpr int32_t SIGNED_OFFSET = 0;
+constexpr int VECTORS = 16;
 
 #else
 
@@ -338,13 +347,17 @@ inline I16 dot4_unsigned(I16 acc, I16 w, I16 x) {
   LANES for (int i = 0; i < 4; i++) acc.v[l] += (int32_t)wb[4 * l + i] * xb[4 * l + i];
   return acc;
 }
+inline I16 signed_codes(I16 w) {
+  return w;
+}
 inline I16 dot4_signed(I16 acc, I16 w, I16 x) {
   const int8_t* wb = (const int8_t*)&w;
   const int8_t* xb = (const int8_t*)&x;
   LANES for (int i = 0; i < 4; i++) acc.v[l] += (int32_t)wb[4 * l + i] * xb[4 * l + i];
   return acc;
 }
-constexpr int32_t signed_offset = 0;
+constexpr int32_t SIGNED_OFFSET = 0;
+constexpr int VECTORS = 16;
 #undef LANES
 #undef EACH_F
 #undef EACH_I
