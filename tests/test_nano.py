@@ -51,5 +51,5 @@ def test_it_calls_a_tool_and_tells_the_result() -> None:
 def test_the_command_answers_with_it() -> None:
     told = json.loads(run("run", "What is 17% of 240?", "--json").stdout)
     assert told["model"] == "nano" and told["reason"] == "stop"
-    assert told["usage"]["experts"]["chosen"] == 2 and told["usage"]["experts"]["of"] == 16
-    assert json.loads(run("info", "nano", "--json").stdout)["parameters"] == 15_298_560
+    assert told["usage"]["experts"]["chosen"] == 4 and told["usage"]["experts"]["of"] == 20
+    assert json.loads(run("info", "nano", "--json").stdout)["parameters"] == 27_922_944

@@ -126,12 +126,12 @@ def test_the_map_changes_while_it_streams(window: Window, served: str, nano: Loc
         assert len(seen) >= 4
         _until(page, "!document.querySelector('.inside-ask .pulse')")
     text = page.locator(".statement").inner_text()
-    assert "2 of 16" in text and "tokens/s" in text
+    assert "4 of 20" in text and "tokens/s" in text
     # A token tells its experts, an expert its tokens.
     page.locator(".token").nth(2).click()
     inspector = page.locator(".inspector")
-    assert inspector.locator("tbody tr").count() == 5
-    assert page.locator(".weights").first.locator(".weight").count() == 2
+    assert inspector.locator("tbody tr").count() == 7
+    assert page.locator(".weights").first.locator(".weight").count() == 4
     inspector.locator(".weight").first.click()
     told = page.locator(".inspector").inner_text()
     assert "Share of the tokens" in told and "in memory" in told and "Tokens served" in told
