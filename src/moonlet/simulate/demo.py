@@ -13,7 +13,7 @@ from moonlet.simulate.world import FAMILY, World, contact_of
 from moonlet.tools.tool import Tool, call
 
 SEVERAL = "several contacts fit: "
-FOREIGN = 0.42  # share of conversations in Thai or Chinese
+FOREIGN = 0.3  # share of conversations in Thai or Chinese
 EXERCISES = 0.5  # share without results, with more requests in their place: answers are learned sooner than calls
 
 WORLD_SEED = 1  # the same calendar, contacts and orders at every start

@@ -30,15 +30,15 @@ __all__ = ["Conversation", "conversations"]
 # What is drawn from, and the shares of conversations of the two parts of a run. A long run begins with what words and
 # declarations mean and ends with what the model is for; a short one has the second part only.
 SHARES: dict[str, tuple[float, float]] = {
-    "demo": (0.10, 0.50),  # the demonstration's tools
+    "demo": (0.10, 0.26),  # the demonstration's tools
     "made_up": (0.14, 0.14),  # tools made up anew
-    "abroad": (0.07, 0.10),  # invented ones asked for in Thai and Chinese
+    "abroad": (0.07, 0.09),  # invented ones asked for in Thai and Chinese
     "drills": (0.28, 0.20),  # exercises in reading declarations
     "meanings": (0.28, 0.06),  # exercises in the meaning of words
     "servers": (0.04, 0.07),  # made-up servers
     "lessons": (0.10, 0.20),  # tasks of simulated worlds
     "massive": (0.18, 0.08),  # requests to a voice assistant in three languages
-    "heard": (0.05, 0.18),  # the same under the demonstration's tools
+    "heard": (0.05, 0.12),  # the same under the demonstration's tools
     "star": (0.02, 0.01),
     "crosswoz": (0.01, 0.005),
     "sgd": (0.07, 0.08),
