@@ -41,7 +41,8 @@ from moonlet.train.rows import Rows
 from moonlet.train.telling import train
 from moonlet.train.vocabulary import texts, train_vocabulary
 
-# What two cores train: 15.3 million parameters, of which a token uses 5.0. The shape is K2's, without its queries' low rank.
+# What two cores train: 15.3 million parameters, 5.0 of them at work on a token. The shape is K2's, but for its low rank of
+# queries.
 CONFIG: dict[str, Any] = {
     "architectures": ["DeepseekV3ForCausalLM"],
     "model_type": "deepseek_v3",
