@@ -41,8 +41,8 @@ from moonlet.train.rows import Rows
 from moonlet.train.telling import train
 from moonlet.train.vocabulary import texts, train_vocabulary
 
-# What two cores train: 15.3 million parameters, 5.0 of them at work on a token. The shape is K2's, but for its low rank of
-# queries.
+# What two cores train: 15.3 million parameters, 5.0 of them at work on a token. The shape is K2's, but queries have no
+# low rank.
 CONFIG: dict[str, Any] = {
     "architectures": ["DeepseekV3ForCausalLM"],
     "model_type": "deepseek_v3",
