@@ -194,7 +194,9 @@ def test_with_a_slot_for_each_nothing_is_read_twice(model: Tiny) -> None:
         for prompt in prompts(6, seed=2):
             said(submit(engine, prompt))
         again = engine.reads - before
-        assert again.read_bytes == 0 and again.hit_rate == 1
+        assert again.misses == 0 and again.hit_rate == 1
+        # An expert that nobody has needed yet may still be read on a guess, but none a second time.
+        assert engine.reads.read_bytes <= E * LAYERS * model.row
 
 
 def test_the_reads_of_replies_add_up_to_those_of_the_engine(model: Tiny) -> None:
