@@ -19,9 +19,10 @@ from moonlet.cli import main
 from moonlet.engine.engine import EngineOptions
 from moonlet.engine.sampler import Sampler, Sampling, allows
 from moonlet.llm import LLM, PLAIN, Done, Event, LLMError, ReplyOptions, TooLongError
-from moonlet.local import Local
+from moonlet.local import Local, find
 from moonlet.model.config import ModelConfig, parse_config
 from moonlet.model.convert import ConvertOptions
+from moonlet.model.folder import open_folder
 from moonlet.simulate import judge
 from moonlet.simulate.rollout import Trajectory, rollout
 from moonlet.simulate.tasks import Key
@@ -284,6 +285,22 @@ def test_a_run_is_taken_up_only_as_what_it_was(tmp_path: Path, vocabulary: Path)
     with pytest.raises(CheckpointError, match=r"a model of other sizes: \S+ is not \(") as caught:
         Practice(tmp_path, other, recipe, conversations(1), vocabulary, FORMATS)
     assert "\n" not in str(caught.value) and (tmp_path / "checkpoint.pt").read_bytes() == kept
+
+
+def test_a_model_of_int4_experts_is_trained_and_packed_as_what_it_is(tmp_path: Path) -> None:
+    settings = 'start = "nano"\nsteps = 1\ntasks = 1\nattempts = 2\ntrials = 1\n'
+    (tmp_path / "rl.toml").write_text(f'folder = "{tmp_path / "run"}"\n{settings}')
+    assert main(["train", "rl", str(tmp_path / "rl.toml")]) == 0
+    begun, made = open_folder(find("nano")), open_folder(tmp_path / "run" / "model")
+    assert made.formats == begun.formats and made.formats.experts == "int4"
+    assert sum(file.stat().st_size for file in made.path.iterdir()) < 25e6
+
+
+def test_experts_that_are_played_as_int4_compute_as_such(tmp_path: Path, vocabulary: Path) -> None:
+    for experts in ("int8", "int4"):
+        formats = ConvertOptions("int8", experts)
+        run = Practice(tmp_path / experts, config(), Recipe(), conversations(1), vocabulary, formats)
+        assert all(layer.experts.int4 == (experts == "int4") for layer in run.network.sparse_layers())
 
 
 class Failing:

@@ -113,8 +113,8 @@ class Run:
         self.folder, self.config, self.recipe = folder, config, recipe
         self.processes = processes or Alone()
         self.network = Network(config)
-        for layer in self.network.sparse_layers():
-            layer.experts.int4 = recipe.int4
+        if recipe.int4:
+            self.network.round_experts()
         self.processes.spread(self.network)
         if self.network.cosine.is_cuda:
             for block in self.network.model.layers:

@@ -263,6 +263,11 @@ class Network(nn.Module):
         logits: Tensor = self.lm_head(states if wanted is None else states[wanted])
         return logits
 
+    def round_experts(self) -> None:
+        """From now on experts compute as an int4 folder will hold them."""
+        for layer in self.sparse_layers():
+            layer.experts.int4 = True
+
     def sparse_layers(self) -> list[Sparse]:
         """The layers' expert networks, from the first layer that has one."""
         return [block.mlp for block in self.model.layers if isinstance(block.mlp, Sparse)]

@@ -162,6 +162,8 @@ class Practice:
         torch.manual_seed(recipe.seed)
         self.folder, self.recipe, self.tokenizer, self.formats = folder, recipe, tokenizer, formats
         self.network = Network(config)
+        if formats.experts == "int4":  # else what is learned would not be what is played
+            self.network.round_experts()
         self.optimiser = MuonClip(self.network, recipe.lr, 0.0, recipe.adam_share)
         self.rows = Rows(conversations, Tokenizer.load(tokenizer))
         self.engine = EngineOptions(threads=threads)

@@ -66,7 +66,7 @@ def main(settings: Settings, recipe: Recipe) -> int:
     if not train(run, out):
         out.print(f"stopped at step {run.step} of {recipe.steps}; the same command goes on from there")
         return 130
-    report = finish(run.network, folder)
+    report = finish(run.network, folder, formats)
     out.print(f"{report.folder.path}: {report.bytes / 1e6:.1f} MB; moonlet run {report.folder.path}")
     return 0
 
