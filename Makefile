@@ -1,13 +1,14 @@
 # make run      set up, then talk to the small model      make test    set up, then the tests
 # make check    style, types, format of the C++           make bench   speed, against the peers
 #                                                     (BENCH="--only moonlight --layers 4": docs/performance.md)
+# make test-long    the tests that take tens of seconds each: training, speech, every page in every language
 # make check-native    the C++ under the sanitizers of addresses, undefined behaviour and threads
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 NATIVE := $(wildcard native/*) CMakeLists.txt pyproject.toml
 
-.PHONY: setup run test check check-native bench clean
+.PHONY: setup run test test-long check check-native bench clean
 setup: $(VENV)/.installed
 
 $(VENV)/bin/python:
@@ -31,6 +32,9 @@ run: setup
 
 test: $(VENV)/.tested
 	$(BIN)/pytest -n 2 --dist loadfile
+
+test-long: $(VENV)/.tested
+	$(BIN)/pytest -n 2 --dist loadfile -m 'long and not slow and not gpu'
 
 check: $(VENV)/.tested
 	$(BIN)/ruff check src tests bench

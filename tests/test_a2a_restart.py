@@ -16,6 +16,8 @@ import pytest
 from a2a_servers import SLOW_S
 from moonlet.tools.a2a import Remote, connect
 
+pytestmark = pytest.mark.long
+
 SERVERS = Path(__file__).with_name("a2a_servers.py")
 
 

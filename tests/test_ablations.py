@@ -55,6 +55,7 @@ def test_only_runs_that_are_through_are_drawn(tmp_path: Path, capsys: pytest.Cap
     assert "adamw-1" not in (tmp_path / "out" / "optimisers.svg").read_text()
 
 
+@pytest.mark.long
 def test_scores_blow_up_without_the_clip_and_stay_at_the_threshold_with_it(tmp_path: Path) -> None:
     train_vocabulary(texts(islice(conversations(5), 80)), tmp_path, ablations.PIECES)
     torch.set_num_threads(1)

@@ -24,6 +24,8 @@ from moonlet.article.stages import read
 from moonlet.article.talk import Word
 from moonlet.article.transcript import TranscriptSettings
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -16,7 +16,7 @@ import pytest
 from moonlet.agent.results import TRUST_NOTE
 from moonlet.chat.messages import ToolCall
 from moonlet.evals.by_hand import requests
-from moonlet.simulate import abroad, demo, drills, foreign, foreign_answers, messages, seal, several, talk
+from moonlet.simulate import abroad, demo, drills, foreign, foreign_answers, messages, said, seal, several, talk
 from moonlet.simulate.blueprints import Blueprint, Parameter
 from moonlet.simulate.declaring import make, words_of
 from moonlet.simulate.episode import Conversation
@@ -155,21 +155,29 @@ def test_every_conversation_is_in_form(sample: list[Conversation]) -> None:
 
 
 def test_texts_are_copied_from_what_was_said() -> None:
-    """On the demonstration tools a text argument is part of an earlier message; a sum has its numbers from there."""
+    """On the demonstration tools a text argument is part of an earlier message; a sum has its numbers from there, but
+    where somebody marked what it means."""
     rng = Random(5)
+    marked = {
+        match[4]
+        for language in ("en", *foreign.LANGUAGES)
+        for lines in said.lines(language).sections.values()
+        for line in lines
+        for match in said.SLOT.finditer(line.text)
+    }
     for _ in range(500):
         conversation = demo.conversation(rng)
         specs = {spec.name: spec for spec in conversation.tools}
-        said = ""
+        told = ""
         for message in conversation.messages:
             for call in message.calls:
                 for key, value in json.loads(call.arguments).items():
                     closed = "enum" in specs[call.name].parameters["properties"][key] or value == "all"
-                    if not isinstance(value, str) or closed or value in said:
+                    if not isinstance(value, str) or closed or value in told or value in marked:
                         continue
-                    assert call.name == "calculate", (call, said[-200:])
-                    assert all(number in said for number in re.findall(r"\d[\d.]*", value)), (call, said[-200:])
-            said += " " + " ".join(message.content.split())
+                    assert call.name == "calculate", (call, told[-200:])
+                    assert all(number in told for number in re.findall(r"\d[\d.]*", value)), (call, told[-200:])
+            told += " " + " ".join(message.content.split())
 
 
 def said_as(value: float) -> tuple[str, ...]:
@@ -203,12 +211,20 @@ def test_numbers_are_read_from_what_was_said(sample: list[Conversation]) -> None
     """A number argument is written in an earlier message, perhaps with thousands set apart, or it is said in words."""
     otherwise: dict[float, list[str]] = {}
     every = [pairs for language in ("en", *foreign.LANGUAGES) for pairs in wordings(language).values.values()]
-    for words, meant in (pair for pairs in every for pair in pairs):
+    typed = [
+        (match[3], match[4])
+        for language in ("en", *foreign.LANGUAGES)
+        for lines in said.lines(language).sections.values()
+        for line in lines
+        for match in said.SLOT.finditer(line.text)
+        if match[4]
+    ]
+    for words, meant in (pair for pairs in (*every, typed) for pair in pairs):
         for number in meant.split("; "):
             if re.fullmatch(r"-?\d+(\.\d+)?", number):
                 otherwise.setdefault(float(number), []).append(words.lower())
     for conversation in sample:
-        said = ""
+        told = ""
         for message in conversation.messages:
             for call in message.calls:
                 for value in json.loads(call.arguments).values():
@@ -216,11 +232,11 @@ def test_numbers_are_read_from_what_was_said(sample: list[Conversation]) -> None
                         forms = [f"{value:g}", str(value), *said_as(value)]
                         if value in range(1, 1000):
                             forms += ["两", *(written(int(value), language) for language in foreign.LANGUAGES)]
-                        text = said.lower()
+                        text = told.lower()
                         assert any(form in text.replace(",", "") for form in forms) or any(
                             words in text for words in otherwise.get(value, ())
-                        ), (call, said)
-            said += " " + message.content
+                        ), (call, told)
+            told += " " + message.content
 
 
 def test_the_mixture_has_its_parts(sample: list[Conversation]) -> None:
@@ -341,6 +357,23 @@ def test_hand_written_requests_stay_out_of_training() -> None:
                 found |= {plain(message.content)} & whole
     assert not [text for text in found if not is_short(text)]
     assert len(found) < len(whole) / 4, len(found)
+
+
+def test_what_was_typed_for_training_is_not_what_judges() -> None:
+    """Of every such request, not of some: none is a hand-written one, and none has eight words in a row of one."""
+    whole = {plain(question.text) for question in requests()}
+    held = {
+        gram
+        for question in requests()
+        for gram in grams(masked(question.text, [dict(arguments) for _, arguments in question.right[0]]))
+    }
+    for language in ("en", *foreign.LANGUAGES):
+        for lines in said.lines(language).sections.values():
+            for line in lines:
+                text = said.SLOT.sub(r"\3", line.text.partition(" || ")[0])
+                values = [{"": match[3]} for match in said.SLOT.finditer(line.text)]
+                assert plain(text) not in whole, text
+                assert not grams(masked(text, list(values))) & held, text
 
 
 def test_requests_written_for_schemas() -> None:

@@ -70,6 +70,7 @@ def test_a_long_context_is_read_in_spans_by_one_thread_or_several_to_the_same_bi
         np.testing.assert_array_equal(other, found[0])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("isa", kernels.isas())
 def test_prompts_in_the_expanded_form_say_what_the_absorbed_form_says(folder: ModelFolder, isa: str) -> None:
     """Both are as far from the exact numbers; a prompt cut in the same way has the same bits whatever the threads."""

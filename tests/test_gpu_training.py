@@ -107,6 +107,7 @@ def test_the_same_loss_and_gradients() -> None:
         assert (one - other).norm() <= 1e-5 * one.norm(), name
 
 
+@pytest.mark.long
 def test_a_block_compiles_whole() -> None:
     """Once for all sparse layers; bfloat16 is all that the product over groups is compiled for."""
     here, there = both()

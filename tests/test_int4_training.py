@@ -43,6 +43,7 @@ def test_the_gradient_passes_through() -> None:
     assert weight.grad is not None and torch.equal(weight.grad, push)
 
 
+@pytest.mark.long
 def test_an_int4_folder_keeps_the_loss_of_a_run_that_knew(tmp_path: Path) -> None:
     train_vocabulary(texts(islice(conversations(5), 80)), tmp_path, PIECES)
     words = Tokenizer.load(tmp_path)

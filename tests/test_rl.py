@@ -229,6 +229,7 @@ def test_a_toy_world_is_learned(tmp_path: Path, vocabulary: Path) -> None:
     assert len((tmp_path / "trials.csv").read_text().splitlines()) == 3  # before the first step and after the last
 
 
+@pytest.mark.long
 def test_a_killed_run_goes_on_to_the_same_bits(tmp_path: Path, vocabulary: Path) -> None:
     changes = {"steps": 5, "slice": 2, "updates": 2, "supervised": 0.1, "length": 512, "attempts": 4, "lr": 1e-3}
     whole, killed = tmp_path / "whole", tmp_path / "killed"
@@ -251,6 +252,7 @@ def _timeless(told: Progress) -> str:
     return str([getattr(told, name) for name in told.__slots__ if not name.endswith("_s")])
 
 
+@pytest.mark.long
 def test_a_run_has_one_trial_at_its_end_however_often_it_is_opened(tmp_path: Path, vocabulary: Path) -> None:
     changes = {"steps": 2, "attempts": 2}
     steps = practice(tmp_path, vocabulary, **changes).steps()

@@ -19,7 +19,7 @@ from moonlet.train.data import conversations
 from moonlet.train.fit import Recipe, UnevenError, check_rows
 from moonlet.train.vocabulary import texts, train_vocabulary
 
-pytestmark = pytest.mark.timeout(600)  # three processes that import PyTorch, on a crowded machine
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]  # three processes import PyTorch, on a crowded machine
 torch.set_num_threads(1)
 # What `moonlet train --nodes 2 --leader HOST:PORT --processes 1` does on each machine, a script in the verb's place.
 NODE = """

@@ -203,6 +203,7 @@ def _stopped_at_work(process: int, ledger: Path) -> bool:
     return False
 
 
+@pytest.mark.long
 def test_kill_9_under_load_loses_only_what_was_in_flight(folder: Path, ledger: Path) -> None:
     ann = add_key(ledger, "ann", "--concurrent", 6)
     answered: list[str] = []
@@ -237,6 +238,7 @@ def test_kill_9_under_load_loses_only_what_was_in_flight(folder: Path, ledger: P
     assert [row["state"] for row in rows(ledger)].count("done") == states.count("done") + 6
 
 
+@pytest.mark.long
 def test_a_full_disk_under_a_real_server(folder: Path, ledger: Path) -> None:
     ann, watcher = add_key(ledger, "ann", "--tokens-per-day", "1m"), add_key(ledger, "watcher", "--scopes", "admin")
     with server(folder, ledger, "--require-key", "--prefixes", "1G") as running:

@@ -182,6 +182,7 @@ def test_a_server_that_makes_none_says_so(window: Window) -> None:
         server.stop()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("language", ["en", "th", "zh"])
 def test_in_every_language_on_a_phone_and_wide(window: Window, press: Press, look: Any, language: str) -> None:
     for name in ("done", "broken", "talk"):

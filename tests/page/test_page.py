@@ -346,6 +346,7 @@ def used(nano: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
     database.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("view", VIEWS)
 def test_axe_finds_nothing(window: Window, used: Served, violations: Any, view: str, dark: bool) -> None:
@@ -367,6 +368,7 @@ def _begin(page: Any, view: str) -> None:
         _until(page, "!document.querySelector('.inside-ask .pulse')")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("language", ["en", "th", "zh"])
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_view_in_every_language_on_a_phone_and_wide(

@@ -337,6 +337,7 @@ def _until(server: Office, id: str, state: str) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("language", ["en", "th", "zh"])
 @pytest.mark.parametrize("view", VIEWS)
 def test_in_every_language_on_a_phone_and_wide_light_and_dark(

@@ -7,7 +7,7 @@ from functools import lru_cache
 from random import Random
 from typing import Any
 
-from moonlet.simulate import slots
+from moonlet.simulate import said, slots
 from moonlet.simulate.episode import Conversation, Episode, Wanted
 from moonlet.simulate.foreign_answers import NO_TOOL, tell
 from moonlet.simulate.names import ITEM_NAMES
@@ -86,6 +86,8 @@ class Talk:
         rng, names, dice = self.rng, {tool.spec.name for tool in self.tools}, self.rng.random()
         if self.last and dice < 0.13 and self.follow_up(self.last):
             return
+        if self.exercise and not self.old_script and rng.random() < said.SHARE:
+            return self.ask_as_said(said.drawn(self.language, sorted(names), rng))
         every = wordings(self.language)
         absent = sorted({intent.tool for intent in every} - names - {""})
         if dice < 0.24:
@@ -135,6 +137,22 @@ class Talk:
             value = self.script(value) if isinstance(value, str) else value
             calls = [ordered(intent.tool, {**calls[0], argument: value})]
         self.act(intent.tool, calls)
+
+    def ask_as_said(self, one: said.Said) -> None:
+        """A message that somebody typed; what its tools that are here can do is called."""
+        names = {tool.spec.name for tool in self.tools}
+        calls = [wanted for wanted in one.calls if wanted[0] in names]
+        self.episode.user(one.text)
+        if not calls:
+            self.episode.answer(NO_TOOL[self.language])
+            return
+        if one.missing:
+            text, completed = said.completed(one, self.language, self.rng)
+            self.episode.answer(one.question)
+            self.episode.user(text)
+            calls = [completed]
+        self.episode.asked(calls)
+        self.last = calls[-1]
 
     def act(self, tool: str, calls: Sequence[Mapping[str, Any]]) -> None:
         """The calls, their results and the answer."""
