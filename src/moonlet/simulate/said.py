@@ -18,7 +18,7 @@ from random import Random
 from typing import Any
 
 from moonlet.simulate.episode import Wanted
-from moonlet.simulate.requests import ORDER, ordered
+from moonlet.simulate.requests import ORDER, lowered, ordered
 
 SLOT = re.compile(r"\{(?:(\w+)\.)?(\w+)=([^{}|]*)(?:\|([^{}]*))?\}")
 IMPLIED = re.compile(r"(?:(\w+)\.)?(\w+)=([^,]+)")
@@ -93,7 +93,6 @@ def drawn(language: str, tools: Sequence[str], rng: Random) -> Said:
 
 def filled(line: Line, found: Lines, language: str, rng: Random) -> Said:
     """The line's message, some of its values those of other lines."""
-    lower = language == "en" and rng.random() < LOWER
     calls: dict[str, dict[str, Any]] = {line.tool: {}} if line.tool in ORDER else {}
 
     def put(match: re.Match[str]) -> str:
@@ -101,19 +100,19 @@ def filled(line: Line, found: Lines, language: str, rng: Random) -> Said:
         alone = match[4] is None and not any(map(said.count, referred))
         if alone and match[2] not in BOUND and rng.random() < EXCHANGED:
             said = meant = rng.choice(found.values[_place(match, line.tool)])
-        if lower:
-            said, meant = said.lower(), meant.lower()
         calls.setdefault(match[1] or line.tool, {})[match[2]] = _typed(match[2], meant)
         return said
 
     text, _, implied = line.text.partition(" || ")
     given = [(one[0], one[1], one[3]) for one in SLOT.findall(text)] + IMPLIED.findall(implied)
     referred = [value for _, key, value in given if value and key not in CLOSED]  # by other words of the line
-    text = SLOT.sub(put, text.lower() if lower else text)
+    text = SLOT.sub(put, text)
     for tool, key, value in IMPLIED.findall(implied):
-        calls.setdefault(tool or line.tool, {})[key] = _typed(key, value.lower() if lower else value)
-    names = [(_tool(key), arguments) for key, arguments in calls.items()]
-    return Said(text, tuple((name, ordered(name, one)) for name, one in names), line.missing, line.question)
+        calls.setdefault(tool or line.tool, {})[key] = _typed(key, value)
+    if language == "en" and rng.random() < LOWER:
+        text, calls = text.lower(), {key: lowered(arguments, {}) for key, arguments in calls.items()}
+    wanted = tuple((_tool(key), ordered(_tool(key), arguments)) for key, arguments in calls.items())
+    return Said(text, wanted, line.missing, line.question)
 
 
 def completed(one: Said, language: str, rng: Random) -> tuple[str, Wanted]:
