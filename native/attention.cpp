@@ -123,9 +123,10 @@ void Model::read_cache(int thread, const LayerWeights& w, int layer) {
           while (begin < end) {
             const int span = begin / fours, h0 = begin % fours * FOUR;
             const int h1 = std::min({h0 + (end - begin) * FOUR, s.H, h0 + MOST});
-            const auto next = std::upper_bound(first_span_.begin(), first_span_.begin() + batch_.T, span);
-            const int t = (int)(next - first_span_.begin()) - 1;
-            read(t, span - first_span_[t], h0, h1, spans_ + in_spans(span, h0) * wide, span_sums_ + in_spans(span, h0));
+            const auto next = std::upper_bound(first_span_.begin(), first_span_.begin() + rest_.size(), span);
+            const int row = (int)(next - first_span_.begin()) - 1;
+            read(rest_[row], span - first_span_[row], h0, h1, spans_ + in_spans(span, h0) * wide,
+                 span_sums_ + in_spans(span, h0));
             begin += (h1 - h0 + FOUR - 1) / FOUR;
           }
         },

@@ -140,13 +140,14 @@ Loaded* load(const Shape& shape, nb::dict arrays, const std::string& dense, cons
   return new Loaded{std::move(model), std::move(arrays)};
 }
 
-// Bytes of a model's workspace and of its cache.
-nb::tuple buffer_bytes(const Shape& shape, int tokens, int pages, bool exact, bool expanded, const std::string& cache) {
+// Bytes of a model's workspace and of its cache. In the expanded form every thread has buffers of its own.
+nb::tuple buffer_bytes(const Shape& shape, int tokens, int pages, bool exact, bool expanded, const std::string& cache,
+                       int threads) {
   check_shape(shape);
   const Format kept = cache_format(shape, exact, expanded, cache);
-  require(tokens >= 1 && pages >= 1, "limits must be positive");
+  require(tokens >= 1 && pages >= 1 && threads >= 1, "limits must be positive");
   // It takes address space for them, but no memory.
-  const Model model(shape, Weights{}, nullptr, ops_plain, Limits{tokens, 1, pages, 1, exact, expanded, kept});
+  const Model model(shape, Weights{}, nullptr, ops_plain, Limits{tokens, 1, pages, threads, exact, expanded, kept});
   return nb::make_tuple(model.workspace_bytes(), model.cache_bytes());
 }
 
@@ -254,7 +255,7 @@ void bind_model(nb::module_& m) {
       .def_prop_ro("cache_bytes", [](const Loaded& self) { return self.model->cache_bytes(); })
       .def_prop_ro("workspace_bytes", [](const Loaded& self) { return self.model->workspace_bytes(); });
   m.def("buffer_bytes", &buffer_bytes, "shape"_a, "tokens"_a, "pages"_a, "exact"_a, "expanded"_a = false,
-        "cache"_a = "bf16");
+        "cache"_a = "bf16", "threads"_a = 1);
   m.def("load", &load, "shape"_a, "arrays"_a, "dense"_a, "experts"_a, "store"_a, "tokens"_a, "rows"_a, "pages"_a,
         "threads"_a, "exact"_a, "expanded"_a, "cache"_a, "isa"_a, nb::rv_policy::take_ownership);
 }

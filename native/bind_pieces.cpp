@@ -132,7 +132,8 @@ Fresh<float, 2> rmsnorm_array(const Array<const float, 2>& x, const Array<const 
 nb::tuple route_array(const Array<const float, 2>& logits, const Array<const float, 1>& bias, bool softmax, int K,
                       int groups, int groups_kept, bool normalise, float scale, const std::string& isa) {
   const size_t T = logits.shape(0), E = logits.shape(1);
-  require(bias.shape(0) == E && K >= 1 && K <= (int)E && groups >= 1 && groups <= 256 && E % groups == 0,
+  require(bias.shape(0) == E && K >= 1 && K <= (int)E && groups >= 1 && groups <= 256 && E % groups == 0 &&
+              groups_kept <= groups,
           "router shapes do not fit");
   const Routing routing{softmax ? Router::softmax : Router::sigmoid, (int)E, K, groups, groups_kept, normalise, scale};
   auto chosen = fresh<int32_t, 2>({T, (size_t)K});

@@ -55,8 +55,8 @@ std::vector<int> Pool::cores() {
 Pool::Pool(int threads) : cores_(cores()) {
   size_ = threads > 0 ? threads : (int)cores_.size();
   for (int i = 1; i < size_; i++)
-    // More threads than cores was asked for: then none is pinned.
-    threads_.emplace_back([this, i] { work(i, size_ <= (int)cores_.size() ? cores_[i] : -1); });
+    // Only who has all cores keeps to them: of two engines of half as many threads, both would sit on the first half.
+    threads_.emplace_back([this, i] { work(i, size_ == (int)cores_.size() ? cores_[i] : -1); });
 }
 
 Pool::~Pool() {
@@ -92,7 +92,7 @@ void Pool::start(Call call, void* context) {
   // The caller works too, and must not share a core with a pinned worker; afterwards it is as free as before.
   cpu_set_t before;
   const bool pinned =
-      cores_[0] >= 0 && size_ <= (int)cores_.size() && sched_getaffinity(0, sizeof before, &before) == 0;
+      cores_[0] >= 0 && size_ == (int)cores_.size() && sched_getaffinity(0, sizeof before, &before) == 0;
   if (pinned) pin(cores_[0]);
 #endif
   job_.fetch_add(1, std::memory_order_release);

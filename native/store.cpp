@@ -460,7 +460,9 @@ StoreCounters ExpertStore::counters() const {
 
 double ExpertStore::heat(float* out) const {
   std::lock_guard lock(mutex_);
-  for (size_t i = 0; i < heat_.size(); i++) out[i] = heat_tokens_ > 0 ? heat_[i] / (float)heat_tokens_ : 0;
+  // Both are rounded, so that a share can come out just above 1.
+  for (size_t i = 0; i < heat_.size(); i++)
+    out[i] = heat_tokens_ > 0 ? std::min(heat_[i] / (float)heat_tokens_, 1.0f) : 0;
   return heat_tokens_;
 }
 

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 import tiny
 from moonlet import kernels
+from moonlet.engine.batch import Batch
 from moonlet.engine.engine import Engine, EngineError, EngineOptions
+from moonlet.engine.network import Network
 from moonlet.engine.sampler import Sampler, Sampling
 from moonlet.engine.sequence import Seen, Trace
 from moonlet.model.convert import ConvertOptions, convert
@@ -68,6 +70,43 @@ def test_a_long_context_is_read_in_spans_by_one_thread_or_several_to_the_same_bi
             found.append(engine.logits(ids)[1000:])
     for other in found[1:]:
         np.testing.assert_array_equal(other, found[0])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+@pytest.mark.parametrize("first", [False, True])
+def test_a_reply_beside_an_expanded_prompt_is_the_one_alone(folder: ModelFolder, threads: int, first: bool) -> None:
+    """Its cache is long enough to be read in spans by several threads, and belongs to it."""
+    config, known, beside = folder.config, 1200, 300
+    ids = np.random.default_rng(0).integers(0, config.vocab, known + 1).astype(np.int32)
+    network = Network(folder, tokens=512, rows=2, pages=60, threads=threads, expanded=True)
+    batch = Batch(512, 2, 2, known, 30, config.sparse_layers, config.experts_per_token)
+    batch.pages[:] = np.arange(60).reshape(2, 30)
+
+    def step(*parts: tuple[int, int, int]) -> NDArray[np.float32]:
+        """Of (sequence, begin, end): the logits behind each part."""
+        batch.clear()
+        for sequence, begin, end in parts:
+            here = slice(batch.tokens, batch.tokens + end - begin)
+            batch.ids[here], batch.positions[here], batch.sequences[here] = ids[begin:end], np.arange(begin, end), sequence
+            batch.want[batch.rows] = here.stop - 1
+            batch.tokens, batch.rows = here.stop, batch.rows + 1
+        return network.step(batch)[0][: len(parts), : config.vocab].copy()
+
+    for begin in range(0, known, beside):
+        step((0, begin, begin + beside))
+    reply, prompt = (0, known, known + 1), (1, 0, beside)
+    alone = step(reply)[0]
+    together = step(reply, prompt)[0] if first else step(prompt, reply)[1]
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_the_buffers_of_every_thread_are_reckoned_with(folder: ModelFolder) -> None:
+    found = []
+    for threads in (1, 8):
+        with Engine(folder, EngineOptions(cache_tokens=1024, expanded=True, threads=threads)) as engine:
+            found.append(engine.memory.workspace)
+            assert engine.memory.workspace >= engine._network._native.workspace_bytes
+    assert found[1] > found[0]
 
 
 @pytest.mark.long

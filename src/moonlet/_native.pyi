@@ -94,7 +94,13 @@ def load(
     isa: str,
 ) -> Model: ...
 def buffer_bytes(
-    shape: Shape, tokens: int, pages: int, exact: bool, expanded: bool = False, cache: str = "bf16"
+    shape: Shape,
+    tokens: int,
+    pages: int,
+    exact: bool,
+    expanded: bool = False,
+    cache: str = "bf16",
+    threads: int = 1,
 ) -> tuple[int, int]: ...
 def map_file(path: str) -> NDArray[np.uint8]: ...
 def isa() -> str: ...

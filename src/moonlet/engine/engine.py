@@ -109,6 +109,7 @@ class Engine:
             options.expert_bytes,
             options.expanded,
             options.cache,
+            options.threads,
         )
         tokens = self.memory.step_tokens
         rows = min(slots + 2 * LONGEST, max(tokens, slots))

@@ -50,6 +50,7 @@ def share_out(
     expert_bytes: int = 0,
     expanded: bool = False,
     cache_format: kernels.CacheFormat = "bf16",
+    threads: int = 0,
 ) -> Memory:
     """Everything in memory if that fits, else the experts streamed. Zero: as the model and the machine suggest.
 
@@ -67,8 +68,10 @@ def share_out(
             f"a cache of int8 goes by fours; this model has {config.latent} + {config.rope} numbers a token"
         )
 
+    workers = threads or _native.cores() if expanded else 1  # else they have no buffers of their own
+
     def fixed(tokens: int) -> tuple[int, int]:
-        workspace, cache = _native.buffer_bytes(shape_of(config), tokens, pages, exact, expanded, kept)
+        workspace, cache = _native.buffer_bytes(shape_of(config), tokens, pages, exact, expanded, kept, workers)
         return workspace + 4 * rows * -(-config.vocab // 32) * 32, cache
 
     first = step_tokens or (EXPANDED_STEP_TOKENS if expanded else STEP_TOKENS)

@@ -4,7 +4,8 @@
 A line stands under its tool (`# add_event`), under a tool, the parameter that it leaves out and what is then asked
 (`# add_event - day: On which day?`), under `# several`, where a parameter has its tool in front
 (`{set_timer.duration=ten minutes}`, a digit behind the second of one tool), or under `# none`, which no tool fits.
-`{amount=twelve|12}` is said otherwise than it is meant; behind ` || ` follows what is meant and not said (`|| power=off`).
+`{amount=twelve|12}` is said otherwise than it is meant; behind ` || ` follows what is meant and not said
+(`|| power=off`).
 """
 
 from __future__ import annotations
