@@ -87,7 +87,8 @@ def test_a_reply_beside_an_expanded_prompt_is_the_one_alone(folder: ModelFolder,
         batch.clear()
         for sequence, begin, end in parts:
             here = slice(batch.tokens, batch.tokens + end - begin)
-            batch.ids[here], batch.positions[here], batch.sequences[here] = ids[begin:end], np.arange(begin, end), sequence
+            batch.ids[here], batch.positions[here] = ids[begin:end], np.arange(begin, end)
+            batch.sequences[here] = sequence
             batch.want[batch.rows] = here.stop - 1
             batch.tokens, batch.rows = here.stop, batch.rows + 1
         return network.step(batch)[0][: len(parts), : config.vocab].copy()
