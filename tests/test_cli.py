@@ -120,6 +120,10 @@ def test_help_names_every_verb() -> None:
         (["fly"], "invalid choice: 'fly'"),
         (["run", "--temprature", "1"], "--temprature"),
         (["run", "--threads", "0", "hi there"], "at least 1"),
+        (["run", "--threads", "4000", "hi there"], "more wait for one another"),
+        (["run", "--cache-tokens", "999999999999", "hi there"], "cache_tokens must be at most"),
+        (["run", "hello"], "as a prompt: moonlet run nano 'hello'"),
+        (["run", "caf\udce9, what is that?"], "not UTF-8"),
         (["run", "--max-tokens", "many", "hi there"], "many"),
         (["run", "--temperature", "9", "hi there"], "temperature must be between 0 and 2"),
         (["serve", "nano", "--cache-tokens", "3"], "cache_tokens must be at least"),
@@ -171,6 +175,11 @@ def test_help_names_every_verb() -> None:
         (["serve", "--cert", "README.md", "--key-file", "README.md"], "--cert README.md"),
         (["serve", "--cert", "no.pem", "--key-file", "no.pem"], "No such file"),
         (["doctor", "nobody/nothing"], "neither a folder nor a pulled model"),
+        (["agent", ""], "say what to do"),
+        (["eval", "tools", "nano", "--html", "."], "Is a directory: '.'"),
+        (["eval", "tools", "nano", "--html", "none/tools.html"], "there is no such folder: 'none'"),
+        (["simulate", "nano", "--out", "."], "Is a directory: '.'"),
+        (["simulate", "--replay", "README.md"], "README.md, line 1: not a trajectory"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )
@@ -182,6 +191,20 @@ def test_bad_input_is_one_line_and_exit_2(
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith("moonlet") and done.stderr.count("\n") == 1, done.stderr
     assert told in done.stderr
+
+
+def test_what_is_piped_in_is_utf_8(home: Path) -> None:
+    done = subprocess.run([sys.executable, "-m", "moonlet", "run"], input=b"caf\xe9: buy milk", capture_output=True)
+    assert done.returncode == 2 and done.stderr == b"moonlet: what was typed or piped in is not UTF-8\n"
+
+
+def test_only_a_repositorys_name_can_be_pulled(home: Path) -> None:
+    assert "moonlet pull nobody/nothing" in moonlet("info", "nobody/nothing").stderr
+    assert "moonlet pull" not in moonlet("info", "./nobody").stderr
+
+
+def test_a_table_in_a_pipe_is_whole(home: Path) -> None:
+    assert "moonshotai/kimi-k2-thinking" in moonlet("prices", "kimi-k2-thinking").stdout
 
 
 def test_a_taken_port_is_told(home: Path, folder: Path) -> None:

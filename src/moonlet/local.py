@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -63,6 +64,7 @@ from moonlet.model.folder import ModelFolder, default_path, open_folder
 NANO = "nano"  # the small model that ships with the package
 MAX_TOKENS = 8192  # of a reply that states no limit: its place in the cache is set aside when it begins
 GOLDEN_TOKENS = 16
+REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")  # OWNER/NAME
 
 # Temperature and top-p that the publishers advise; the small model is surest when greedy.
 _ADVICE: dict[Family, tuple[float, float]] = {
@@ -109,7 +111,8 @@ def find(model: str | Path) -> Path:
                 raise ModelNotFoundError(f"{path}: holds no model (moonlet.json) and no checkpoint (config.json)")
             return path
     name = str(model)[:80]
-    raise ModelNotFoundError(f"{name}: neither a folder nor a pulled model; `moonlet pull {name}` gets it if it exists")
+    hint = f"; `moonlet pull {name}` gets it if it exists" if REPOSITORY.fullmatch(name) else ""
+    raise ModelNotFoundError(f"{name}: neither a folder nor a pulled model{hint}")
 
 
 def converted(source: Path, progress: Callable[[int, int], None] | None = None) -> Path:

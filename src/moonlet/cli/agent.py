@@ -22,6 +22,7 @@ from moonlet.agent.record import Past, Record
 from moonlet.chat.messages import Message, to_openai
 from moonlet.cli import UsageError
 from moonlet.cli.article_extra import missing
+from moonlet.cli.console import checked, piped
 from moonlet.cli.open import open_any
 from moonlet.cli.terminal import Terminal, plain
 from moonlet.cli.view import View
@@ -131,11 +132,11 @@ def _price(text: str | None) -> Price | None:
 
 def _task(asked: argparse.Namespace) -> str | None:
     """What is to be done; None if a run goes on, a prompt of a server says it, or nothing is done but listing."""
-    piped = asked.task == "-" or (asked.task is None and not (asked.resume or asked.prompt or asked.list))
-    task = sys.stdin.read().strip() if piped and not sys.stdin.isatty() else asked.task
-    if (piped and not task) or task == "-":
+    from_pipe = asked.task == "-" or (asked.task is None and not (asked.resume or asked.prompt or asked.list))
+    task = piped() if from_pipe and not sys.stdin.isatty() else asked.task
+    if (from_pipe and not task) or task in ("-", ""):
         raise UsageError('say what to do: moonlet agent "..."')
-    return task or None
+    return None if task is None else checked(task)
 
 
 def _record(asked: argparse.Namespace, model: LLM) -> tuple[Record, Past | None]:

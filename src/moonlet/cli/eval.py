@@ -57,6 +57,8 @@ def main(asked: argparse.Namespace) -> int:
         raise UsageError("--ray needs endpoints: a model of this process cannot be sent to other machines")
     options = _options(asked)
     settings = {"version": suites.VERSION, "seed": asked.seed, "n": count, "temperature": options.temperature}
+    for target in filter(None, (asked.html, asked.svg)):
+        whole.check(target)
     path = asked.record or _new_record(asked.suite)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     found: list[tuple[Candidate, Mapping[str, Outcome]]] = []

@@ -6,10 +6,10 @@ import argparse
 from datetime import date
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from moonlet.cli import UsageError
+from moonlet.cli.console import console
 from moonlet.planner import prices
 
 
@@ -28,10 +28,11 @@ def main(asked: argparse.Namespace) -> int:
 
 def _show(today: date, part: str) -> None:
     """Those whose name contains `part`; with none of them updated, that is what the package knows."""
-    console = Console(highlight=False)
+    shown = console()
     table = Table(box=box.SIMPLE_HEAD, title="USD for a million tokens", title_justify="left")
     for i, title in enumerate(("model", "prompt", "cached", "output", "as of", "")):
-        table.add_column(title, justify="right" if 0 < i < 4 else "left")
+        # A name is what --against wants, so it is folded and not cut.
+        table.add_column(title, justify="right" if 0 < i < 4 else "left", overflow="fold" if i == 0 else "ellipsis")
     found = [price for name, price in sorted(prices.model_prices().items()) if part.lower() in name]
     seats = [seat for name, seat in prices.seat_prices().items() if part.lower() in name]
     if not found and not seats:
@@ -40,11 +41,11 @@ def _show(today: date, part: str) -> None:
         it = price.price
         amounts = [f"{money.amount.normalize():f}" for money in (it.prompt, it.cached, it.output)]
         table.add_row(price.name, *amounts, str(price.dated), prices.stale(price, today))
-    console.print(table)
+    shown.print(table)
     more = Table(box=box.SIMPLE_HEAD, title="USD for a person and month", title_justify="left")
     for i, title in enumerate(("seat", "price", "caps", "as of", "")):
         more.add_column(title, justify="right" if i == 1 else "left")
     for seat in seats:
         more.add_row(seat.name, str(seat.month), seat.caps, str(seat.dated), prices.stale(seat, today))
     if seats:
-        console.print(more)
+        shown.print(more)

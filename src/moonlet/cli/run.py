@@ -17,10 +17,11 @@ from rich.console import Console
 from moonlet.agent import Agent, CallResult, Ended
 from moonlet.chat.messages import Message, ToolCall, call_to_openai, to_openai
 from moonlet.cli import UsageError
+from moonlet.cli.console import checked, piped
 from moonlet.cli.open import is_url, open_any
 from moonlet.cli.view import View
 from moonlet.llm import LLM, ReplyOptions, Usage
-from moonlet.local import NANO, find
+from moonlet.local import NANO, ModelNotFoundError, find
 from moonlet.simulate.demo import demonstration, system_text
 
 
@@ -28,15 +29,17 @@ def main(asked: argparse.Namespace) -> int:
     asked = _sorted_out(asked)
     options = _options(asked)
     if not is_url(asked.model or NANO):
-        find(asked.model or NANO)  # before somebody types a prompt for a model that is not there
+        _find(asked)  # before somebody types a prompt for a model that is not there
     prompt = asked.prompt
     interactive = prompt is None and sys.stdin.isatty()
     if interactive and (asked.json or not sys.stdout.isatty()):
         raise UsageError("give a prompt, or pipe one in: a conversation needs the terminal for itself")
     if prompt is None and not interactive:
-        prompt = sys.stdin.read().strip()
+        prompt = piped()
     if prompt == "":
         raise UsageError("the prompt is empty")
+    if prompt is not None:
+        checked(prompt)
     with open_any(asked) as (model, tools_possible):
         with_tools = tools_possible and not asked.no_tools
         if interactive:
@@ -49,6 +52,15 @@ def main(asked: argparse.Namespace) -> int:
         else:
             View(Console(), Console(stderr=True)).show(agent.ask(prompt))
     return 0
+
+
+def _find(asked: argparse.Namespace) -> None:
+    try:
+        find(asked.model or NANO)
+    except ModelNotFoundError as error:
+        if asked.prompt is not None:
+            raise
+        raise UsageError(f"{error}; as a prompt: moonlet run {NANO} {asked.model[:40]!r}") from None
 
 
 def _sorted_out(asked: argparse.Namespace) -> argparse.Namespace:

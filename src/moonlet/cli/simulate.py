@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
-from moonlet.cli import UsageError
+from moonlet.cli import UsageError, whole
+from moonlet.cli.console import console
 from moonlet.cli.open import is_url, open_any
 from moonlet.llm import ReplyOptions
 from moonlet.simulate.domains.locale import LANGUAGES
@@ -22,7 +21,7 @@ from moonlet.simulate.keys import mock_suite, suite
 from moonlet.simulate.mock.server import Server, read_server
 from moonlet.simulate.parallel import Endpoint, Players, rollouts
 from moonlet.simulate.report import Row, report
-from moonlet.simulate.rollout import Trajectory, replay
+from moonlet.simulate.rollout import Trajectory, TrajectoryError, replay
 from moonlet.simulate.tasks import KINDS, TaskKind
 
 SOLUTION = "solution"  # instead of a model: the way that is known to be right
@@ -109,10 +108,8 @@ def _writer(path: Path | None) -> Iterator[Any]:
     if path is None:
         yield lambda one: None
         return
-    beside = path.with_name(path.name + ".part")
-    with beside.open("w", encoding="utf-8") as file:
+    with whole.writing(path) as file:
         yield lambda one: print(one.line(), file=file, flush=True)
-    os.replace(beside, path)
 
 
 def _show(done: Sequence[Trajectory], as_json: bool) -> None:
@@ -120,19 +117,19 @@ def _show(done: Sequence[Trajectory], as_json: bool) -> None:
     if as_json:
         print(json.dumps({"model": done[0].model if done else None, "rows": [row.as_json() for row in rows]}, indent=2))
         return
-    console = Console(highlight=False)
+    shown = console()
     table = Table(box=None, header_style="bold")
     for name in ("", "tasks", "passed", "95 %", "state", "told", "calls exact", "needless"):
-        table.add_column(name, justify="left" if name == "" else "right", no_wrap=True)
+        table.add_column(name, justify="left" if name == "" else "right", no_wrap=name != "")
     for row in rows:
         table.add_row(*_cells(row))
-    console.print(table)
+    shown.print(table)
     failed = [one for one in done if not one.verdict.passed]
     for one in failed[:5]:
         reason = one.end if one.end != "done" else ", ".join(one.verdict.faults())
-        console.print(f"  failed: {one.key} ({reason})", style="dim", markup=False)
+        shown.print(f"  failed: {one.key} ({reason})", style="dim", markup=False)
     if len(failed) > 5:
-        console.print(f"  and {len(failed) - 5} more", style="dim")
+        shown.print(f"  and {len(failed) - 5} more", style="dim")
 
 
 def _cells(row: Row) -> list[str]:
@@ -152,7 +149,10 @@ def _replay(path: Path) -> int:
     """Plays every trajectory of a file again. Raises TrajectoryError at the first that is not what it was."""
     count = 0
     for line in path.read_text(encoding="utf-8").splitlines():
-        replay(Trajectory.parse(line))
         count += 1
+        try:
+            replay(Trajectory.parse(line))
+        except TrajectoryError as error:
+            raise TrajectoryError(f"{path}, line {count}: {error}") from None
     print(f"{count} trajectories replayed: all as recorded")
     return 0

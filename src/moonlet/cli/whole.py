@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 
 def write(path: Path, text: str) -> None:
     """In place of what was there. Raises OSError."""
+    with writing(path) as file:
+        file.write(text)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[TextIO]:
+    """A file to write to, which takes the path's place when all is written. Raises OSError, which names the path."""
+    check(path)
     beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+    try:
+        with beside.open("w", encoding="utf-8") as file:
+            yield file
+        os.replace(beside, path)
+    except OSError as error:
+        if error.filename in (None, str(beside)):
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        raise
+
+
+def check(path: Path) -> None:
+    """Before much is worked for it: whether a file can have this name. Raises OSError."""
+    if not path.name or path.is_dir():
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not path.parent.is_dir():
+        raise OSError(errno.ENOENT, "there is no such folder", str(path.parent))

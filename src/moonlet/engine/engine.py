@@ -63,6 +63,9 @@ class EngineOptions:
         for name in ("step_tokens", "threads", "memory_bytes", "expert_bytes", "spill_bytes", "stall_ms"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        for name, most in [("cache_tokens", 1 << 32), ("max_sequences", 1 << 16), ("threads", 1024)]:
+            if getattr(self, name) > most:
+                raise ValueError(f"{name} must be at most {most}, got {getattr(self, name)}")
         if self.exact and self.expanded:
             raise ValueError("exact and expanded exclude each other")
         if self.cache not in ("bf16", "int8"):

@@ -87,6 +87,8 @@ class Remote:
         """What the endpoint lists, at least one. Raises LLMError."""
         try:
             answer = self._client.request("GET", f"{self._url}/models", timeout=_times(timeout_s), retries=False)
+            if answer.status == 404 and not self._url.endswith("/v1"):
+                raise LLMError(f"{self._url}/models is not found; most such addresses end in /v1")
             if answer.status >= 400:
                 raise failure(self._url, answer, answer.data)
             names = [str(card["id"]) for card in answer.json()["data"]]

@@ -88,7 +88,8 @@ class Trajectory:
                 raw.get("source"),
             )
         except (ValueError, LookupError, TypeError, AttributeError, MessageError) as error:
-            raise TrajectoryError(f"no trajectory: {type(error).__name__}: {error}") from None
+            what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+            raise TrajectoryError(f"not a trajectory that `moonlet simulate --out` wrote: {what}") from None
 
     def conversation(self) -> Conversation:
         """What a model can be trained on."""
