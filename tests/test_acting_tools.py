@@ -56,6 +56,7 @@ def test_files_are_listed_read_found_and_changed(place: Path) -> None:
     assert "notes/" in said(tools, "list_files") and "code.py  17 bytes" in said(tools, "list_files")
     assert said(tools, "list_files", pattern="*.txt") == "notes/today.txt  23 bytes"
     assert said(tools, "read_file", path="notes/today.txt", first=2, lines=1) == "at three\n"
+    assert said(tools, "read_file", path="notes/today.txt", first=2.0, lines=1.0) == "at three\n"
     assert said(tools, "read_file", path=str(place / "code.py")) == "print('dentist')\n"
     assert said(tools, "read_file", path="good-link").startswith("dentist")
     assert said(tools, "read_file", path="notes/up-link") == "print('dentist')\n"
@@ -88,6 +89,15 @@ def test_nothing_outside_is_reached(place: Path, path: str) -> None:
     said(tools, "delete_file", path=path)
     assert (place.parent / "secret.txt").read_text() == "secret"
     assert {one.name for one in place.parent.iterdir()} == before
+
+
+@pytest.mark.parametrize("path", ["good-link", "notes/up-link", "out-link", "out-folder", "loop", "dangling"])
+def test_of_a_link_the_link_itself_is_deleted(place: Path, path: str) -> None:
+    (place / "dangling").symlink_to("nothing")
+    files = {one for one in place.parent.rglob("*") if not one.is_symlink()}
+    assert json.loads(said(file_tools(place), "delete_file", path=path)) == {"deleted": path}
+    assert not (place / path).is_symlink()
+    assert {one for one in place.parent.rglob("*") if not one.is_symlink()} == files
 
 
 def test_what_is_no_text_file_is_refused(place: Path) -> None:
@@ -163,6 +173,7 @@ def test_a_command_works_in_its_folder(sandboxed: tuple[Tool, Path]) -> None:
     assert run(sandboxed, "echo hello > a.txt; cat a.txt; pwd; exit 3") == {"exit_code": 3, "output": "hello\n/work\n"}
     assert (sandboxed[1] / "a.txt").read_text() == "hello\n"
     assert run(sandboxed, "echo oops >&2")["output"] == "oops\n"
+    assert run(sandboxed, "ulimit -t", seconds=9.0)["output"] == "9\n"
     assert sandboxed[0].changes
 
 

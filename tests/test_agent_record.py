@@ -201,6 +201,8 @@ def test_cut_results_can_be_read_on_after_a_crash(tmp_path: Path) -> None:
     [
         ("", "first line"),
         ("hello\n", "not the record of a run"),
+        ('{"mcpServers": {}}', "first line"),
+        ('{\n  "mcpServers": {}\n}', "not the record of a run"),
         ('{"event": "start", "format": 99, "model": "m"}\n', "format"),
         ('{"event": "start", "format": 1, "model": "m"}\n{"event": "reply"}\n', "not the record"),
         ('{"event": "start", "format": 1, "model": "m"}\n[1]\n', "not the record"),

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,105 @@ def test_a_server_that_crashes_is_reported_and_started_again(tmp_path: Path) -> 
         assert said(host, "other__echo", text="fine") == "other: fine"
         assert said(host, "odd__echo", text="back") == "odd: back"
         assert host.notices() == ["server odd: it ended (exit code 7): it hurts"]
+
+
+@pytest.mark.parametrize("code", [-32000, -32600, -32603])
+def test_a_refusal_in_the_words_of_an_end_is_no_end(tmp_path: Path, code: int) -> None:
+    """Another call is under way meanwhile, and goes on."""
+    log = tmp_path / "log"
+    with Host([odd(env={"ODD_LOG": str(log)})], tmp_path) as host:
+        running, texts = Running(), []
+
+        def work() -> None:
+            with entered(running):
+                texts.append(said(host, "odd__hang"))
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        soon(log.exists)
+        assert "account 404 is closed" in said(host, "odd__refuse", code=code)
+        assert said(host, "odd__echo", text="still here") == "odd: still here"
+        assert log.read_text() == "began\n" and host.notices() == [] and not texts
+        running.stop()
+        thread.join(10)
+        assert "stopped" in texts[0]
+
+
+class Forgetful(ThreadingHTTPServer):
+    """A server behind a URL with sessions, as they were until 2026."""
+
+    daemon_threads = True
+
+    def __init__(self, forgotten: str) -> None:
+        """`forgotten`: what it says, beside the status, to a session that it does not know."""
+        self.sessions: list[str] = []
+        self.begun = 0
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                head = {"Content-Type": "application/json"}
+                if asked["method"] == "initialize":
+                    outer.begun += 1
+                    outer.sessions = [f"s{outer.begun}"]
+                    head["Mcp-Session-Id"] = outer.sessions[0]
+                elif "Mcp-Session-Id" in self.headers and self.headers["Mcp-Session-Id"] not in outer.sessions:
+                    return self._answer(404, forgotten, head)
+                if "id" not in asked:
+                    return self._answer(202, "", head)
+                results = {
+                    "initialize": {
+                        "protocolVersion": "2025-06-18",
+                        "capabilities": {"tools": {}},
+                        "serverInfo": {"name": "forgetful", "version": "1"},
+                    },
+                    "tools/list": {"tools": [{"name": "echo", "inputSchema": {"type": "object"}}]},
+                    "tools/call": {"content": [{"type": "text", "text": "here"}]},
+                }
+                found: dict[str, Any] = {"error": {"code": -32601, "message": "no such method"}}
+                if asked["method"] in results:
+                    found = {"result": results[asked["method"]]}
+                self._answer(200, json.dumps({"jsonrpc": "2.0", "id": asked["id"], **found}), head)
+
+            def do_GET(self) -> None:
+                self._answer(405, "", {})
+
+            do_DELETE = do_GET
+
+            def _answer(self, status: int, text: str, head: Mapping[str, str]) -> None:
+                self.send_response(status)
+                for name, value in {**head, "Content-Length": str(len(text.encode()))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+    def __exit__(self, *error: object) -> None:
+        self.shutdown()
+        super().__exit__(*error)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("", "Session terminated"),
+        ('{"jsonrpc": "2.0", "id": null, "error": {"code": -32001, "message": "Who are you?"}}', "Who are you?"),
+    ],
+)
+def test_a_server_that_forgot_its_session_is_met_anew(tmp_path: Path, words: str, told: str) -> None:
+    with Forgetful(words) as server:
+        far = ServerConfig("far", url=f"http://127.0.0.1:{server.server_port}/mcp")
+        with Host([far], tmp_path) as host:
+            assert said(host, "far__echo") == "here" and server.begun == 1
+            server.sessions = []  # it was started again
+            assert told in said(host, "far__echo")
+            assert said(host, "far__echo") == "here" and server.begun == 2 and host.notices() == []
 
 
 @pytest.mark.parametrize(("tool", "told"), [("line", "more than 16 MiB"), ("messages", "it flooded us")])

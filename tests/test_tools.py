@@ -67,6 +67,24 @@ def test_mistakes_and_failures_are_data(name: str, arguments: str, told: str) ->
     assert told in json.loads(said(name, arguments))["error"]
 
 
+def test_a_tool_gets_whole_numbers_as_integers_where_it_declares_such() -> None:
+    whole = {"type": "integer"}
+    schema = parameters(
+        {"one": whole, "many": {"type": "array", "items": whole}, "share": {"type": "number"}, "any": {}},
+        {"in": {"type": "object", "properties": {"it": whole}}, "either": {"type": ["string", "integer"]},
+         "maybe": {"anyOf": [{"type": "null"}, whole]}},
+    )  # fmt: skip
+    tool = Tool(ToolSpec("count", "", schema), repr)
+    given = {"one": 3.0, "many": [1.0, 2], "in": {"it": -4.0}, "maybe": 5e3, "either": 6.0, "share": 1.0, "any": 7.0}
+    got = {"one": 3, "many": [1, 2], "in": {"it": -4}, "maybe": 5000, "either": 6, "share": 1.0, "any": 7.0}
+    assert call([tool], ToolCall("c", "count", json.dumps(given))) == repr(got)
+    deep = '{"any": ' + '{"it": ' * 400 + "1.0" + "}" * 401  # what is not declared is not looked at
+    assert (
+        call([Tool(ToolSpec("any", "", parameters({}, {"any": {}})), str)], ToolCall("c", "any", deep)).count("1.0")
+        == 1
+    )
+
+
 def test_any_of_and_whole_floats() -> None:
     either = {"anyOf": [{"type": "string"}, {"type": "null"}]}
     assert check(None, either, "x") is None

@@ -9,6 +9,7 @@ from mcp.server.elicitation import ElicitationResult
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.resolve import Elicit, ListRoots, Resolve, Sample
+from mcp.shared.exceptions import MCPError
 from mcp_types import CreateMessageResult, ListRootsResult, SamplingMessage, TextContent, ToolAnnotations
 from pydantic import BaseModel
 
@@ -59,6 +60,12 @@ def long(size: int) -> str:
 def fail() -> str:
     """Fail."""
     raise ToolError("the shop is closed")
+
+
+@server.tool()
+def refuse(code: int) -> str:
+    """Fail in the words in which connections end."""
+    raise MCPError(code, "account 404 is closed, its contract was terminated")
 
 
 @server.tool()

@@ -92,9 +92,10 @@ class Record:
         try:
             data = path.read_bytes()
             whole = data.rfind(b"\n") + 1
-            if whole < len(data):  # a line that was cut off while it was written
+            past = past_of(json.loads(line) for line in data[:whole].splitlines())
+            if whole < len(data):  # a line that was cut off while it was written; whatever is no record stays whole
                 os.ftruncate(record._descriptor, whole)
-            return record, past_of(json.loads(line) for line in data[:whole].splitlines())
+            return record, past
         except (ValueError, LookupError, TypeError, AttributeError, MessageError, RecursionError) as error:
             record.close()
             raise RecordError(f"{path}: not the record of a run ({error})") from None

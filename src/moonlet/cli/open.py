@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from moonlet import _native
+from moonlet import kernels
 from moonlet.chat.template import calls_tools
 from moonlet.cli import UsageError
 from moonlet.cli.progress import bytes_progress
@@ -32,7 +32,7 @@ def open_local(asked: argparse.Namespace) -> Local:
         "expanded": asked.expanded,
         "cache": asked.cache,
     }
-    cores = _native.cores()
+    cores = kernels.cores()
     if asked.threads and asked.threads > cores:
         raise UsageError(f"--threads {asked.threads}: of {cores} cores each can have one; more wait for one another")
     settings: dict[str, Any] = {field: value for field, value in given.items() if value is not None}

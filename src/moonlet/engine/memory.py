@@ -68,7 +68,7 @@ def share_out(
             f"a cache of int8 goes by fours; this model has {config.latent} + {config.rope} numbers a token"
         )
 
-    workers = threads or _native.cores() if expanded else 1  # else they have no buffers of their own
+    workers = threads or kernels.cores() if expanded else 1  # else they have no buffers of their own
 
     def fixed(tokens: int) -> tuple[int, int]:
         workspace, cache = _native.buffer_bytes(shape_of(config), tokens, pages, exact, expanded, kept, workers)

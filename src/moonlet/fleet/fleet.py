@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from moonlet.chat.messages import Message, Text, Thinking, ToolSpec
+from moonlet.chat.messages import CallStart, Message, Text, Thinking, ToolSpec
 from moonlet.fleet.counts import Counts
 from moonlet.fleet.guard import NoCallError, promised
 from moonlet.fleet.hedge import faster
@@ -208,7 +208,7 @@ class _Reply(Iterator[Event]):
         self._prompt = _estimate(self._request, tools)
         self._said, self._pieces = Assembly(), 0
         self._served: Served | None = None
-        self._left = self._over = False
+        self._left = self._ends = self._over = False
         self._pinned: bool | None = None
         self._lock = threading.Lock()
         self._events = self._answered()
@@ -216,20 +216,22 @@ class _Reply(Iterator[Event]):
     def __next__(self) -> Event:
         if self._over:
             raise StopIteration
-        if not self._left:
+        while not self._left or self._ends:
             event = next(self._events, None)
             if isinstance(event, Done):
                 self._over = True
                 self._events.close()  # its engine is free
                 return event
-            if event is not None and not self._left:
+            if event is None:
+                break
+            if not self._left:
                 return event
         self._over = True
         self._events.close()
         return Done(self._said.message(), "cancelled", self._usage, served=self._served)
 
     def close(self) -> None:
-        """Nobody listens any more: it ends with its engine's next event."""
+        """Nobody listens any more: it ends with its engine's next event, or with its Done where that has come too."""
         self._left = True
 
     def pin(self) -> bool:
@@ -240,10 +242,8 @@ class _Reply(Iterator[Event]):
 
     @property
     def _usage(self) -> Usage:
-        """An estimate, until the engine says it."""
-        if self._served is None or not self._pieces:
-            return Usage()
-        return Usage(self._prompt, output_tokens=self._pieces)
+        """An estimate of what an engine that answers has taken, until it says it."""
+        return Usage() if self._served is None else Usage(self._prompt, output_tokens=self._pieces)
 
     def _answered(self) -> Generator[Event]:
         tried: list[Replica] = []
@@ -258,6 +258,7 @@ class _Reply(Iterator[Event]):
                 failure = failure if isinstance(failure, BusyError) else error
                 continue
             self._served = one.served
+            self._ends = isinstance(first, CallStart | Done)  # calls are held until the engine is done
             with closing(rest):  # not left to the collector: money is given back, and its engine is free
                 yield one.served
                 yield self._heard(first)
@@ -320,24 +321,35 @@ class _Reply(Iterator[Event]):
             raise
 
     def _asked(self, one: _Try) -> Generator[Event]:
-        usage: Usage | None = None
+        usage, answers = Usage(), False
         replica = one.replica
+
+        def ask(messages: Sequence[Message], tools: Sequence[ToolSpec], options: ReplyOptions) -> Iterator[Event]:
+            """Once for the reply, and again for calls that are wrong. What answers is billed, also if it is never
+            heard how much."""
+            nonlocal usage, answers
+            for event in replica.reply(messages, tools, options):
+                answers = not isinstance(event, Done)
+                if isinstance(event, Done):
+                    usage += event.usage
+                yield event
+
         try:
             with replica.working(self._request):
-                for event in promised(replica.reply, self._messages, self._tools, one.options, self._fleet.counts):
+                for event in promised(ask, self._messages, self._tools, one.options, self._fleet.counts):
                     if isinstance(event, Done):
-                        usage = event.usage
                         self._fleet.counts.add("engine_replies", replica.name)
                         event = replace(event, served=one.served)
                     yield event
         finally:
             if one.money is not None:
-                one.money.settle(usage or self._usage)
+                one.money.settle(usage + self._usage if answers else usage)
 
     def _heard(self, event: Event) -> Event:
         if not isinstance(event, Done):
             self._said.add(event)
             self._pieces += isinstance(event, Text | Thinking)
+            self._ends |= isinstance(event, CallStart)
         return event
 
     def _count(self, replica: Replica) -> None:

@@ -135,8 +135,8 @@ def edit_file(folder: Folder, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def delete_file(folder: Folder, given: Mapping[str, Any]) -> dict[str, Any]:
-    """A file, not a folder."""
-    with folder.parent(given["path"]) as (at, name):
+    """A file, not a folder; of a link the link itself, wherever it leads."""
+    with folder.parent(given["path"], follow=False) as (at, name):
         os.unlink(name, dir_fd=at)
     return {"deleted": given["path"]}
 

@@ -29,12 +29,12 @@ class Folder:
             raise ToolError(f"{root} is not a folder")
 
     @contextmanager
-    def parent(self, path: str) -> Iterator[tuple[int, str]]:
-        """A descriptor of the folder that holds what the path names, and its name there; "." for the root. A link at
-        the end is followed. Raises ToolError."""
+    def parent(self, path: str, follow: bool = True) -> Iterator[tuple[int, str]]:
+        """A descriptor of the folder that holds what the path names, and its name there; "." for the root. `follow`:
+        a link at the end too. Raises ToolError."""
         stack = [os.open(self.root, os.O_PATH | os.O_DIRECTORY)]
         try:
-            name = self._walk(stack, path) or "."
+            name = self._walk(stack, path, follow) or "."
             yield stack[-1], name
         except OSError as error:
             raise ToolError(f"{path}: {told(error)}") from None
@@ -55,7 +55,7 @@ class Folder:
             finally:
                 os.close(descriptor)
 
-    def _walk(self, stack: list[int], path: str) -> str:
+    def _walk(self, stack: list[int], path: str, follow: bool) -> str:
         """Push descriptors of the folders on the way; returns the last part, "" if the path names a folder of them."""
         if "\0" in path:
             raise ToolError("a path has no zero byte")
@@ -73,7 +73,7 @@ class Folder:
                     raise ToolError(f"{path}: outside of the folder")
                 os.close(stack.pop())
                 continue
-            if target := _link(stack[-1], part):
+            if (parts or follow) and (target := _link(stack[-1], part)):
                 links += 1
                 if target.startswith("/") or links > MAX_LINKS:
                     raise ToolError(f"{path}: {part} is a link that leads outside of the folder or nowhere")

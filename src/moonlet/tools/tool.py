@@ -86,7 +86,7 @@ def checked_call(tools: Iterable[Tool], wanted: ToolCall) -> Checked | Outcome:
     schema = {"type": "object", **tool.spec.parameters}
     arguments = _without_nulls(arguments, schema)
     wrong = check(arguments, schema, "arguments")
-    return failure(f"{wanted.name}: {wrong}") if wrong else Checked(tool, arguments)
+    return failure(f"{wanted.name}: {wrong}") if wrong else Checked(tool, _with_integers(arguments, schema))
 
 
 def _without_nulls(arguments: Any, schema: Mapping[str, Any]) -> Any:
@@ -99,6 +99,21 @@ def _without_nulls(arguments: Any, schema: Mapping[str, Any]) -> Any:
         return value is None and name not in required and check(None, properties.get(name, {}), name) is not None
 
     return {name: value for name, value in arguments.items() if not left_out(name, value)}
+
+
+def _with_integers(value: Any, schema: Mapping[str, Any]) -> Any:
+    """What was checked, with an int wherever an integer is declared: JSON takes 2.0 for one, Python does not."""
+    choices = schema.get("anyOf") or schema.get("oneOf") or ()
+    if fitting := next((choice for choice in choices if check(value, choice, "") is None), None):
+        value = _with_integers(value, fitting)
+    if isinstance(value, float) and value.is_integer():
+        return int(value) if "integer" in _types(schema) else value
+    if isinstance(value, list) and isinstance(schema.get("items"), dict):
+        return [_with_integers(item, schema["items"]) for item in value]
+    if isinstance(value, dict):
+        declared = schema.get("properties") or {}
+        return value | {name: _with_integers(value[name], declared[name]) for name in declared if name in value}
+    return value
 
 
 def run(checked: Checked) -> Outcome:
@@ -147,11 +162,15 @@ def _first(faults: Iterable[str | None]) -> str | None:
 
 
 def _check_type(value: Any, schema: Mapping[str, Any], where: str) -> str | None:
-    declared = schema.get("type")
-    names = [declared] if isinstance(declared, str) else list(declared or ())
+    names = _types(schema)
     if not names or any(_is(value, name) for name in names):
         return None
     return f"{where} must be {' or '.join(names)}, got {json.dumps(value, ensure_ascii=False)[:80]}"
+
+
+def _types(schema: Mapping[str, Any]) -> list[str]:
+    declared = schema.get("type")
+    return [declared] if isinstance(declared, str) else list(declared or ())
 
 
 def _is(value: Any, name: str) -> bool:

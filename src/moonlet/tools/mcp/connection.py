@@ -27,6 +27,8 @@ LISTEN_AGAIN_S = 1.0  # after a stream of changes was lost, at first
 RETRIES = 3  # connections in a row that fail before a server is given up
 PAGES, ITEMS = 50, 500  # of a list: more are not asked for
 _ME = types.Implementation(name="moonlet", version="0.1.0")
+# What the SDK itself says of a connection that is over. Servers use the code too, for failures of their own.
+_CLOSED = types.ErrorData(code=types.CONNECTION_CLOSED, message="Connection closed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Connection:
         self._ready = asyncio.Event()  # connected, or failed just now
         self._wanted = asyncio.Event()
         self._lost = asyncio.Event()
+        self._forgotten = asyncio.Event()  # it no longer knows our session
         self._stale = asyncio.Event()
         self._waiting = 0  # for a connection
         self._failed = 0
@@ -105,6 +108,7 @@ class Connection:
                 self.instructions = (client.instructions or "")[:4000]
                 self.offer = await self._ask_offer(client)
             self._client, self._failed, self._why = client, 0, ""
+            self._forgotten.clear()  # until now, a method that it does not have looked the same
             self._ready.set()
             tasks = [asyncio.create_task(self._refresh(client)), asyncio.create_task(self._listen(client))]
             stack.callback(lambda: [task.cancel() for task in tasks])
@@ -121,7 +125,7 @@ class Connection:
             if self._visit is not None and "authorization" not in {name.lower() for name in self.config.headers}:
                 auth, bound = oauth.provider(self.config, self._state, self._visit)
                 stack.callback(bound.close)
-            streams = transport.http(self.config, auth)
+            streams = transport.http(self.config, auth, self._forgotten.set)
         return Client(
             streams,
             sampling_callback=self._asking.sample if self._sampling else None,
@@ -258,7 +262,7 @@ class Connection:
         except ToolError:
             raise
         except MCPError as error:
-            if "closed" in str(error).lower() or "terminated" in str(error).lower() or "404" in str(error):
+            if error.error == _CLOSED or self._forgotten.is_set():
                 await asyncio.sleep(0.1)  # the transport may know more of why
                 self._why = self._why or reason(error)
                 self._lost.set()

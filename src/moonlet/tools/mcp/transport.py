@@ -24,6 +24,7 @@ MAX_MESSAGE = 16 << 20  # bytes
 FLOOD, PER_S = 2_000, 50  # messages that may come at once, and in each second besides
 EXIT_S = 2.0  # for a server to leave when its input is closed, and again when it is asked to
 _LAST_WORDS = 2000  # bytes of standard error that are kept
+_SESSION = "mcp-session-id"
 
 Streams = tuple[anyio.abc.ObjectReceiveStream[SessionMessage | Exception], anyio.abc.ObjectSendStream[SessionMessage]]
 
@@ -149,8 +150,9 @@ class _Pace:
 
 
 @asynccontextmanager
-async def http(config: ServerConfig, auth: httpx2.Auth | None) -> AsyncIterator[Streams]:
-    """A server behind a URL. Its headers go to its own origin alone; redirects elsewhere are not followed."""
+async def http(config: ServerConfig, auth: httpx2.Auth | None, forgotten: Callable[[], None]) -> AsyncIterator[Streams]:
+    """A server behind a URL. Its headers go to its own origin alone; redirects elsewhere are not followed. `forgotten`
+    is told whenever it does not know the session that it has given out."""
     timeout = httpx2.Timeout(30.0, read=300.0)
     if config.old_stream:
         async with sse_client(
@@ -158,7 +160,7 @@ async def http(config: ServerConfig, auth: httpx2.Auth | None) -> AsyncIterator[
         ) as old:
             yield old
         return
-    bounded = _Bounded(httpx2.AsyncHTTPTransport())
+    bounded = _Bounded(httpx2.AsyncHTTPTransport(), forgotten)
     async with (
         httpx2.AsyncClient(headers=dict(config.headers), auth=auth, timeout=timeout, transport=bounded) as client,
         streamable_http_client(config.url, http_client=client) as streams,
@@ -167,20 +169,23 @@ async def http(config: ServerConfig, auth: httpx2.Auth | None) -> AsyncIterator[
 
 
 def _bounded_client(headers: Any = None, timeout: Any = None, auth: Any = None) -> httpx2.AsyncClient:
-    transport = _Bounded(httpx2.AsyncHTTPTransport())
+    transport = _Bounded(httpx2.AsyncHTTPTransport(), lambda: None)  # its sessions are known by their addresses
     return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, transport=transport)
 
 
 class _Bounded(httpx2.AsyncBaseTransport):
     """Bodies that are one message are bounded; streams of events are bounded event by event where they are read."""
 
-    def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
-        self._inner = inner
+    def __init__(self, inner: httpx2.AsyncBaseTransport, forgotten: Callable[[], None]) -> None:
+        self._inner, self._forgotten = inner, forgotten
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         # Sixteen megabytes that are packed can be sixteen gigabytes.
         request.headers["Accept-Encoding"] = "identity"
         response = await self._inner.handle_async_request(request)
+        # The protocol's sign for it; what a server writes beside it is its own affair.
+        if response.status_code == 404 and request.method == "POST" and _SESSION in request.headers:
+            self._forgotten()
         if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
             await response.aclose()
             raise httpx2.ReadError("a packed answer, though unpacked was asked for")
