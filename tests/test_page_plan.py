@@ -51,6 +51,11 @@ def by_command(*arguments: object) -> dict[str, Any]:
             ["moonlight-16b-a3b", "--machine", "laptop-32gb", "--team", 3, "--against", "claude-max-20x"],
         ),
         ({"machine": "8x-h200", "developers": 100}, ["kimi-k2-thinking", "--machine", "8x-h200", "--team", 100]),
+        (
+            {"machine": "gaming-pc-64gb", "developers": 4},
+            ["kimi-k2-thinking", "--machine", "gaming-pc-64gb", "--team", 4],
+        ),
+        ({"model": "kimi-k2-instruct", "machine": "epyc-768gb"}, ["kimi-k2-instruct", "--machine", "epyc-768gb"]),
         ({"machine": "laptop-32gb", "developers": 2}, ["kimi-k2-thinking", "--machine", "laptop-32gb", "--team", 2]),
         (
             {"machine": "8x-h200", "price": "90000", "watts": 5000, "idle_watts": 900},

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import struct
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from moonlet.engine.groups import cores_limit, memory_limit
 from moonlet.local import find
 from moonlet.model import anatomy
 from moonlet.model.folder import open_folder
@@ -349,21 +351,74 @@ def test_measured_rates_rise_with_tokens_and_weights(tokens: float, more: float,
 def test_a_measured_machine_is_kept_and_corrected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOONLET_HOME", str(tmp_path / "home"))
     assert measure.kept() is None
-    machine = Machine("this", "t", 10 * GB, 9e9, 1e11, disk_bytes=GB, disk_read_bytes_s=1e9, rates=_rates())
-    seen = system.look()
-    kept = measure.Measured(machine, measure.date(2026, 1, 2), 3.0, {1: 1e9}, {(4096, 1): 1e8}, seen.cores, 1, False,
-                            False, "", True)  # fmt: skip
+    kept = _measured(system.look())
     measure.keep(kept)
-    assert measure.kept() == kept
+    found = measure.kept()
+    assert found and found.machine.rates == kept.machine.rates and found.disk == kept.disk and found.when == kept.when
+    assert (found.machine.read_bytes_s, found.machine.ops, found.machine.disk_read_bytes_s) == (9e9, 1e11, 1e9)
     measure.correct(Correction(1.5, 2.0))
     again = measure.kept()
     assert again and again.correction == Correction(1.5, 2.0)
-    placed = fit(subject("nano"), machine)
+    placed = fit(subject("nano"), kept.machine)
     plain, slower = speed(placed), speed(placed, correction=Correction(1.5, 2.0))
     assert slower.decode().value == pytest.approx(plain.decode().value / 1.5)
     assert slower.prefill(100).value == pytest.approx(plain.prefill(100).value / 2)
     measure.kept_path().write_text("{}")
     assert measure.kept() is None
+
+
+def _measured(seen: system.System) -> measure.Measured:
+    machine = Machine("this", "t", 10 * GB, 9e9, 1e11, disk_bytes=GB, disk_read_bytes_s=1e9, rates=_rates())
+    return measure.Measured(machine, seen.processor, measure.date(2026, 1, 2), 3.0, {1: 1e9}, {(4096, 1): 1e8},
+                            seen.cores, 1, False, False, "", True)  # fmt: skip
+
+
+def test_speeds_are_kept_but_memory_and_cards_are_those_of_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same home with a smaller container, a card put in, another processor."""
+    monkeypatch.setenv("MOONLET_HOME", str(tmp_path / "home"))
+    seen = system.look()
+    measure.keep(_measured(seen))
+    cards, name = system.parse_cards("NVIDIA H200, 143771, 700.00\n")
+    now = replace(seen, memory_bytes=4 * GB, memory_limited=True, cards=cards, cards_name=name)
+    monkeypatch.setattr(system, "look", lambda: now)
+    found = measure.kept()
+    assert found and found.machine.memory_bytes == 4 * GB and found.memory_limited and "4 GB" in found.machine.title
+    assert found.machine.cards == cards and found.cards_name == "NVIDIA H200"
+    assert found.machine.disk_bytes == shutil.disk_usage(tmp_path).total
+    assert found.machine.rates == _rates() and found.when == measure.date(2026, 1, 2)
+    for other in (replace(now, processor="another"), replace(now, cores=now.cores + 1)):
+        monkeypatch.setattr(system, "look", lambda seen=other: seen)
+        assert measure.kept() is None
+
+
+def test_the_tightest_limit_of_all_control_groups_holds(tmp_path: Path) -> None:
+    """As a service under systemd has it: the limit is of its slice or its own group, not of the root's."""
+
+    def told(kinds: str, path: str, **files: str) -> None:
+        place = root / path
+        place.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (place / name.replace("__", ".")).write_text(text + "\n")
+        groups.write_text(kinds + "\n")
+
+    root, groups = tmp_path / "new", tmp_path / "groups"
+    told("0::/user.slice/app.service", "user.slice/app.service", memory__max="max", cpu__max="max 100000")
+    assert memory_limit(groups, root) is None and cores_limit(groups, root) is None
+    told("0::/user.slice/app.service", "user.slice", memory__max="8000000000", cpu__max="400000 100000")
+    assert memory_limit(groups, root) == 8 * GB and cores_limit(groups, root) == 4
+    told("0::/user.slice/app.service", "user.slice/app.service", memory__max="3000000000", cpu__max="150000 100000")
+    assert memory_limit(groups, root) == 3 * GB and cores_limit(groups, root) == 2
+    told("0::/elsewhere", "", memory__max="5000000000")  # a container, whose own path is not visible
+    assert memory_limit(groups, root) == 5 * GB
+    root = tmp_path / "old"
+    kinds = "4:memory:/docker/1\n3:cpu,cpuacct:/docker/1\n1:name=systemd:/docker/1"
+    told(kinds, "memory/docker/1", memory__limit_in_bytes="9223372036854771712")
+    told(kinds, "cpu/docker/1", cpu__cfs_quota_us="-1", cpu__cfs_period_us="100000")
+    assert memory_limit(groups, root) is None and cores_limit(groups, root) is None
+    told(kinds, "memory", memory__limit_in_bytes="2000000000")
+    told(kinds, "cpu/docker/1", cpu__cfs_quota_us="50000", cpu__cfs_period_us="100000")
+    assert memory_limit(groups, root) == 2 * GB and cores_limit(groups, root) == 1
+    assert memory_limit(tmp_path / "none", root) is None
 
 
 def test_this_machine_can_be_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

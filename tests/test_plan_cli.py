@@ -6,10 +6,12 @@ import re
 from contextlib import redirect_stderr, redirect_stdout
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import tiny
 from moonlet.cli import main
 from moonlet.planner import measure, probe, system
 from moonlet.planner.machine import GB, Machine
@@ -42,9 +44,9 @@ def keep_a_machine() -> None:
     machine = Machine(
         "this", "this machine", 16 * GB, 9e9, 1e11, disk_bytes=900 * GB, disk_read_bytes_s=2e9, rates=rates
     )
-    cores = system.look().cores
+    seen, day = system.look(), measure.date(2026, 11, 1)
     measure.keep(
-        measure.Measured(machine, measure.date(2026, 11, 1), 9.0, {1: 9e9}, {}, cores, 1, False, False, "", True)
+        measure.Measured(machine, seen.processor, day, 9.0, {1: 9e9}, {}, seen.cores, 1, False, False, "", True)
     )
 
 
@@ -73,6 +75,30 @@ def test_this_machine_is_measured_once_and_needs_a_price() -> None:
     assert code == 0 and "Claude Pro" in out and "kimi" not in out
 
 
+@pytest.mark.parametrize("flags", [(), ("--experts", "int4"), ("--dense", "int8", "--experts", "bf16")])
+def test_a_checkpoint_of_fp8_is_planned_as_the_folder_that_is_made_of_it(tmp_path: Path, flags: tuple[str]) -> None:
+    """Our engine knows no fp8: the judge is `moonlet pull`, whose folder is planned beside its source."""
+    source, folder = tmp_path / "source", tmp_path / "folder"
+    tiny.write(source, "k2", "fp8")
+    assert moonlet("pull", source, "--to", folder, *flags)[0] == 0
+
+    def plan(path: Path, machine: str, *more: str) -> dict[str, Any]:
+        code, out, err = moonlet("plan", path, "--machine", machine, "--json", *more)
+        assert code == 0, err
+        found: dict[str, Any] = json.loads(out)
+        return found
+
+    asked, made = plan(source, "laptop-32gb", *flags), plan(folder, "laptop-32gb")
+    assert asked["homes"] == made["homes"] and asked["speed"] == made["speed"]
+    dense, experts = {(): ("bf16", "int8"), ("--experts", "int4"): ("bf16", "int4")}.get(flags, ("int8", "bf16"))
+    note = f"dense parts as {dense}, experts as {experts} and routers as f32, as `moonlet pull` makes them"
+    assert any(note in told for told in asked["assumptions"]) and not any(note in told for told in made["assumptions"])
+    cards = plan(source, "8x-h200", *flags)
+    assert not any("moonlet pull" in told for told in cards["assumptions"])
+    if not flags:
+        assert cards["model"]["bytes"] < made["model"]["bytes"]
+
+
 def test_a_list_without_a_model() -> None:
     code, out, _ = moonlet("plan")
     assert code == 0 and "kimi-k2-thinking" in out and "8x-b200" in out and "$320,000" in out
@@ -86,6 +112,23 @@ def test_json_is_one_object_with_exact_money() -> None:
     assert parts == found["model"]["bytes"]
     assert found["speed"]["decode"][0]["low"] < found["speed"]["decode"][0]["tokens_s"]
     assert found["simulation"]["turns"] > 0 and not found["compared"][0]["fits"] and found["compared"][0]["change"]
+
+
+def test_replies_whose_caches_do_not_fit_are_not_told(tmp_path: Path) -> None:
+    """A gaming PC has 64 GB: eight caches of 32,768 tokens take 18 of them, sixteen leave K2 too little to stream."""
+    page = tmp_path / "plan.html"
+    asked = ("plan", K2, "--machine", "gaming-pc-64gb", "--html", page)
+    code, out, _ = moonlet(*asked)
+    assert code == 0 and "the caches of 16 at a time do not fit" in out
+    assert "The caches of 16 at a time do not fit" in page.read_text()
+    told = json.loads(moonlet(*asked, "--json")[1])["speed"]["decode"]
+    assert [row["sequences"] for row in told] == [1, 2, 4, 8]
+    for row in told:
+        asked_for = ("plan", K2, "--machine", "gaming-pc-64gb", "--sequences", row["sequences"])
+        alone = json.loads(moonlet(*asked_for, "--context", 32_768, "--json")[1])["speed"]["decode"]
+        assert row in alone
+    sixteen = moonlet("plan", K2, "--machine", "gaming-pc-64gb", "--sequences", 16, "--context", 32_768)[1]
+    assert "does not fit" in sixteen
 
 
 class _Page(HTMLParser):

@@ -5,13 +5,15 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moonlet.planner import money, prices
-from moonlet.planner.fit import Wish, fit
+from moonlet.planner.capacity import busiest
+from moonlet.planner.fit import Wish, fit, rooms
 from moonlet.planner.machine import find_machine
 from moonlet.planner.money import (
     MACRS_5,
@@ -29,7 +31,7 @@ from moonlet.planner.money import (
 from moonlet.planner.plan import Plan, Terms
 from moonlet.planner.prices import ModelPrice, PriceError, SeatPrice, find_price, parse, stale
 from moonlet.planner.simulate import Day, Simulation
-from moonlet.planner.speed import speed
+from moonlet.planner.speed import Load, speed
 from moonlet.planner.subject import subject
 from moonlet.planner.team import Team
 
@@ -207,7 +209,11 @@ def test_odd_entries_are_left_out() -> None:
 
 
 def plan(machine: str = "epyc-768gb-1x-rtx-pro-6000", developers: int = 12, **terms: object) -> Plan:
-    placed = fit(subject("kimi-k2-thinking"), find_machine(machine))
+    return of("kimi-k2-thinking", machine, developers, **terms)
+
+
+def of(model: str, machine: str, developers: int = 12, wish: Wish | None = None, **terms: object) -> Plan:
+    placed = fit(subject(model), find_machine(machine), wish or Wish())
     api, seat = find_price("moonshotai/kimi-k2.6"), find_price("claude-max-20x")
     assert isinstance(api, ModelPrice) and isinstance(seat, SeatPrice)
     working = speed(placed) if placed.fits else None
@@ -225,6 +231,14 @@ def test_one_card_does_not_hold_the_model_and_what_does_is_said() -> None:
     assert it.speed is None and "does not fit" in it.verdict and "enting is cheaper" in it.verdict
     other = it.alternative
     assert other and other.usable and other.owned and other.fit.machine.name in it.verdict
+
+
+def test_a_machine_that_is_proposed_has_fp8_where_it_has_cards() -> None:
+    """K2-Instruct would take 1.1 TB as our engine holds it, which is more than a laptop's disk has."""
+    it = of("kimi-k2-instruct", "laptop-32gb")
+    assert it.speed is None and it.fit.subject.stored_bytes > 1_090e9
+    other = it.alternative
+    assert other and other.fit.machine.cards and other.fit.subject.part("experts").format == "fp8"
 
 
 def test_the_three_numbers_stay_apart() -> None:
@@ -272,6 +286,60 @@ def test_more_work_needs_no_fewer_machines_and_no_less_money(developers: int, to
     assert cost and cost["cached"].amount == 0 < cost["blended"].amount <= cost["output"].amount
 
 
+@pytest.mark.parametrize("machine", ["gaming-pc-64gb", "epyc-768gb-1x-rtx-pro-6000", "8x-rtx-pro-6000", "8x-h200"])
+@pytest.mark.parametrize("model", ["kimi-k2-thinking", "deepseek-v2-lite"])
+def test_who_writes_together_has_room_for_all_their_caches(model: str, machine: str) -> None:
+    """What it writes for many is what plans with `--sequences` say that set so many caches aside, where they fit."""
+    it = of(model, machine)
+    alone: dict[int, Plan] = {}
+    for count in (1, 2, 4, 8, 16, 32, 64):
+        placed = fit(subject(model), it.fit.machine, Wish(context=it.fit.context, sequences=count))
+        assert placed.fits == (count in it.batches)
+        if placed.fits:
+            caches = sum(home.bytes for home in placed.homes if home.part == "cache")
+            assert caches >= count * it.fit.context * placed.subject.cache_bytes_per_token
+            alone[count] = replace(it, fit=placed, speed=speed(placed))
+    for count, other in alone.items():
+        assert it.served(count) == other.served(count) and it.writes(count) == other.writes(count)
+    assert it.capacity == max(other.served(count).value for count, other in alone.items())
+    assert it.sequences in it.batches
+
+
+def test_a_plan_does_not_promise_what_other_caches_take() -> None:
+    """64 caches of 32,768 tokens are 147 GB; a gaming PC has 64. Its 8 leave fewer experts in memory, so a step takes
+    longer than with one cache set aside, as the plan had reckoned for all numbers."""
+    it = plan("gaming-pc-64gb")
+    assert it.speed and it.batches == (1, 2, 4, 8)
+    assert it.served(8).value < it.speed.served(Load(8, it.fit.context), 2000, 500).value
+    asked = plan("gaming-pc-64gb", wish=Wish(sequences=8))
+    assert asked.served(8) == it.served(8)
+    assert asked.served(1).value < it.served(1).value  # room for eight was asked for and is kept
+    assert it.writes(8).value < it.speed.decode(Load(8, it.fit.context)).value
+
+
+@given(st.sampled_from(["8x-h200", "epyc-768gb", "mac-studio-m3-ultra-512gb"]), st.integers(1, 300),
+       st.decimals(Decimal("0.5"), 2, places=2))  # fmt: skip
+@settings(deadline=None, max_examples=40)
+def test_what_other_numbers_of_tokens_save_is_what_their_plan_saves(
+    machine: str, developers: int, factor: Decimal
+) -> None:
+    """Machines, their price, their watts and how busy they are go with the tokens, as in a plan that has so many."""
+    it = plan(machine, developers)
+    tokens = int(it.team.tokens_per_day * factor)
+    other = replace(it, team=replace(it.team, tokens_per_day=tokens))
+    sensed = it.saved({**it.base, "tokens": Decimal(tokens) / it.team.tokens_per_day})
+    assert other.owned and sensed == pytest.approx(other.saved(other.base), rel=Decimal("1e-6"))
+    assert other.saved(other.base) == pytest.approx((other.counterfactual - other.owned.full).amount)
+
+
+def test_the_bar_of_tokens_shows_the_machines_that_they_need() -> None:
+    it = plan("8x-h200", 100)
+    twice = replace(it, team=replace(it.team, tokens_per_day=2 * it.team.tokens_per_day))
+    bar = next(swing for swing in it.swings if swing.name == "tokens")
+    assert twice.boxes > it.boxes and twice.owned
+    assert bar.high == (twice.counterfactual - twice.owned.full).amount
+
+
 @pytest.mark.parametrize("change", [{"developers": 0}, {"tokens_per_day": 0}, {"cached_share": Decimal("0.99")},
                                     {"output_share": Decimal(0)}, {"days": 400}, {"hours": Decimal(30)}])  # fmt: skip
 def test_a_team_that_cannot_be_is_refused(change: dict[str, object]) -> None:
@@ -298,6 +366,29 @@ def test_a_box_that_is_too_slow_saturates_and_more_boxes_help() -> None:
     alone, farm = Simulation(it, Team(40)).run(), Simulation(it, Team(40), boxes=200).run()
     assert alone.saturated and alone.busy > 0.95 and not farm.saturated
     assert farm.first_token_s[1] < alone.first_token_s[1]
+
+
+@pytest.mark.parametrize(("machine", "developers"), [("8x-rtx-pro-6000", 60), ("gaming-pc-64gb", 4)])
+def test_a_day_never_writes_more_than_caches_have_room_for(machine: str, developers: int) -> None:
+    it = speed(fit(subject("kimi-k2-thinking"), find_machine(machine)))
+    held: list[tuple[int, int]] = []
+
+    class Watched(Simulation):
+        def _plan(self, box: Any, now: float) -> None:
+            under_way = [*box.writing, *([box.reading] if box.reading else [])]
+            held.append((len(under_way), sum(turn.length for turn in under_way)))
+            super()._plan(box, now)
+
+    day = Watched(it, Team(developers))
+    day.run()
+    placed = it.placed_for(busiest(it, Team(developers)))
+    assert placed and day.writing_tokens == placed.fit.writing_room
+    assert max(tokens for count, tokens in held if count > 1) <= placed.fit.writing_room
+    # Beside the weights there is room for these caches.
+    fits, place = placed.fit, placed.fit.dense_place
+    weights = sum(home.bytes for home in fits.homes if home.place == place and home.part != "cache")
+    caches = fits.writing_room * fits.subject.cache_bytes_per_token
+    assert weights + caches <= rooms(fits.machine, fits.wish)[place]
 
 
 def test_thousands_on_many_boxes_wait_as_long_as_few_on_one() -> None:

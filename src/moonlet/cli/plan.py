@@ -19,9 +19,10 @@ from rich.table import Table
 from moonlet.cli import UsageError, plan_sweep, whole
 from moonlet.model.anatomy import size
 from moonlet.planner import answer, measure, money, report, routing
+from moonlet.planner.capacity import BATCHES
 from moonlet.planner.fit import Fit, Wish, fit
 from moonlet.planner.machine import Machine, catalogue, find_machine
-from moonlet.planner.plan import BATCHES, PROMPTS, TEAMS, USAGE_TEAMS, USUAL_API, USUAL_SEAT, Plan, Terms
+from moonlet.planner.plan import PROMPTS, TEAMS, USAGE_TEAMS, USUAL_API, USUAL_SEAT, Plan, Terms
 from moonlet.planner.prices import ModelPrice, SeatPrice, find_price
 from moonlet.planner.routing import Popularity
 from moonlet.planner.simulate import Result, Simulation
@@ -227,14 +228,16 @@ def _show_speed(console: Console, plan: Plan) -> None:
     table = Table(box=box.SIMPLE_HEAD)
     for i, title in enumerate(("at the same time", "tokens/s together", "range", "each", "full cost of 1M written")):
         table.add_column(title, justify="right" if i else "left")
-    for count in BATCHES:
-        rate = plan.speed.decode(Load(count, context))
+    for count in plan.batches:
+        rate = plan.writes(count)
         cost = plan.per_million(count)
         told = str(cost["output"]) if cost else ""
         table.add_row(
             f"{count}", f"{rate.value:,.1f}", f"{rate.low:,.1f} to {rate.high:,.1f}", f"{rate.value / count:.1f}", told
         )
     console.print(table)
+    if plan.batches != BATCHES:
+        console.print(f"the caches of {BATCHES[len(plan.batches)]} at a time do not fit")
     lengths = [n for n in PROMPTS if n <= max(plan.fit.largest_context, 1024)]
     for tokens in lengths:
         rate, first = plan.speed.prefill(tokens), plan.speed.first_token(tokens)

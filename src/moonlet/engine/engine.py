@@ -24,6 +24,7 @@ from moonlet.model.layout import DENSE_FILE
 from .batch import Batch, Work
 from .cache import PageCache
 from .drafter import LONGEST, Drafting, Guesser, PromptLookup, drafters
+from .groups import cores
 from .memory import share_out
 from .network import Network
 from .pace import Pace, bytes_read
@@ -100,6 +101,7 @@ class Engine:
         self.context = min(config.max_positions, pages * PAGE)
         self.steps = 0
         self._drafting = drafting
+        threads = options.threads or cores()
         slots = options.max_sequences
         self.reads = Reads()  # of all steps
         self.memory = share_out(
@@ -112,7 +114,7 @@ class Engine:
             options.expert_bytes,
             options.expanded,
             options.cache,
-            options.threads,
+            threads,
         )
         tokens = self.memory.step_tokens
         rows = min(slots + 2 * LONGEST, max(tokens, slots))
@@ -121,7 +123,7 @@ class Engine:
             tokens=tokens,
             rows=max(rows, 32),
             pages=pages,
-            threads=options.threads,
+            threads=threads,
             exact=options.exact,
             expanded=options.expanded,
             cache=options.cache,

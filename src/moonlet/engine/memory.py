@@ -13,6 +13,7 @@ from moonlet.model.config import ModelConfig
 from moonlet.model.folder import ModelFolder
 from moonlet.model.layout import DENSE_FILE, expert_row_bytes
 
+from .groups import GROUPS, ROOT, control_groups, cores
 from .sequence import EngineError
 from .shape import shape_of
 
@@ -21,6 +22,8 @@ EXPANDED_STEP_TOKENS = 2048  # keys and values are written out once a step
 STEPS = (4096, 2048, 1024, STEP_TOKENS)  # each expert is read once a step, so longer steps read less for a prompt
 _FOR_OTHERS = 128 << 20  # bytes left to Python and the rest of the machine, and a tenth of what is free
 _LEAST_EXPERTS = 2  # in memory: one computes, one is read
+_NEW = ("memory.max", "memory.current", ("inactive_file", "active_file"))  # files of a control group, by version
+_OLD = ("memory.limit_in_bytes", "memory.usage_in_bytes", ("total_inactive_file", "total_active_file"))
 _NOTES = 20, 64  # bytes that the store notes about any expert, and about one in memory
 
 
@@ -68,7 +71,7 @@ def share_out(
             f"a cache of int8 goes by fours; this model has {config.latent} + {config.rope} numbers a token"
         )
 
-    workers = threads or kernels.cores() if expanded else 1  # else they have no buffers of their own
+    workers = threads or cores() if expanded else 1  # else they have no buffers of their own
 
     def fixed(tokens: int) -> tuple[int, int]:
         workspace, cache = _native.buffer_bytes(shape_of(config), tokens, pages, exact, expanded, kept, workers)
@@ -127,31 +130,14 @@ def _machine_free() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4
 
 
-def group_rooms(groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> Iterator[int]:
+def group_rooms(groups: Path = GROUPS, root: Path = ROOT) -> Iterator[int]:
     """Bytes left under each memory limit that holds for this process: its control group's and those above it.
 
-    Files in the page cache count as free: they leave when memory is wanted. Inside a container the group's own path is
-    often not visible, and its limit stands at the root.
+    Files in the page cache count as free: they leave when memory is wanted.
     """
-    try:
-        lines = groups.read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        number, kinds, path = [*line.split(":", 2), "", ""][:3]
-        if number == "0" and not kinds:
-            base, names = root, ("memory.max", "memory.current", ("inactive_file", "active_file"))
-        elif "memory" in kinds.split(","):
-            base = root / "memory"
-            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", ("total_inactive_file", "total_active_file"))
-        else:
-            continue
-        place = base / path.lstrip("/")
-        for group in (place, *place.parents):
-            if (room := _room(group, *names)) is not None:
-                yield room
-            if group == base:
-                break
+    for group, new in control_groups("memory", groups, root):
+        if (room := _room(group, *(_NEW if new else _OLD))) is not None:
+            yield room
 
 
 def _room(group: Path, limit: str, used: str, cached: tuple[str, ...]) -> int | None:

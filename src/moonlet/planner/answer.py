@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from .cluster import cluster
-from .plan import BATCHES, PROMPTS, TEAMS, Plan
+from .plan import PROMPTS, TEAMS, Plan
 from .simulate import Result
 from .speed import Load
 
@@ -46,8 +46,8 @@ def _speed_json(plan: Plan) -> dict[str, Any]:
     assert plan.speed
     step = plan.speed.step(1, Load(1, plan.fit.context))
     decode = []
-    for count in BATCHES:
-        rate = plan.speed.decode(Load(count, plan.fit.context))
+    for count in plan.batches:
+        rate = plan.writes(count)
         decode.append({"sequences": count, "tokens_s": rate.value, "low": rate.low, "high": rate.high})
     prefill = []
     for tokens in PROMPTS:

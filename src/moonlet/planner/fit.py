@@ -2,7 +2,8 @@
 
 The order of preference: everything in the cards; what every token reads, and the cache, in the cards and the experts in
 the cards' rest, then in memory, then on disk; without cards the same with memory and disk. Weights are never dropped or
-rounded silently: another format is one of the changes that are proposed.
+rounded silently: another format is one of the changes that are proposed. Only fp8 is planned without cards as `moonlet
+pull` makes it, and a note says so.
 """
 
 from __future__ import annotations
@@ -73,6 +74,11 @@ class Fit:
     step_tokens: int = STEP_TOKENS  # of a prompt that are computed at once
     why: Said = NOTHING
     change: Said = NOTHING  # the smallest change that makes it fit
+    published: Subject | None = None  # the model as it was given, before parts of it took other formats
+
+    def for_sequences(self, count: int) -> Fit:
+        """The same model, machine and context with room for the caches of so many at a time, if there is."""
+        return _place(self.subject, self.machine, replace(self.wish, context=self.context, sequences=count))
 
     def share(self, place: Place) -> float:
         """Share of the experts that lie there."""
@@ -95,11 +101,20 @@ class Fit:
 
         Engines for cards move the cache of a resting conversation to memory, ours keeps it there.
         """
+        beside = self.free.get("memory", 0) if self.dense_place == "cards" else 0
+        return int((self._cache_bytes + beside) // self.subject.cache_bytes_per_token)
+
+    @property
+    def writing_room(self) -> int:
+        """Tokens of all conversations under way: their cache must lie where attention does."""
+        return int(self._cache_bytes // self.subject.cache_bytes_per_token)
+
+    @property
+    def _cache_bytes(self) -> float:
+        """That caches can have where attention lies, each byte of a cache counted once however many cards hold it."""
         copies = self.machine.cards.count if self.tensor_parallel and self.machine.cards else 1
         cached = sum(home.bytes for home in self.homes if home.part == "cache")
-        room = cached + self.free.get(self.dense_place, 0)
-        beside = self.free.get("memory", 0) if self.dense_place == "cards" else 0
-        return int((room / copies + beside) // self.subject.cache_bytes_per_token)
+        return (cached + self.free.get(self.dense_place, 0)) / copies
 
     @property
     def tensor_parallel(self) -> bool:
@@ -123,16 +138,19 @@ def rooms(machine: Machine, wish: Wish) -> dict[Place, int]:
 
 def fit(subject: Subject, machine: Machine, wish: Wish = Wish()) -> Fit:
     """Places every part, or says why that cannot be done and what would help."""
-    subject = subject.with_formats(wish.dense, wish.experts) if wish.dense or wish.experts else subject
+    published = subject
     if wish.cache == "int8":
         subject, machine = subject.with_small_cache(), replace(machine, cards=None)
+    if machine.cards is None:
+        subject = subject.as_pulled()
+    subject = subject.with_formats(wish.dense, wish.experts) if wish.dense or wish.experts else subject
     largest = _largest_context(subject, machine, wish)
     found = _place(
         subject, machine, replace(wish, context=wish.context or min(USUAL_CONTEXT, largest or LEAST_CONTEXT))
     )
     if not found.fits:
-        return replace(found, wish=wish, change=_smallest_change(subject, machine, wish))
-    return replace(found, wish=wish, largest_context=largest)
+        return replace(found, wish=wish, published=published, change=_smallest_change(subject, machine, wish))
+    return replace(found, wish=wish, published=published, largest_context=largest)
 
 
 def _largest_context(subject: Subject, machine: Machine, wish: Wish) -> int:

@@ -27,11 +27,11 @@ import numpy as np
 from moonlet.model.folder import default_path
 
 from . import probe, system
-from .machine import GB, Cards, Machine
+from .machine import GB, Machine
 from .rates import MeasuredRates
 from .speed import NONE, Correction
 
-FORMAT = 2
+FORMAT = 3
 DISK_SIZES = (256 << 10, 4 << 20, 16 << 20)  # bytes of a read: a small expert, one of Moonlight, near one of K2
 DISK_DEPTHS = (1, 4, 16)  # reads under way at the same time
 ENGINE_READS = 4  # of them, as many as the engine's (native/store.cpp)
@@ -46,6 +46,7 @@ class Measured:
     """A machine with what was seen on the way. `correction` is what `moonlet bench` has found since."""
 
     machine: Machine
+    processor: str
     when: date
     seconds: float
     memory_by_threads: dict[int, float]  # bytes a second
@@ -78,7 +79,7 @@ def measure(tick: Callable[[str], None] = lambda what: None) -> Measured:
     large = [rate for (length, depth), rate in disk.items() if length >= 4 << 20 and depth == ENGINE_READS]
     machine = Machine(
         name="this",
-        title=f"this machine: {seen.processor}, {seen.cores} cores, {seen.memory_bytes / GB:.0f} GB",
+        title=_title(seen),
         memory_bytes=seen.memory_bytes,
         read_bytes_s=max(memory.values()),
         ops=2 * 64 / rates.weight_s["int8"][-2][1],
@@ -87,10 +88,15 @@ def measure(tick: Callable[[str], None] = lambda what: None) -> Measured:
         disk_read_bytes_s=statistics.median(large) if large else 0.0,
         rates=rates,
     )
+    took = time.perf_counter() - start
+    told = {name: getattr(seen, name) for name in (*_OF_NOW, "on_battery")}
     return Measured(
-        machine, date.today(), time.perf_counter() - start, memory, disk, seen.cores, seen.numa_nodes, seen.on_battery,
-        seen.memory_limited, seen.cards_name, direct,
-    )  # fmt: skip
+        machine, when=date.today(), seconds=took, memory_by_threads=memory, disk=disk, direct=direct, **told
+    )
+
+
+def _title(seen: system.System) -> str:
+    return f"this machine: {seen.processor}, {seen.cores} cores, {seen.memory_bytes / GB:.0f} GB"
 
 
 def memory_by_threads(cores: int, size: int) -> dict[int, float]:
@@ -209,17 +215,13 @@ def keep(measured: Measured) -> None:
         "format": FORMAT,
         "when": measured.when.isoformat(),
         "seconds": measured.seconds,
-        "title": machine.title,
-        "memory_bytes": machine.memory_bytes,
         "read_bytes_s": machine.read_bytes_s,
         "ops": machine.ops,
-        "disk_bytes": machine.disk_bytes,
         "disk_read_bytes_s": machine.disk_read_bytes_s,
-        "cards": machine.cards and {name: getattr(machine.cards, name) for name in Cards.__dataclass_fields__},
         "rates": machine.rates.to_json(),
         "memory_by_threads": {str(count): rate for count, rate in measured.memory_by_threads.items()},
         "disk": [[length, depth, rate] for (length, depth), rate in measured.disk.items()],
-        **{name: getattr(measured, name) for name in _PLAIN},
+        **{name: getattr(measured, name) for name in (*_SAME, *_OF_THEN)},
         "correction": {"decode": measured.correction.decode, "prefill": measured.correction.prefill},
     }
     path = kept_path()
@@ -229,23 +231,27 @@ def keep(measured: Measured) -> None:
     beside.replace(path)
 
 
-_PLAIN = ("cores", "numa_nodes", "on_battery", "memory_limited", "cards_name", "direct")
+_SAME = ("processor", "cores")  # else it is another machine
+_OF_THEN = ("on_battery", "direct")  # how it was measured
+_OF_NOW = (*_SAME, "numa_nodes", "memory_limited", "cards_name")  # what the system says
 
 
 def kept() -> Measured | None:
-    """What was kept; None when there is nothing, or it was written by another version or on another machine."""
+    """Speeds that were kept, with the memory, cards and disk of now: limits and cards change without a processor
+    becoming another. None when there is nothing, or it was written by another version or on another machine."""
     try:
         raw = json.loads(kept_path().read_text(encoding="utf-8"))
-        if raw["format"] != FORMAT or raw["cores"] != system.look().cores:
+        seen = system.look()
+        if raw["format"] != FORMAT or any(raw[name] != getattr(seen, name) for name in _SAME):
             return None
         machine = Machine(
             name="this",
-            title=str(raw["title"]),
-            memory_bytes=int(raw["memory_bytes"]),
+            title=_title(seen),
+            memory_bytes=seen.memory_bytes,
             read_bytes_s=float(raw["read_bytes_s"]),
             ops=float(raw["ops"]),
-            cards=Cards(**raw["cards"]) if raw["cards"] else None,
-            disk_bytes=int(raw["disk_bytes"]),
+            cards=seen.cards,
+            disk_bytes=shutil.disk_usage(_home()).total,
             disk_read_bytes_s=float(raw["disk_read_bytes_s"]),
             rates=MeasuredRates.from_json(raw["rates"]),
         )
@@ -255,7 +261,8 @@ def kept() -> Measured | None:
             seconds=float(raw["seconds"]),
             memory_by_threads={int(count): float(rate) for count, rate in raw["memory_by_threads"].items()},
             disk={(int(length), int(depth)): float(rate) for length, depth, rate in raw["disk"]},
-            **{name: raw[name] for name in _PLAIN},
+            **{name: getattr(seen, name) for name in _OF_NOW},
+            **{name: raw[name] for name in _OF_THEN},
             correction=Correction(float(raw["correction"]["decode"]), float(raw["correction"]["prefill"])),
         )
     except (OSError, ValueError, KeyError, TypeError):

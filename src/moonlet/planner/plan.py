@@ -9,6 +9,7 @@ from datetime import date
 from decimal import Decimal
 from functools import cached_property
 
+from . import capacity
 from .fit import Fit, fit
 from .machine import catalogue
 from .money import (
@@ -32,7 +33,6 @@ from .sentences import PROMPT, notes, verdict
 from .speed import Bars, Load, Speed, speed
 from .team import Team
 
-BATCHES = (1, 2, 4, 8, 16, 32, 64)
 USAGE_TEAMS = (1, 5, 20, 100)
 TEAMS = (1, 2, 3, 5, 10, 20, 50, 100)
 USUAL_API, USUAL_SEAT = "moonshotai/kimi-k2.6", "claude-max-20x"  # compared with when nothing is named
@@ -92,24 +92,35 @@ class Plan:
     # ---- capacity ----
 
     @cached_property
-    def sequences(self) -> int:
-        """Replies that are under way together when the team works: as many as its tokens need, at most 64."""
+    def batches(self) -> tuple[int, ...]:
+        """Numbers of replies at the same time that are told: those whose caches fit."""
         assert self.speed
-        for count in BATCHES:
+        return capacity.batches(self.speed)
+
+    @cached_property
+    def sequences(self) -> int:
+        """Replies that are under way together when the team works: as many as its tokens need, or with which most is
+        written."""
+        assert self.speed
+        for count in self.batches:
             if self.served(count).value >= self.team.output_per_s:
                 return count
-        return BATCHES[-1]
+        return capacity.busiest(self.speed, self.team)
+
+    def writes(self, sequences: int) -> Bars:
+        """Tokens written a second, all together, while nothing is read."""
+        assert self.speed
+        return capacity.writes(self.speed, sequences)
 
     def served(self, sequences: int) -> Bars:
         """Tokens written a second, prompts in between included."""
         assert self.speed
-        load = Load(sequences, min(self.fit.context, self.fit.largest_context or self.fit.context))
-        return self.speed.served(load, self.team.prompt_per_output * 500, 500)
+        return capacity.served(self.speed, self.team, sequences)
 
     @cached_property
     def capacity(self) -> float:
         """Tokens a second that it can write for many."""
-        return max(self.served(count).value for count in BATCHES)
+        return max(self.served(count).value for count in self.batches)
 
     @property
     def load(self) -> float:
@@ -137,12 +148,16 @@ class Plan:
         machine, terms, money = self.fit.machine, self.terms, self.fit.machine.currency
         if machine.watts_load > MOST_WATTS:
             raise MoneyError(f"watts_load of a machine must be within 0 and {MOST_WATTS}, got {machine.watts_load:g}")
-        load = team.output_per_s / self.capacity
-        boxes = boxes_for(load)
-        working = Decimal(team.days) * team.hours
-        utilisation = Decimal(str(round(min(load / boxes, 1.0), 6))) * min(working / terms.hours, Decimal(1))
+        boxes, utilisation = self._busy(team)
         watts = [Decimal(str(watts)) * boxes for watts in (machine.watts_load, machine.watts_idle)]
-        return terms.owning(Money(price * boxes, money), watts[0], watts[1], min(utilisation, Decimal(1)))
+        return terms.owning(Money(price * boxes, money), watts[0], watts[1], utilisation)
+
+    def _busy(self, team: Team, tokens: float = 1.0) -> tuple[int, Decimal]:
+        """Machines for so many times the team's tokens, and the share of the hours they are on that they compute."""
+        load = team.output_per_s * tokens / self.capacity
+        boxes = boxes_for(load)
+        working = min(Decimal(team.days) * team.hours / self.terms.hours, Decimal(1))
+        return boxes, Decimal(str(round(min(load / boxes, 1.0), 6))) * working
 
     @cached_property
     def rented(self) -> dict[str, Money]:
@@ -205,8 +220,10 @@ class Plan:
                       utilisation=hours / owned.hours)  # fmt: skip
         seconds = float(hours) * 3600
         a_second = one.full / Decimal(str(seconds))
-        writing = self.speed.decode(Load(sequences, self.fit.context)).value
-        reading = self.speed.prefill(4096).value
+        placed = self.speed.placed_for(sequences)
+        assert placed
+        writing = self.writes(sequences).value
+        reading = placed.prefill(4096).value
         use = self.team.year
         blended = float((use.prompt / Decimal(str(reading)) + use.output / Decimal(str(writing))) / use.all)
         return {
@@ -289,13 +306,16 @@ class Plan:
         """A year, in full cost, against the cheaper way of renting. Negative: renting is cheaper."""
         owned = self.owned
         assert owned
-        plain = {k: v for k, v in values.items() if k not in ("rented price", "tokens")}
-        changed = with_changes(owned, plain)
-        more = min(changed.utilisation * values["tokens"], Decimal(1))
-        changed = replace(changed, utilisation=more)
-        ways = [self.rented[self.api.name] * values["tokens"]] if self.api else []
+        tokens = values["tokens"]
+        boxes, utilisation = self._busy(self.team, float(tokens))
+        more = Decimal(boxes) / self.boxes  # machines: other tokens take another number of them
+        plain = {k: v for k, v in values.items() if k not in ("rented price", "tokens")} | {
+            "price": values["price"] * more, "watts_load": owned.watts_load * more,
+            "watts_idle": owned.watts_idle * more, "utilisation": utilisation,
+        }  # fmt: skip
+        ways = [self.rented[self.api.name] * tokens] if self.api else []
         ways += [self.rented[self.seat.title]] if self.seat else []
-        return (min(ways) * values["rented price"]).amount - changed.full.amount
+        return (min(ways) * values["rented price"]).amount - with_changes(owned, plain).full.amount
 
     @cached_property
     def swings(self) -> list[Swing]:
@@ -341,7 +361,7 @@ class Plan:
         """The cheapest machine of the catalogue, as many as the team needs, that runs the model at a usable pace."""
         found: list[Plan] = []
         for machine in catalogue().values():
-            placed = fit(self.fit.subject, machine, replace(self.fit.wish, memory_bytes=0))
+            placed = fit(self.fit.published or self.fit.subject, machine, replace(self.fit.wish, memory_bytes=0))
             if placed.fits:
                 other = replace(self, fit=placed, speed=speed(placed), terms=replace(self.terms, price=None))
                 if other.usable and other.owned:

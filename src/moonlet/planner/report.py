@@ -7,9 +7,10 @@ from html import escape
 
 from moonlet.model.anatomy import size
 
+from .capacity import BATCHES
 from .chart import Line, Stack, lines, short, spans, stacks
 from .money import ENVELOPE_FLAW, envelope_payback
-from .plan import BATCHES, PROMPTS, TEAMS, USAGE_TEAMS, Plan
+from .plan import PROMPTS, TEAMS, USAGE_TEAMS, Plan
 from .simulate import Result
 from .speed import Load
 
@@ -103,7 +104,7 @@ def _fit(plan: Plan) -> str:
 def _speed(plan: Plan) -> str:
     assert plan.speed
     speed, context = plan.speed, plan.fit.context
-    rates = [(count, speed.decode(Load(count, context))) for count in BATCHES]
+    rates = [(count, plan.writes(count)) for count in plan.batches]
     all_line = Line(
         "all together", [(n, bars.value) for n, bars in rates], [(n, bars.low, bars.high) for n, bars in rates]
     )
@@ -121,6 +122,8 @@ def _speed(plan: Plan) -> str:
         f"With {context:,} tokens behind each. One token reads {size(round(step.read_once))}; "
         f"{step.hit_rate:.0%} of its experts are in memory. Bands: see the assumptions."
     )
+    if plan.batches != BATCHES:
+        told += f" The caches of {BATCHES[len(plan.batches)]} at a time do not fit."
     table = _table(["prompt", "tokens/s read", "first token after"], rows)
     return _section("How fast", chart + f'<p class="soft">{escape(told)}</p>' + table)
 
@@ -166,15 +169,16 @@ def _payback(plan: Plan, others: Sequence[Plan]) -> str:
 
 
 def _per_million(plan: Plan) -> str:
-    costs = [(count, plan.per_million(count)) for count in BATCHES]
     if plan.owned is None:
         return ""
+    costs = [(count, plan.per_million(count)) for count in plan.batches]
     series = [
         Line(kind, [(float(n), float(cost[kind].amount)) for n, cost in costs if cost])
         for kind in ("output", "prompt", "blended")
     ]
     if plan.api:
-        series.append(Line(f"{plan.api.name}, output", [(n, float(plan.api.price.output.amount)) for n in BATCHES]))
+        price = float(plan.api.price.output.amount)
+        series.append(Line(f"{plan.api.name}, output", [(n, price) for n in plan.batches]))
     chart = lines(series, "replies at the same time", f"{plan.owned.price.currency} for a million tokens", log_y=True)
     told = "Full cost of one machine that is busy in all working hours; with less to do every token costs more."
     return _section("Cost of a million tokens", chart + f'<p class="soft">{escape(told)}</p>')

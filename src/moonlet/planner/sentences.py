@@ -10,6 +10,7 @@ from .money import Money
 from .prices import ModelPrice, SeatPrice, stale
 from .said import Said
 from .speed import Bars, assumptions
+from .subject import Subject
 from .team import Team
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def notes(plan: Plan) -> list[Said]:
     """Assumptions and warnings, one sentence each."""
     said = list(assumptions(plan.speed)) if plan.speed else []
     team, terms, machine = plan.team, plan.terms, plan.fit.machine
+    if machine.cards is None and plan.fit.published and plan.fit.published.fp8:
+        said.append(_pulled(plan.fit.subject))
     told = (
         f"a developer: {team.tokens_per_day:,} tokens a day ({team.cached_share:.0%} read again from the cache, "
         f"{team.output_share:.0%} written), {team.days} days a year, {team.hours} hours"
@@ -97,6 +100,16 @@ def notes(plan: Plan) -> list[Said]:
         told = f"the machine's price is of {machine.priced}, {age} days old"
         said.append(Said("old_price", told, date=machine.priced, count=age))
     return said
+
+
+def _pulled(made: Subject) -> Said:
+    """What became of fp8."""
+    dense, experts, router = (made.part(name).format for name in ("attention", "experts", "router"))
+    told = (
+        f"published as fp8, which moonlet's engine does not compute with: dense parts as {dense}, experts as "
+        f"{experts} and routers as {router}, as `moonlet pull` makes them; engines for cards keep fp8"
+    )
+    return Said("pulled", told, dense=dense, experts=experts, router=router)
 
 
 def kept_for(

@@ -1,7 +1,8 @@
 """A team's day on one or many boxes, event by event: sessions begin, turns come in, wait, are read and answered.
 
 Each turn sends the conversation so far and a little more; what the box still has in its cache is not read again. A box
-reads prompts one after the other and writes to all its sequences at the speed that `speed` predicts for so many.
+reads prompts one after the other and writes to all its sequences at the speed that `speed` predicts for so many; to no
+more than its caches have room for, the others wait.
 Boxes are chosen by session, because a conversation's cache lies in one; of more than sixteen, sixteen are played and
 stand for all. Time is simulated, nothing sleeps.
 """
@@ -14,6 +15,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from .capacity import BATCHES, busiest
 from .speed import Load, Speed
 from .team import Team
 
@@ -71,6 +73,11 @@ class _Turn:
     arrived: float
     left: float = 0.0  # tokens still to be written
 
+    @property
+    def length(self) -> int:
+        """Tokens of the conversation when it is answered."""
+        return self.sent + self.output
+
 
 @dataclass(slots=True)
 class _Box:
@@ -88,17 +95,20 @@ class _Box:
 class Simulation:
     """One day. `rate(sequences, context)` is tokens a second of one sequence, `reading(fresh, before)` seconds."""
 
-    def __init__(self, speed: Speed, team: Team, day: Day = Day(), boxes: int = 1, most_sequences: int = 64) -> None:
-        if boxes < 1 or most_sequences < 1:
-            raise ValueError(f"boxes and sequences must be at least 1, got {boxes} and {most_sequences}")
+    def __init__(self, speed: Speed, team: Team, day: Day = Day(), boxes: int = 1, most: int = BATCHES[-1]) -> None:
+        if boxes < 1 or most < 1:
+            raise ValueError(f"boxes and sequences must be at least 1, got {boxes} and {most}")
+        speed = speed.placed_for(busiest(speed, team)) or speed  # as machines are counted
+        fit = speed.fit
         self.team, self.day = team, day
         self.dice = random.Random(day.seed)
         # Boxes are alike and do not meet: of many, some are played and stand for all.
         self.scale = boxes / min(boxes, PLAYED)
         self.boxes = [_Box() for _ in range(min(boxes, PLAYED))]
-        self.most = most_sequences
-        self.cache_tokens = speed.fit.cache_room
-        self.context = max(speed.fit.largest_context, speed.fit.context)
+        self.most = most  # that write at the same time, and what their caches may take
+        self.writing_tokens = fit.writing_room
+        self.cache_tokens = fit.cache_room
+        self.context = min(fit.writing_room, fit.subject.config.max_positions)
         self.rate = _memo_rate(speed, self.context)
         self.reading = _memo_reading(speed, self.context)
         self.events: list[tuple[float, int, Callable[[float], None]]] = []
@@ -168,8 +178,11 @@ class Simulation:
         return arrive
 
     def _next(self, box: _Box, now: float) -> None:
-        """Reads the next prompt if nothing is being read and there is room to write."""
+        """Reads the next prompt if nothing is being read and there is room to write: for one there always is."""
         if box.reading or not box.waiting or len(box.writing) >= self.most:
+            return
+        held = sum(turn.length for turn in [*box.writing, box.waiting[0]])
+        if box.writing and held > self.writing_tokens:
             return
         turn = box.waiting.popleft()
         known = min(box.cached.get(turn.session, 0), turn.sent - 1)
@@ -193,8 +206,8 @@ class Simulation:
         self._plan(box, now)
 
     def _keep(self, box: _Box, turn: _Turn) -> None:
-        box.cached_tokens += turn.sent + turn.output - box.cached.get(turn.session, 0)
-        box.cached[turn.session] = turn.sent + turn.output
+        box.cached_tokens += turn.length - box.cached.get(turn.session, 0)
+        box.cached[turn.session] = turn.length
         box.cached.move_to_end(turn.session)
         while box.cached_tokens > self.cache_tokens and len(box.cached) > 1:
             box.cached_tokens -= box.cached.popitem(last=False)[1]
@@ -235,7 +248,7 @@ class Simulation:
             self.whole.append(now - turn.arrived)
             self.written += turn.output
             if turn.number > 0:
-                sent = turn.sent + turn.output + self._draw(self.day.added_tokens)
+                sent = turn.length + self._draw(self.day.added_tokens)
                 again = self._turn(turn.session, 1, turn.number, sent)
                 self._at(now + self.dice.expovariate(1 / self.day.think_s) if self.day.think_s else now, again)
         self._next(box, now)

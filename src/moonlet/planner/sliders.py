@@ -26,7 +26,7 @@ from .gguf import GgufError
 from .given import given
 from .machine import catalogue, find_machine
 from .money import Money, MoneyError
-from .plan import BATCHES, LEAST_PACE, USUAL_API, USUAL_SEAT, Plan, Terms, boxes_for
+from .plan import LEAST_PACE, USUAL_API, USUAL_SEAT, Plan, Terms, boxes_for
 from .prices import ModelPrice, PriceError, SeatPrice, find_price, model_prices, seat_prices, stale
 from .said import plain
 from .speed import NONE, Correction, Speed, speed
@@ -244,7 +244,7 @@ def _curves(plan: Plan) -> dict[str, Any] | None:
     teams = [replace(plan.team, developers=count) for count in counts]
     owned = [plan.owned_by(team) for team in teams]
     rented = [replace(plan, team=team).rented for team in teams]
-    million = [plan.per_million(count) for count in BATCHES]
+    million = [plan.per_million(count) for count in plan.batches]
     return {
         "developers": counts,
         "payback_years": [_years(plan.payback_at(count)) for count in counts],
@@ -252,7 +252,7 @@ def _curves(plan: Plan) -> dict[str, Any] | None:
         "cash": [_amount(one.cash) for one in owned],
         "full": [_amount(one.full) for one in owned],
         "elsewhere": {name: [_amount(ways[name]) for ways in rented] for name in plan.rented},
-        "replies": list(BATCHES),
+        "replies": list(plan.batches),
         "per_million": [_amount(cost["output"]) for cost in million if cost],
         "per_million_elsewhere": _amount(plan.api.price.output) if plan.api else None,
     }

@@ -118,6 +118,17 @@ class Speed:
     popularity: Popularity
     correction: Correction = NONE
     decode_memo: dict[tuple[int, int], Bars] = field(default_factory=dict, compare=False)
+    placed_memo: dict[int, Speed | None] = field(default_factory=dict, compare=False)
+
+    def placed_for(self, sequences: int) -> Speed | None:
+        """The same placed with the caches of so many at a time, None if they do not fit. It stays as it is for no more
+        than were asked for."""
+        if sequences <= self.fit.wish.sequences:
+            return self
+        if sequences not in self.placed_memo:
+            placed = self.fit.for_sequences(sequences)
+            self.placed_memo[sequences] = Speed(placed, self.popularity, self.correction) if placed.fits else None
+        return self.placed_memo[sequences]
 
     def decode(self, load: Load = Load()) -> Bars:
         """Tokens per second of all sequences together."""

@@ -97,6 +97,18 @@ class Subject:
     def parameters(self) -> int:
         return sum(part.parameters for part in self.parts)
 
+    @property
+    def fp8(self) -> bool:
+        """Whether parts are stored as fp8, which cards compute with and our engine does not know."""
+        return any(part.format == "fp8" for part in self.parts)
+
+    def as_pulled(self) -> Subject:
+        """Of fp8, what `moonlet pull` makes of it unless it is told otherwise (model/recipe.py); others as they are."""
+        if not self.fp8:
+            return self
+        made = anatomy.anatomy(self.config, anatomy.folder_formats("bf16", "int8"))
+        return replace(self, parts=_parts(made), origin=f"{self.origin}, as moonlet pull makes it")
+
     def with_formats(self, dense: Format | None = None, experts: Format | None = None) -> Subject:
         """The same model with parts held in other formats, as `moonlet pull --dense --experts` converts it."""
         wanted = anatomy.folder_formats(dense or "bf16", experts or "int4")

@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from moonlet import kernels
+from moonlet.engine import groups
 
 from .machine import Cards
 
@@ -37,11 +37,11 @@ class System:
 def look() -> System:
     """Reads /proc and /sys where they are; asks nvidia-smi where it is."""
     whole = _meminfo("MemTotal") or _sysconf_memory()
-    limit = cgroup_memory_limit()
+    limit = groups.memory_limit()
     cards, name = _cards()
     return System(
         processor=_processor(),
-        cores=_cores(),
+        cores=groups.cores(),
         memory_bytes=min(whole, limit) if limit else whole,
         memory_limited=limit is not None and limit < whole,
         numa_nodes=len(list(Path("/sys/devices/system/node").glob("node[0-9]*"))) or 1,
@@ -50,24 +50,6 @@ def look() -> System:
         cards=cards,
         cards_name=name,
     )
-
-
-def cgroup_memory_limit() -> int | None:
-    """Bytes that the control group of this process allows (version 2, then 1), None without a limit."""
-    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        text = _text(file)
-        if text.isdecimal() and int(text) < 1 << 60:  # version 1 writes a huge number for none
-            return int(text)
-    return None
-
-
-def _cores() -> int:
-    """Cores by affinity, and by a control group's share of time (cpu.max: microseconds of so many)."""
-    allowed = kernels.cores()
-    parts = _text("/sys/fs/cgroup/cpu.max").split()
-    if len(parts) == 2 and parts[0].isdecimal() and parts[1].isdecimal() and int(parts[1]):
-        allowed = max(1, min(allowed, round(int(parts[0]) / int(parts[1]))))
-    return allowed
 
 
 def _text(file: str | Path) -> str:
