@@ -124,6 +124,36 @@ def test_a_tool_loop_with_the_official_client() -> None:
     assert model.asked[1][0][1].thinking == "Where?"
 
 
+def test_a_tool_that_failed_is_told_from_one_that_did_not() -> None:
+    def result(content: Any = None, **more: Any) -> dict[str, Any]:
+        return {"type": "tool_result", "tool_use_id": "toolu_1", "content": content or [], **more}
+
+    results = [
+        result(is_error=True),
+        result("exit code 1", is_error=True),
+        result([{"type": "text", "text": "file"}, {"type": "text", "text": "not found"}], is_error=True),
+        result("exit code 0", is_error=False),
+        result("sunny"),
+        result(),
+    ]
+    use = {"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": {"place": "Oslo"}}
+    messages: list[Any] = [*HELLO, {"role": "assistant", "content": [use]}, {"role": "user", "content": results}]
+    served, model = asking("ok")
+    with served as url, client(url) as asked:
+        asked.messages.create(model="scripted", messages=messages, tools=TOOLS, max_tokens=99)
+        assert [message.content for message in model.asked[0][0][2:]] == [
+            "The tool failed and said nothing.",
+            "The tool failed: exit code 1",
+            "The tool failed: file\nnot found",
+            "exit code 0",
+            "sunny",
+            "",
+        ]
+        messages[-1] = {"role": "user", "content": [result(is_error="yes")]}
+        with pytest.raises(anthropic.BadRequestError, match="is_error must be true or false"):
+            asked.messages.create(model="scripted", messages=messages, tools=TOOLS, max_tokens=99)
+
+
 def test_what_a_request_may_hold() -> None:
     served, model = asking("a\nEND b", "ok")
     with served as url, client(url) as asked:

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from moonlet.ledger import keys
 from moonlet.ledger.books import Books
 from moonlet.ledger.database import open_database
 from moonlet.llm.scripted import Scripted
-from moonlet.server import article_jobs, articles, mcp
+from moonlet.server import article_jobs, articles, mcp, page_articles
 from moonlet.server.article_call import article_tool
 from moonlet.server.article_jobs import Jobs, Order, Outcome
 from moonlet.server.articles import add_articles
@@ -301,6 +302,49 @@ def test_a_key_that_was_revoked_pays_no_more(tmp_path: Path) -> None:
         path = tmp_path / "articles" / id / "job.json"
         job = _until(lambda: (kept := json.loads(path.read_text()))["state"] == "failed" and kept)
         assert "revoked" in job["error"]
+
+
+def test_a_key_that_is_revoked_meanwhile_pays_for_no_further_answer(tmp_path: Path) -> None:
+    answers: list[str] = []
+
+    def make(order: Order) -> Outcome:
+        for name in ("ben", "ann"):  # the key of another does not matter
+            answers.append(finished(order).title)
+            with closing(open_database(tmp_path / "ledger.db")) as database:
+                keys.revoke(database, name)
+        return finished(order)
+
+    with offered(tmp_path, make, "a", "b", "c") as (ann, _):
+        id = ann.post("/v1/articles", content=b"film", headers=VIDEO).json()["id"]
+        path = tmp_path / "articles" / id / "job.json"
+        job = _until(lambda: (kept := json.loads(path.read_text()))["state"] in ("failed", "done") and kept)
+    assert (job["state"], job["error"], answers) == ("failed", "the key ann was revoked", ["a", "b"])
+
+
+def test_who_opens_an_article_waits_for_the_books_and_nobody_else(tmp_path: Path) -> None:
+    with closing(open_database(tmp_path / "ledger.db")) as database, closing(Books(database)) as books:
+        key = {"x-api-key": keys.add(database, "ann")[1]}
+        made: list[Jobs] = []
+
+        def more(app: FastAPI) -> None:
+            made.append(Jobs(tmp_path / "articles", finished, Scripted(["Boats"]), app.state.accounts, database))
+            add_articles(app, made[0], WISHES)
+            page_articles.mount(app, made[0], WISHES, database)
+
+        with serving(Scripted([]), books, Access(keys_needed=True), more) as url, ThreadPoolExecutor(1) as beside:
+            with httpx.Client(base_url=url.removesuffix("/v1"), timeout=20) as asked:
+                asked.headers.update(key)
+                id = asked.post("/v1/articles", content=b"film", headers=VIDEO).json()["id"]
+                _over(asked, id)
+                below = asked.post("/api/articles/open").json()["below"]
+                with database.reading():  # as somebody else who takes long
+                    opening = beside.submit(asked.get, f"/{below}{id}/work/render/article.html")
+                    for _ in range(20):
+                        assert asked.get("/health", timeout=2).status_code == 200
+                        time.sleep(0.02)
+                    assert not opening.done()
+                assert opening.result().text == "<p>Boats"
+            made[0].close()
 
 
 def test_a_full_disk_fails_a_job_and_not_the_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

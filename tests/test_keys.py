@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -340,6 +341,25 @@ def test_several_replies_are_one_row_and_charged_together(tmp_path: Path) -> Non
         assert asked.ask(ann, n=4, max_tokens=22).status_code == 200
         (row,) = asked.rows()
         assert (row["state"], row["output_tokens"]) == ("done", 4)
+
+
+def test_a_ledger_that_another_program_locks_holds_up_one_request_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moonlet.ledger.database.WAIT_S", 3.0)
+    with team(tmp_path, *["hi"] * 1000) as asked:
+        ann = asked.key("ann", limits=Limits(tokens_per_day=1_000_000))
+        with closing(sqlite3.connect(tmp_path / "ledger", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")  # as a back-up may do, or somebody with the sqlite3 command
+            assert asked.ask(ann).status_code == 200, "it waits, and finds out"
+            slowest, sent, until = 0.0, 1, time.monotonic() + 5
+            while time.monotonic() < until:
+                began = time.monotonic()
+                assert asked.ask(ann, max_tokens=9).status_code == 200
+                slowest, sent = max(slowest, time.monotonic() - began), sent + 1
+            assert slowest < 1.5 and asked.rows() == []
+        _wait_for(lambda: asked.books.waiting == 0)
+        assert [row["state"] for row in asked.rows()] == ["done"] * sent
 
 
 def test_while_keys_cannot_be_read_nobody_comes_in_by_one(tmp_path: Path) -> None:

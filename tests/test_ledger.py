@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from moonlet.ledger import keys, report
 from moonlet.ledger.books import Books, Entry, OverLimitError, Took
 from moonlet.ledger.database import Database, DatabaseError, open_database, without_password
-from moonlet.ledger.keys import NANO, KeyRefusedError, Limits
+from moonlet.ledger.keys import NANO, KeyEndedError, KeyRefusedError, Limits
 from moonlet.ledger.money import Price
 from postgres import postgres
 
@@ -154,6 +155,18 @@ def test_sums_by_key_day_and_model(place: str) -> None:
         assert report.sums(kept.database, None, NOVEMBER + 10 * 86400) == []
 
 
+def test_a_report_holds_up_no_request_and_changes_nothing(place: str) -> None:
+    with books(place) as kept, ThreadPoolExecutor(1) as beside:
+        with kept.database.reporting() as connection:
+            assert connection.run("SELECT COUNT(*) FROM requests") == [(0,)]
+            asked = beside.submit(lambda: kept.settle(kept.admit(None, "chat", "nano", 1, 1), "done", TOOK))
+            asked.result(20)
+            assert connection.run("SELECT state FROM requests") == [("done",)]
+        with pytest.raises(DatabaseError), kept.database.reporting() as connection:
+            connection.run("DELETE FROM requests")
+        assert len(list(report.rows(kept.database))) == 1
+
+
 def test_old_rows_are_deleted_and_quotas_stay(place: str) -> None:
     with books(place, clock=lambda: NOVEMBER) as kept:
         key, _ = keys.add(kept.database, "ann")
@@ -216,6 +229,31 @@ def test_keys_that_cannot_be(tmp_path: Path, change: dict[str, object], told: st
         with pytest.raises(KeyRefusedError, match="at least 1"):
             keys.limit(database, "ann", {"concurrent": 0})
         assert len(keys.all_keys(database)) == 1
+
+
+def test_a_key_that_has_ended_is_admitted_no_more(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also to whom the key was given while it was good, and also while nothing can be written."""
+    now = [NOVEMBER]
+    with books(place, clock=lambda: now[0]) as kept:
+        ann, _ = keys.add(kept.database, "ann")
+        bob, _ = keys.add(kept.database, "bob", expires=NOVEMBER + 10)
+        kept.settle(kept.admit(ann, "chat", "nano", 1, 1), "done", TOOK)
+        kept.settle(kept.admit(bob, "chat", "nano", 1, 1), "done", TOOK)
+        keys.revoke(kept.database, "ann")
+        now[0] += 10
+        for _ in range(2):
+            with pytest.raises(KeyEndedError, match="the key ann was revoked"):
+                kept.admit(ann, "chat", "nano", 1, 1)
+            with pytest.raises(KeyEndedError, match="the key bob has expired"):
+                kept.admit(bob, "chat", "nano", 1, 1)
+            monkeypatch.setattr(kept.database, "transaction", _full)
+            kept.admit(None, "chat", "nano", 1, 1)
+        assert kept.waiting == 2 and len(list(report.rows(kept.database))) == 2
+        monkeypatch.undo()
+
+
+def _full(*_: object, **__: object) -> NoReturn:
+    raise DatabaseError("the disk is full")
 
 
 # Quotas among threads and servers.

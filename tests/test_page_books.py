@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +102,39 @@ def test_a_key_sees_its_own_lines_an_admin_all(tmp_path: Path) -> None:
         assert it.get("books?days=1", "boss")["total"]["requests"] == 2
         text = it.ask("GET", "books?days=7", "boss").text
         assert "sk-moonlet" not in text and all(secret not in text for secret in it.secrets.values())
+
+
+_MANY = """
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150000)
+INSERT INTO requests (id, server, started, ended, day, key_id, key_name, owner, api, model, state, prompt_tokens,
+    cached_tokens, output_tokens, charged_tokens, charged_nano_usd)
+SELECT 'old' || i, 1, ? - i, ? - i, DATE(? - i, 'unixepoch'), 'k' || i % 9, 'key' || i % 9, 'team', 'messages',
+    'nano', 'done', 100, 40, 20, 80, 0 FROM n
+"""
+
+
+def test_requests_do_not_wait_for_whoever_looks_at_the_books(tmp_path: Path) -> None:
+    with closing(Books(open_database(tmp_path / "ledger"))) as books:
+        ann, boss = (keys.add(books.database, name, scopes=("chat", "admin"))[1] for name in ("ann", "boss"))
+        with books.database.transaction() as connection:
+            connection.run(_MANY, [time.time()] * 3)
+        body = {"model": "scripted", "messages": [{"role": "user", "content": "hello"}]}
+        app = create_app(Scripted(["hi"] * 10_000), books, CLOSED)
+        with serving_app(app) as url, ThreadPoolExecutor(6) as others, httpx.Client(timeout=60) as asked:
+
+            def look(_: int) -> int:
+                told = httpx.get(f"{url}/api/books", headers={"x-api-key": boss}, timeout=60).json()
+                return int(told["total"]["done"])
+
+            looking = [others.submit(look, n) for n in range(6)]
+            slowest, began = 0.0, time.monotonic()
+            while not all(one.done() for one in looking):
+                last = time.monotonic()
+                answer = asked.post(f"{url}/v1/chat/completions", json=body, headers={"x-api-key": ann})
+                slowest = max(slowest, time.monotonic() - last)
+                assert answer.status_code == 200
+            assert slowest < (time.monotonic() - began) / 6, "it waited for one of them"
+            assert min(one.result() for one in looking) >= 150_000
 
 
 def test_quotas_say_what_is_used(tmp_path: Path) -> None:

@@ -163,6 +163,28 @@ def test_what_one_key_begins_and_keeps_no_other_finds(tmp_path: Path) -> None:
             assert connection.run("SELECT key_id, api, state FROM requests") == [(ada.id, "page", "done")]
 
 
+def test_a_revoked_key_ends_a_run_at_its_next_reply(tmp_path: Path) -> None:
+    heard = threading.Event()
+
+    def revoke(messages: Sequence[Message], tools: Sequence[ToolSpec]) -> Message:
+        assert heard.wait(20)
+        keys.revoke(database, "ada")
+        return NOTE
+
+    with closing(open_database(tmp_path / "ledger")) as database, closing(Books(database)) as books:
+        hers = {"Authorization": f"Bearer {keys.add(database, 'ada')[1]}"}
+        model = Scripted([revoke, "Noted."])
+        with client(model, books=books, access=Access(keys_needed=True)) as asked:
+            run = _begin(asked, {**SAY, "approve": "yes"}, **hers)
+            with asked.stream("GET", f"runs/{run}/events", headers=hers) as stream:  # opened while the key is good
+                heard.set()
+                said = "".join(stream.iter_text())
+            assert '"message":"the key ada was revoked","status":401' in said and "Noted" not in said
+            assert len(model.asked) == 1
+        with database.reading() as connection:
+            assert connection.run("SELECT state FROM requests") == [("done",)]
+
+
 def test_tools_that_act_are_for_the_owner(tmp_path: Path) -> None:
     from moonlet.server.page_tools import Workbench
     from moonlet.tools.files import file_tools

@@ -139,6 +139,43 @@ def test_a_tool_loop_with_the_official_client(stateless: bool) -> None:
     )
 
 
+def referring(said: Any) -> list[Any]:
+    """The next turn as the Vercel AI SDK sends it: what was kept by its ids, what is new as it is."""
+    result = {"type": "function_call_output", "call_id": CALL.id, "output": "sunny"}
+    kept = [{"type": "item_reference", "id": item.id} for item in said.output]
+    return [{"role": "user", "content": "How is it in Oslo?"}, *kept, result]
+
+
+def test_references_to_what_is_kept_stand_for_it(tmp_path: Path) -> None:
+    place, turn = tmp_path / "ledger", Message("assistant", "I look.", thinking="Where?", calls=(CALL, ASKING))
+    request: dict[str, Any] = {"model": "scripted", "tools": [WEATHER, SPACE]}
+    with (
+        closing(Books(open_database(place), keep_prompts=True)) as books,
+        going_on(books, turn, "sunny", turn) as (asked, model),
+    ):
+        said = asked.responses.create(**request, input="How is it in Oslo?")
+        last = asked.responses.create(**request, input=referring(said))
+        result = Message("tool", "sunny", call_id=CALL.id)
+        assert model.asked[1][0] == (Message("user", "How is it in Oslo?"), turn, result)
+        listed: list[Any] = list(asked.responses.input_items.list(last.id))
+        assert [item.type for item in listed[1:5]] == ["reasoning", "message", "function_call", "function_call"]
+        unkept = asked.responses.create(**request, input="How is it in Oslo?", store=False)
+        other, strange = asked.with_options(api_key="other"), [{"type": "item_reference", "id": 3}]
+        for items, who in ((referring(said), other), (referring(unkept), asked), (strange, asked)):
+            with pytest.raises(openai.BadRequestError, match=r"there is no item .* `store: false`"):
+                who.responses.create(**request, input=items)
+        assert len(model.asked) == 3
+    with (  # a server that was started anew
+        closing(Books(open_database(place), keep_prompts=True)) as books,
+        going_on(books, "sunny") as (asked, model),
+    ):
+        asked.responses.create(**request, input=referring(said))
+        assert model.asked[0][0][1] == turn
+        asked.responses.delete(said.id)
+        with pytest.raises(openai.BadRequestError, match="there is no item"):
+            asked.responses.create(**request, input=referring(said))
+
+
 def test_custom_and_namespaced_calls_find_their_way_back() -> None:
     items: Any = [
         {"role": "developer", "content": [{"type": "input_text", "text": "Rules."}]},

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -77,9 +77,10 @@ def rows(ledger: Path) -> list[dict[str, Any]]:
 class Server:
     """`moonlet serve` as a process. Its output lies in a file."""
 
-    def __init__(self, folder: Path, ledger: Path, *flags: object) -> None:
+    def __init__(self, folder: Path, ledger: Path, *flags: object, program: Sequence[str] = ("-m", "moonlet")) -> None:
         self.log = ledger.parent / f"log-{time.monotonic_ns()}"
-        command = [sys.executable, "-m", "moonlet", "serve", "--no-trial", folder, "--port", 0, "--threads", 1, *flags]
+        serve = ("serve", "--no-trial", folder, "--port", 0, "--threads", 1, *flags)
+        command = [sys.executable, *program, *serve]
         env = {"MOONLET_HOME": str(ledger.parent), "MOONLET_LEDGER": str(ledger), "PATH": "/usr/bin:/bin"}
         with self.log.open("w") as log:
             self.process = subprocess.Popen([*map(str, command)], stdout=log, stderr=log, env=env)
@@ -102,8 +103,8 @@ class Server:
 
 
 @contextmanager
-def server(folder: Path, ledger: Path, *flags: object) -> Iterator[Server]:
-    running = Server(folder, ledger, *flags)
+def server(folder: Path, ledger: Path, *flags: object, **more: Any) -> Iterator[Server]:
+    running = Server(folder, ledger, *flags, **more)
     try:
         yield running
     finally:
@@ -275,6 +276,44 @@ def test_two_servers_share_a_ledger_and_its_limits(folder: Path, ledger: Path) -
         for row in (taken := [row for row in rows(ledger) if row["state"] == "done"]):
             most = max(most, sum(other["started"] <= row["started"] < other["ended"] for other in taken))
         assert most <= 3 and len(taken) == codes.count(200)
+
+
+# Articles.
+
+_WRITES = """
+import os, sys
+from pathlib import Path
+from moonlet.chat.messages import Message
+from moonlet.cli import article_jobs, main
+from moonlet.server.article_jobs import Outcome
+
+def make(order):
+    while not (Path(os.environ["MOONLET_HOME"]) / "enough").exists():
+        if order.stopped():
+            raise RuntimeError("stopped")
+        list(order.llm.reply([Message("user", "hello")]))
+        order.tell("write", 1, 2)
+    return Outcome("Boats", 100, "written", "en", ())
+
+article_jobs.maker = lambda *_: make
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_an_article_under_way_goes_on_with_the_next_server(folder: Path, ledger: Path) -> None:
+    pytest.importorskip("av", reason="moonlet[article] is not installed")
+    pytest.importorskip("faster_whisper", reason="moonlet[article] is not installed")
+    writes = {"program": ("-c", _WRITES)}
+    with server(folder, ledger, "--articles", **writes) as running:
+        asked = httpx.post(f"{running.url}/articles", content=b"film", headers={"content-type": "video/mp4"})
+        place = f"/articles/{asked.raise_for_status().json()['id']}"
+        _wait_for(lambda: httpx.get(running.url + place).json()["progress"]["stage"] == "write")
+        running.stop()
+    (ledger.parent / "enough").touch()
+    with server(folder, ledger, "--articles", **writes) as running:
+        _wait_for(lambda: httpx.get(running.url + place).json()["status"] not in ("queued", "running"))
+        job = httpx.get(running.url + place).json()
+        assert (job["status"], job["error"]) == ("done", None)
 
 
 # The commands.

@@ -76,6 +76,9 @@ def main(asked: argparse.Namespace) -> int:
                 with _articles(asked, app, loading, database) as makes:
                     mcp.mount(app, mcp.make_server([*tools, *makes]), access)
                     _run(asked, app, models, bound, access, database)
+                # Only now: an article whose model is closed before it is told to stop has failed.
+                if loading.ready and isinstance(model := loading.wait(), Local):
+                    model.close()
                 books.wait_settled(SETTLE_S)
                 app.state.kept.close()
     return 0
@@ -160,7 +163,7 @@ def _run(
     threading.Thread(target=announce, name="moonlet-announce", daemon=True).start()
     with suppress(KeyboardInterrupt):  # uvicorn has shut down in order and passes the signal on
         server.run(sockets=[bound])
-    app.state.runs.close()  # nobody is there to hear them, and the model is about to be closed
+    app.state.runs.close()  # nobody is there to hear them, and the model will be closed
     if failed:
         raise failed[0]
     if not server.started:
@@ -168,8 +171,6 @@ def _run(
     for trial in trials:
         if trial:
             trial.close()
-    if loading.ready and isinstance(model := loading.wait(), Local):
-        model.close()
 
 
 class _Server(uvicorn.Server):

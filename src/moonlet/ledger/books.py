@@ -13,11 +13,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from . import keys
 from .database import Connection, Database, DatabaseError, RowError
 from .energy import Meter
-from .keys import Key, Limits
+from .keys import Key, KeyEndedError
 from .money import Price
 from .quota import Refusal, Used, decide
 from .rows import Answered, Entry, State, Took, lose, used_by, with_waiting, write
@@ -26,6 +27,8 @@ __all__ = ["Answered", "Books", "Entry", "OverLimitError", "State", "Took"]
 
 MAX_WAITING = 10_000  # rows kept in memory while nothing can be written; beyond, the oldest are given up
 _RETRY_S = 1.0  # how often that is tried again
+_PART = 200  # rows that are written in one transaction then
+_PAUSE_S = 0.001  # between two: of a lock that is taken again at once others get nothing
 _SWEEP_S = 5.0  # how often a refused request makes us look for servers that have died
 
 _log = logging.getLogger("moonlet.ledger")
@@ -64,6 +67,7 @@ class Books:
         self._settled = threading.Condition(self._lock)
         self._under_way: set[str] = set()  # admitted and not settled
         self._waiting: dict[str, Entry] = {}  # rows that could not be written yet, oldest first
+        self._away = False  # it could not even be read: only who catches up looks whether it has come back
         self._swept = 0.0
         self._closed = threading.Event()
         self._catching_up: threading.Thread | None = None  # while rows wait
@@ -81,7 +85,8 @@ class Books:
     def admit(
         self, key: Key | None, api: str, model: str, prompt_tokens: int, output_tokens: int, asked: str | None = None
     ) -> Entry:
-        """Opens the row of a request that takes at most so many tokens. Raises OverLimitError."""
+        """Opens the row of a request that takes at most so many tokens. Raises OverLimitError, KeyEndedError: what runs
+        for hours comes here for each reply, with the key as it was when it began."""
         price, most = self.price, self.most_price
         entry = Entry(
             id="req_" + secrets.token_hex(12),
@@ -163,10 +168,10 @@ class Books:
     def close(self) -> None:
         """Tries once more to write what waits, and says what could not be kept."""
         self._closed.set()
-        if self._catching_up is not None:
-            self._catching_up.join()
+        if catching_up := self._catching_up:
+            catching_up.join()
+        self._flush(patient=True)
         with self._lock:
-            self._flush()
             if gone := self._waiting.values():
                 tokens = sum(entry.took.prompt_tokens + entry.took.output_tokens for entry in gone)
                 _log.error("%s: %d requests with %d tokens could not be kept", self.database.name, len(gone), tokens)
@@ -179,7 +184,7 @@ class Books:
                 if not self._waiting:
                     with self.database.transaction(durable=False) as connection:
                         if key:
-                            self._decide(connection, keys.by_id(connection, key.id).limits, entry)
+                            self._decide(connection, keys.by_id(connection, key.id), entry)
                         write(connection, entry, self.database.server, new=True)
                     return
             except DatabaseError as error:
@@ -188,24 +193,28 @@ class Books:
                 self._decide_unwritten(key, entry)
             self._wait(entry)
 
-    def _decide(self, connection: Connection | None, limits: Limits, entry: Entry) -> None:
-        assert entry.key_id is not None
+    def _decide(self, connection: Connection | None, key: Key, entry: Entry) -> None:
+        limits = key.limits
+        if not key.usable(entry.started):
+            raise KeyEndedError(key)
         if limits.nano_usd_per_month is not None and self.most_price is None:
             raise OverLimitError(Refusal("money per month", "money", "none", "a price, which this server lacks", None))
-        used = used_by(connection, entry.key_id, entry.started, limits) if connection else Used()
+        used = used_by(connection, key.id, entry.started, limits) if connection else Used()
         for other in self._waiting.values():
-            if other.key_id == entry.key_id:
+            if other.key_id == key.id:
                 used = with_waiting(connection, used, other, entry.started)
         if refusal := decide(limits, used, entry.charged_tokens, entry.charged_nano_usd, entry.started):
             raise OverLimitError(refusal)
 
     def _decide_unwritten(self, key: Key, entry: Entry) -> None:
         """A full disk can still be read; a database that is away cannot, and the rows in memory must do."""
-        try:
-            with self.database.reading() as connection:
-                self._decide(connection, key.limits, entry)
-        except DatabaseError:
-            self._decide(None, key.limits, entry)
+        if not self._away:
+            try:
+                with self.database.reading() as connection:
+                    return self._decide(connection, keys.by_id(connection, key.id, hold=False), entry)
+            except DatabaseError:
+                self._away = True
+        self._decide(None, key, entry)
 
     def _keep(self, entry: Entry) -> None:
         with self._lock:
@@ -232,25 +241,45 @@ class Books:
 
     def _catch_up(self) -> None:
         while not self._closed.wait(_RETRY_S):
+            self._flush(patient=False)  # it is tried again soon
             with self._lock:
-                self._flush()
                 if not self._waiting:
+                    self._catching_up = None
                     return
 
-    def _flush(self) -> None:
-        written = 0
-        for entry in list(self._waiting.values()):
+    def _flush(self, patient: bool) -> None:
+        """Writes what waits, in parts and without the lock, so that no request waits for it. The rows of a part go on
+        waiting until it is written: who is admitted meanwhile counts them, what is settled meanwhile comes after."""
+        written, most = set[str](), _PART
+        while part := self._oldest(most):
             try:
-                with self.database.transaction() as connection:
-                    write(connection, entry, self.database.server)
-                written += 1
+                with self.database.transaction(patient=patient) as connection:
+                    for entry in part:
+                        write(connection, entry, self.database.server)
+                written |= {entry.id for entry in part}
+                self._away = False
             except RowError as error:
-                self._give_up(entry, error)
+                if len(part) > 1:  # it is one of them
+                    most = 1
+                    continue
+                with self._lock:
+                    self._give_up(part[0], error)
             except DatabaseError as error:
-                return self._failed(error)
-            del self._waiting[entry.id]
-        if written:
-            _log.warning("%s: can be written again; %d requests caught up", self.database.name, written)
+                with self._lock:
+                    return self._failed(error)
+            most = min(2 * most, _PART)
+            with self._lock:
+                for entry in part:
+                    if self._waiting.get(entry.id) is entry:  # it may have been settled since
+                        del self._waiting[entry.id]
+                if written and not self._waiting:
+                    told = "%s: can be written again; %d requests caught up"
+                    _log.warning(told, self.database.name, len(written))
+            time.sleep(_PAUSE_S)
+
+    def _oldest(self, most: int) -> list[Entry]:
+        with self._lock:
+            return list(islice(self._waiting.values(), most))
 
     def _give_up(self, entry: Entry, error: RowError) -> None:
         self.given_up += 1

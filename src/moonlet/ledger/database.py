@@ -15,7 +15,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
@@ -23,6 +23,7 @@ from urllib.parse import urlsplit, urlunsplit
 from .schema import MIGRATIONS
 
 WAIT_S = 5.0  # for another process that is writing
+_IMPATIENT_S = 0.05  # of it, for who can come again: others of this process wait meanwhile
 SYNC_S = 0.05  # after a commit that was not to be durable at once
 
 _log = logging.getLogger("moonlet.ledger")
@@ -50,20 +51,27 @@ class Connection(Protocol):
 
 
 class Database(Protocol):
-    """Safe to use from any thread; one transaction runs at a time."""
+    """Safe to use from any thread; one transaction runs at a time, whatever is being reported."""
 
     name: str  # for messages: a path, or a URL without its password
     server: int  # this opening of the database, as others see it in the rows it leaves
 
     @contextmanager
-    def transaction(self, durable: bool = True) -> Iterator[Connection]:
+    def transaction(self, durable: bool = True, patient: bool = True) -> Iterator[Connection]:
         """Kept as a whole at its end, or not at all, whatever becomes of the process. `durable`: a power cut must not
-        take it back either, however soon after; otherwise one may that comes within moments. Raises DatabaseError."""
+        take it back either, however soon after; otherwise one may that comes within moments. `patient`: waits long
+        for another process that is writing. Raises DatabaseError."""
         ...
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """For statements that change nothing: works where nothing can be written. Raises DatabaseError."""
+        ...
+
+    @contextmanager
+    def reporting(self) -> Iterator[Connection]:
+        """For those of them that look through many rows: one at a time, over a connection of their own, so that no
+        request waits for them. Raises DatabaseError."""
         ...
 
     def hold(self) -> None:
@@ -132,6 +140,8 @@ class Sqlite:
         self._lock = threading.Lock()
         self._held: int | None = None
         self._durable = True
+        self._reports = threading.Lock()
+        self._read_only = f"{path.absolute().as_uri()}?mode=ro"
         self._journal = f"{path.absolute()}-wal"
         self._unsynced = threading.Event()  # there are commits that a power cut could take back
         self._syncing: threading.Thread | None = None
@@ -157,12 +167,12 @@ class Sqlite:
         return bool(newest == max(MIGRATIONS))
 
     @contextmanager
-    def transaction(self, durable: bool = True) -> Iterator[Connection]:
+    def transaction(self, durable: bool = True, patient: bool = True) -> Iterator[Connection]:
         with self._lock, self._told():
             if durable is not self._durable:  # it holds until it is said again
                 self._inner.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 self._durable = durable
-            self._inner.execute("BEGIN IMMEDIATE")
+            self._begin(patient)
             try:
                 yield self._connection
                 self._inner.execute("COMMIT")
@@ -171,6 +181,15 @@ class Sqlite:
             finally:
                 if self._inner.in_transaction:
                     self._inner.execute("ROLLBACK")
+
+    def _begin(self, patient: bool) -> None:
+        if not patient:
+            self._inner.execute(f"PRAGMA busy_timeout = {int(_IMPATIENT_S * 1000)}")
+        try:
+            self._inner.execute("BEGIN IMMEDIATE")
+        finally:
+            if not patient:
+                self._inner.execute(f"PRAGMA busy_timeout = {int(WAIT_S * 1000)}")
 
     def _sync_soon(self) -> None:
         self._unsynced.set()
@@ -201,6 +220,11 @@ class Sqlite:
     def reading(self) -> Iterator[Connection]:
         with self._lock, self._told():
             yield self._connection
+
+    @contextmanager
+    def reporting(self) -> Iterator[Connection]:
+        with self._reports, self._told(), closing(sqlite3.connect(self._read_only, WAIT_S, uri=True)) as inner:
+            yield _SqliteConnection(inner)
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -32,6 +32,13 @@ class KeyRefusedError(Exception):
     """A key cannot be made or changed as asked."""
 
 
+class KeyEndedError(Exception):
+    """The key was revoked or has expired."""
+
+    def __init__(self, key: Key) -> None:
+        super().__init__(f"the key {key.name} {'was revoked' if key.revoked is not None else 'has expired'}")
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much a key may use. None: as much as there is. Months and days are UTC; the minute slides."""
@@ -150,9 +157,11 @@ def limit(database: Database, name: str, changes: dict[str, int | None]) -> Key:
     return key
 
 
-def by_id(connection: Connection, id: str) -> Key:
-    """The key as it is now; no other transaction can admit its requests or change it until this one ends."""
-    return _key(connection.run(f"SELECT {_COLUMNS}, {_LIMITS} FROM keys WHERE id = ?{connection.lock_rows}", (id,))[0])
+def by_id(connection: Connection, id: str, hold: bool = True) -> Key:
+    """The key as it is now. `hold`: no other transaction can admit its requests or change it until this one ends; where
+    nothing can be written, that cannot be had."""
+    lock = connection.lock_rows if hold else ""
+    return _key(connection.run(f"SELECT {_COLUMNS}, {_LIMITS} FROM keys WHERE id = ?{lock}", (id,))[0])
 
 
 def _named(connection: Connection, name: str) -> Key:

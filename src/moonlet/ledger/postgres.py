@@ -50,49 +50,28 @@ class _Reading(_PostgresConnection):
             return super().run(sql, values)
 
 
-class Postgres:
-    """A database by URL. A lost connection is made anew at the next transaction."""
+class _Line:
+    """A connection for one at a time. A lost one is made anew for who comes next."""
 
-    def __init__(self, url: str) -> None:
-        self.name = without_password(url)
-        self.server = secrets.randbits(62)
-        self._url = url
+    def __init__(self, url: str, settings: str = _SETTINGS) -> None:
+        self.held: int | None = None  # the advisory lock that it holds, from its beginning on
+        self._url, self._settings = url, settings
         self._lock = threading.Lock()
         self._inner: psycopg.Connection[Row] | None = None
-        self._holds = False
-        self._away_until = 0.0
-        with self.transaction() as connection:
-            connection.run("SELECT pg_advisory_xact_lock(?)", (_MIGRATING,))
-            migrate(connection, self.name)
+        self._away_until = 0.0  # 0: it is not
 
     @contextmanager
-    def transaction(self, durable: bool = True) -> Iterator[Connection]:
-        with self._lock, self._told(), ExitStack() as stack:
-            inner = self._connected()
-            try:
-                stack.enter_context(inner.transaction())
-            except psycopg.OperationalError:  # the server was started anew, or the line was cut
-                if not inner.closed:
-                    raise
-                inner = self._connected()
-                stack.enter_context(inner.transaction())
-            yield _PostgresConnection(inner)
-
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        with self._lock, self._told():
-            yield _Reading(self._connected)
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
+    def turn(self) -> Iterator[None]:
+        """Nobody waits for whoever looks whether a server that is away has come back. Raises psycopg.Error."""
+        if not self._lock.acquire(blocking=not self._away_until):
+            raise psycopg.OperationalError("the server is away")
         try:
             yield
-        except (psycopg.DataError, psycopg.IntegrityError, UnicodeEncodeError) as error:
-            raise RowError(f"{self.name}: {_line(error)}") from None
-        except psycopg.Error as error:
-            raise DatabaseError(f"{self.name}: {_line(error)}") from None
+        finally:
+            self._lock.release()
 
-    def _connected(self) -> psycopg.Connection[Row]:
+    def connected(self) -> psycopg.Connection[Row]:
+        """Within a turn. Raises psycopg.Error."""
         if self._inner is None or self._inner.closed:
             if time.monotonic() < self._away_until:  # a server that cannot be reached must not hold up every request
                 raise psycopg.OperationalError("the server is away")
@@ -101,18 +80,69 @@ class Postgres:
                     self._url,
                     autocommit=True,
                     connect_timeout=int(WAIT_S),
-                    options=_SETTINGS,
+                    options=self._settings,
                     application_name="moonlet",
                 )
             except psycopg.Error:
                 self._away_until = time.monotonic() + _AWAY_S
                 raise
-            if self._holds:
-                self._inner.execute("SELECT pg_advisory_lock(%s)", (self.server,))
+            self._away_until = 0.0
+            if self.held is not None:
+                self._inner.execute("SELECT pg_advisory_lock(%s)", (self.held,))
         return self._inner
 
+    def close(self) -> None:
+        with self._lock, suppress(psycopg.Error):
+            if self._inner is not None:
+                self._inner.close()
+
+
+class Postgres:
+    """A database by URL."""
+
+    def __init__(self, url: str) -> None:
+        self.name = without_password(url)
+        self.server = secrets.randbits(62)
+        self._line = _Line(url)
+        self._reports = _Line(url, f"{_SETTINGS} -c default_transaction_read_only=on")
+        with self.transaction() as connection:
+            connection.run("SELECT pg_advisory_xact_lock(?)", (_MIGRATING,))
+            migrate(connection, self.name)
+
+    @contextmanager
+    def transaction(self, durable: bool = True, patient: bool = True) -> Iterator[Connection]:
+        with self._told(), self._line.turn(), ExitStack() as stack:
+            inner = self._line.connected()
+            try:
+                stack.enter_context(inner.transaction())
+            except psycopg.OperationalError:  # the server was started anew, or the line was cut
+                if not inner.closed:
+                    raise
+                inner = self._line.connected()
+                stack.enter_context(inner.transaction())
+            yield _PostgresConnection(inner)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with self._told(), self._line.turn():
+            yield _Reading(self._line.connected)
+
+    @contextmanager
+    def reporting(self) -> Iterator[Connection]:
+        with self._told(), self._reports.turn():
+            yield _Reading(self._reports.connected)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (psycopg.DataError, psycopg.IntegrityError, UnicodeEncodeError) as error:
+            raise RowError(f"{self.name}: {_said(error)}") from None
+        except psycopg.Error as error:
+            raise DatabaseError(f"{self.name}: {_said(error)}") from None
+
     def hold(self) -> None:
-        self._holds = True
+        self._line.held = self.server
         with self.transaction() as connection:
             connection.run("SELECT pg_advisory_lock(?)", (self.server,))
 
@@ -123,10 +153,9 @@ class Postgres:
             return bool(connection.run("SELECT pg_try_advisory_xact_lock(?)", (server,))[0][0])
 
     def close(self) -> None:
-        with self._lock, suppress(psycopg.Error):
-            if self._inner is not None:
-                self._inner.close()
+        self._line.close()
+        self._reports.close()
 
 
-def _line(error: Exception) -> str:
+def _said(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__

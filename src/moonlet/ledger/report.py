@@ -74,7 +74,7 @@ def sums(
     alone. Raises DatabaseError."""
     group = _GROUPS[by] if by else "'all'"
     where, values = _where(since, until, key_id)
-    with database.reading() as connection:
+    with database.reporting() as connection:
         rows = connection.run(f"SELECT {group}, {_SUMS} FROM requests{where} GROUP BY 1 ORDER BY 1", values)
     return [Line(*row) for row in rows]
 
@@ -89,7 +89,7 @@ def daily(
     """The same for every UTC day (like 2026-11-28) that has requests, the first day first. Raises DatabaseError."""
     group = _GROUPS[by] if by else "'all'"
     where, values = _where(since, until, key_id)
-    with database.reading() as connection:
+    with database.reporting() as connection:
         rows = connection.run(f"SELECT day, {group}, {_SUMS} FROM requests{where} GROUP BY 1, 2 ORDER BY 1, 2", values)
     return [(row[0], Line(*row[1:])) for row in rows]
 
@@ -104,7 +104,7 @@ def rows(
     while True:
         after = f"{' AND' if where else ' WHERE'} (started > ? OR (started = ? AND id > ?))" if last else ""
         tables = "requests LEFT JOIN prompts ON request_id = id" if prompts else "requests"
-        with database.reading() as connection:
+        with database.reporting() as connection:
             page = connection.run(
                 f"SELECT {', '.join(names)} FROM {tables}{where}{after} ORDER BY started, id LIMIT {_PAGE}",
                 (*values, *last),

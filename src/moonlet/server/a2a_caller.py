@@ -50,7 +50,7 @@ def caller_again(database: Database, owner: str) -> Caller:
         return Caller(None)
     try:
         with database.reading() as connection:
-            key = keys.by_id(connection, owner)
+            key = keys.by_id(connection, owner, hold=False)
     except LookupError:
         return Caller(None, owner)
     return Caller(key if key.usable(time.time()) else None, owner)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from moonlet.chat.messages import CallArguments, CallStart, Message, Text, Thinking, to_openai
 from moonlet.ledger.books import Answered, Books, Entry, OverLimitError, State, Took
-from moonlet.ledger.keys import Key, Limits, Priority
+from moonlet.ledger.keys import Key, KeyEndedError, Limits, Priority
 from moonlet.ledger.money import Price
 from moonlet.ledger.quota import most_output
 from moonlet.llm import LLM, Done, Event, Plain, ReplyOptions, Served, Usage
@@ -36,7 +36,8 @@ class Accounts:
         return list(self._under_way.values())
 
     def open(self, key: Key | None, api: str, asked: Asked) -> Account:
-        """Raises ApiError 429 if the key's limits do not allow it, LLMError if its prompt cannot be counted."""
+        """Raises ApiError 429 if the key's limits do not allow it, 401 if the key has ended since; LLMError if its
+        prompt cannot be counted."""
         books, options = self._books, asked.options
         if key is not None:
             late = "batch" in (key.priority, options.priority)  # a request may wait where its key need not
@@ -54,6 +55,9 @@ class Accounts:
         words = _words(asked) if books.keep_prompts else None
         try:
             entry = books.admit(key, api, asked.model, prompt_tokens, output_tokens, words)
+        except KeyEndedError as error:
+            self._metrics.refused("key")
+            raise ApiError(str(error), code="invalid_api_key", status=401) from None
         except OverLimitError as error:
             self._metrics.refused(error.refusal.limit)
             retry_s = error.refusal.retry_after_s

@@ -149,7 +149,10 @@ def _user(blocks: list[Any], place: str) -> Iterator[Message]:
                     _text_of(part, f"{here}.content[{j}]") for j, part in enumerate(_listed(content, here + ".content"))
                 ]
             )
-            yield Message("tool", "\n".join(parts), call_id=id)
+            text = "\n".join(parts)
+            if typed(block, "is_error", bool, place=f"{here}."):  # the flag is all that tells a failure from a result
+                text = f"The tool failed: {text}" if text.strip() else "The tool failed and said nothing."
+            yield Message("tool", text, call_id=id)
         else:
             texts.append(_text_of(block, here))
     if texts or not blocks:

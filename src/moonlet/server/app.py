@@ -131,8 +131,9 @@ def _add_openai(app: FastAPI, replies: Replies) -> None:
 def _add_responses(app: FastAPI, replies: Replies, kept: KeptResponses) -> None:
     @app.post("/v1/responses", openapi_extra=document.of_models(document.RESPONSES, replies.models))
     async def new_response(request: Request) -> Response:
-        wanted = responses.read(await read_json(request))
-        owner, own = owner_of(request), wanted.asked.messages
+        owner, body = owner_of(request), await read_json(request)
+        wanted = responses.read(await _asked(lambda: kept.whole(owner, body)))
+        own = wanted.asked.messages
         before = () if wanted.previous is None else (await _kept(kept, owner, wanted.previous)).messages
         wanted = wanted.continuing(before)
 
@@ -162,8 +163,7 @@ def _add_responses(app: FastAPI, replies: Replies, kept: KeptResponses) -> None:
 async def _kept(kept: KeptResponses, owner: str, id: str) -> Kept:
     found = await _asked(lambda: kept.find(owner, id))
     if found is None:
-        until = "" if kept.beyond else ", until the server stops"
-        told = f"there is no response {id[:80]!r}: responses are kept for a day{until}"
+        told = kept.missing(f"response {id[:80]!r}")
         raise ApiError(told, "previous_response_id", code="previous_response_not_found", status=404)
     return found
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from moonlet.ledger.database import Database
-from moonlet.ledger.keys import Key, by_id
+from moonlet.ledger.keys import Key, KeyEndedError, by_id
 from moonlet.llm import LLM
 from moonlet.server.accounts import Accounts
 from moonlet.server.charged import Charged
@@ -329,7 +329,7 @@ class Jobs:
         with self._database.transaction() as connection:
             key = by_id(connection, job.key)
         if not key.usable(time.time()):
-            raise ApiError(f"the key {key.name} was revoked or has expired", status=401)
+            raise ApiError(str(KeyEndedError(key)), status=401)
         return key
 
     def tell(self, id: str, stage: str, done: float, seconds_left: float | None) -> None:

@@ -24,7 +24,7 @@ class Charged:
     def reply(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN
     ) -> Iterator[Event]:
-        """As the model's own. Raises ApiError 429 besides, if the key's limits do not allow it."""
+        """As the model's own. Raises ApiError besides: 429 if the key's limits do not allow it, 401 if it has ended."""
         asked = Asked(self.name, tuple(messages), tuple(tools), options)
         account = self._accounts.open(self._key, self._api, asked)
         try:

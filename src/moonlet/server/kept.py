@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from moonlet.chat.messages import Message
+from moonlet.server.errors import ApiError
 from moonlet.server.kept_beyond import Beyond
+from moonlet.server.response_stream import response_of
 
 KEPT_S = 24 * 3600
 KEPT_BYTES = 64 << 20
+_INSTEAD = "send the items themselves, as most clients do with `store: false`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,33 @@ class KeptResponses:
             return kept if kept.owner == owner and not self._old(kept) else None
         found = self.beyond.find(owner, id) if self.beyond is not None else None
         return Kept(*found, owner, 0, self._clock()) if found else None
+
+    def whole(self, owner: str, body: Any) -> Any:
+        """A request's body with the items themselves where its input refers to them. Raises ApiError if one is not
+        kept for this owner, DatabaseError."""
+        given = body.get("input") if isinstance(body, dict) else None
+        if not isinstance(given, list):
+            return body
+        items: dict[str, Any] = {}  # of the responses that were looked up, by their ids
+        looked: set[str] = set()
+        whole = []
+        for i, item in enumerate(given):
+            if isinstance(item, dict) and item.get("type") == "item_reference":
+                id = str(item.get("id"))
+                if (of := response_of(id)) not in looked:
+                    looked.add(of)
+                    kept = self.find(owner, of)
+                    items |= {one["id"]: one for one in kept.response["output"]} if kept else {}
+                if id not in items:
+                    raise ApiError(f"input[{i}]: {self.missing(f'item {id[:80]!r}')}; {_INSTEAD}", "input")
+                item = items[id]
+            whole.append(item)
+        return {**body, "input": whole}
+
+    def missing(self, what: str) -> str:
+        """What is said of something that is not found."""
+        until = "" if self.beyond else ", until the server stops"
+        return f"there is no {what}: responses are kept for a day{until}"
 
     def drop(self, owner: str, id: str) -> None:
         """Forgets one of this owner's. Raises DatabaseError."""

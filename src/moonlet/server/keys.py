@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from moonlet.ledger import keys
 from moonlet.ledger.database import Database, DatabaseError
-from moonlet.ledger.keys import MARK, Key
+from moonlet.ledger.keys import MARK, Key, KeyEndedError
 from moonlet.server.errors import ApiError
 from moonlet.server.metrics import Metrics
 
@@ -83,7 +83,7 @@ class Door:
 
     def _check_none(self, found: Sequence[Key], given: Sequence[str]) -> None:
         if found:
-            why = f"the key {found[0].name} {'was revoked' if found[0].revoked else 'has expired'}"
+            why = str(KeyEndedError(found[0]))
         elif not given:
             why = "a key is needed: send it as `Authorization: Bearer KEY` or `x-api-key: KEY`"
         else:

@@ -7,6 +7,7 @@ their own links expect them; finished files and the recording that was sent are 
 
 from __future__ import annotations
 
+import asyncio
 import mimetypes
 import secrets
 import time
@@ -60,7 +61,7 @@ def mount(app: FastAPI, jobs: Jobs, wishes: Mapping[str, tuple[str, ...]], datab
     @app.get(OPENED + "{token}/{id}/{name:path}", include_in_schema=False)
     async def file(token: str, id: str, name: str) -> Response:
         one = opened.get(token)
-        if one is None or one.until < time.monotonic() or not may_look(database, one.key):
+        if one is None or one.until < time.monotonic() or not await asyncio.to_thread(may_look, database, one.key):
             raise ApiError("this address is not good any more: open the article from the page", status=404)
         return _sent(jobs.path(one.owner, id, name), made=name.startswith("work/"))
 

@@ -5,7 +5,6 @@ A key sees its own lines. An admin, and whoever sits at a machine that needs no 
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -52,7 +51,8 @@ def mount(app: FastAPI, model: LLM, accounts: Accounts, books: Books | None) -> 
             raise ApiError("this server keeps no books", status=404)
         who = viewer(request)
         try:
-            return await asyncio.to_thread(_told, books, who, days, time.time())
+            # Not in asyncio's pool: every request needs that for its key, and this may take seconds.
+            return await apart(lambda: _told(books, who, days, time.time()))
         except DatabaseError:
             raise ApiError("the books cannot be read at the moment", status=503, retry_s=5) from None
 
@@ -140,7 +140,7 @@ MOST_KEYS = 200  # whose quotas are told at once
 def quotas(database: Database, who: Viewer, now: float) -> list[dict[str, Any]]:
     """What each usable key may use, and has used by now."""
     found = [key for key in keys.all_keys(database) if key.usable(now) and (who.all or key.id == who.owner)]
-    with database.reading() as connection:
+    with database.reporting() as connection:
         return [_quota(key, used_by(connection, key.id, now), now) for key in found[:MOST_KEYS]]
 
 

@@ -56,7 +56,7 @@ def may_look(database: Database | None, owner: str) -> bool:
         return True
     try:
         with database.reading() as connection:
-            return keys.by_id(connection, owner).usable(time.time())
+            return keys.by_id(connection, owner, hold=False).usable(time.time())
     except DatabaseError:
         return True  # a database that is away: as it was
     except LookupError:

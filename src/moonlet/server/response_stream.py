@@ -18,8 +18,18 @@ from moonlet.server.responses import Form, ResponseRequest, packed_thought
 Frame = dict[str, Any]
 
 
-def new_id(kind: str) -> str:
-    return f"{kind}_{secrets.token_hex(16)}"
+_RANDOM = 16  # bytes of a response's id
+
+
+def new_id() -> str:
+    """Of a response."""
+    return f"resp_{secrets.token_hex(_RANDOM)}"
+
+
+def response_of(item: str) -> str:
+    """The id of the response that an item came from, which the item's own id holds: so no list of items is needed to
+    find one again."""
+    return f"resp_{item.partition('_')[2][: 2 * _RANDOM]}"
 
 
 @dataclass(slots=True)
@@ -29,7 +39,7 @@ class ResponseStream:
     model: str
     request: ResponseRequest
     keep: Callable[[Frame, Message], None] = lambda response, message: None
-    id: str = field(default_factory=lambda: new_id("resp"))
+    id: str = field(default_factory=new_id)
     created: int = field(default_factory=lambda: int(time.time()))
     named: bool = True
     closing: str = ""
@@ -111,7 +121,13 @@ class ResponseStream:
     def _in_message(self) -> Iterator[Frame]:
         if not self._writes("message"):
             yield from self._close()
-            item = {"type": "message", "id": new_id("msg"), "status": "in_progress", "role": "assistant", "content": []}
+            item = {
+                "type": "message",
+                "id": self._item_id("msg"),
+                "status": "in_progress",
+                "role": "assistant",
+                "content": [],
+            }
             yield from self._open(item)
             yield self._part_event("response.content_part.added", content_index=0, part=_text_part("", []))
             self._item_or_fail()["logprobs"] = []
@@ -119,7 +135,7 @@ class ResponseStream:
     def _in_thought(self) -> Iterator[Frame]:
         if not self._writes("reasoning"):
             yield from self._close()
-            yield from self._open({"type": "reasoning", "id": new_id("rs"), "summary": [], "content": []})
+            yield from self._open({"type": "reasoning", "id": self._item_id("rs"), "summary": [], "content": []})
             part = {"type": "reasoning_text", "text": ""}
             yield self._part_event("response.content_part.added", content_index=0, part=part)
 
@@ -128,9 +144,12 @@ class ResponseStream:
         space = {"namespace": form.namespace} if form.namespace else {}
         call = {"call_id": id, "name": form.name, **space, "status": "in_progress"}
         if form.kind == "custom":
-            yield from self._open({"type": "custom_tool_call", "id": new_id("ctc"), **call, "input": ""})
+            yield from self._open({"type": "custom_tool_call", "id": self._item_id("ctc"), **call, "input": ""})
         else:
-            yield from self._open({"type": "function_call", "id": new_id("fc"), **call, "arguments": ""})
+            yield from self._open({"type": "function_call", "id": self._item_id("fc"), **call, "arguments": ""})
+
+    def _item_id(self, kind: str) -> str:
+        return f"{kind}_{self.id.removeprefix('resp_')}{len(self._output):04x}"
 
     def _open(self, item: Frame) -> Iterator[Frame]:
         self._item, self._text = item, ""

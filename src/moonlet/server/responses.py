@@ -25,7 +25,7 @@ _HOSTED = (
     "image_generation",
 )
 # What such tools left in a conversation.
-_PASSED_OVER = ("web_search_call", "image_generation_call", "item_reference", "compaction_trigger")
+_PASSED_OVER = ("web_search_call", "image_generation_call", "compaction_trigger")
 _OURS = "moonlet."  # how a thought begins that this server put into an item's `encrypted_content`
 _ROLES: Mapping[str, Role] = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
 

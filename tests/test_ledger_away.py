@@ -1,0 +1,86 @@
+"""A ledger that cannot be written for a while: nobody waits for it, and what waited is written when it can be."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from moonlet.ledger import keys, report
+from moonlet.ledger.books import Books, Entry, Took
+from moonlet.ledger.database import DatabaseError, open_database
+from moonlet.ledger.keys import Limits
+from postgres import postgres
+
+
+def full(*_: object, **__: object) -> NoReturn:
+    raise DatabaseError("the disk is full")
+
+
+def test_many_rows_are_caught_up_fast_and_hold_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a disk whose syncs take 20 ms each; one of the rows is none that a database takes."""
+    with closing(Books(open_database(tmp_path / "ledger"))) as kept:
+        key, _ = keys.add(kept.database, "ann", limits=Limits(tokens_per_day=1_000_000))
+        monkeypatch.setattr(kept.database, "transaction", full)
+        odd = kept.admit(None, "chat", "nano", 1, 1)
+        kept.settle(odd, "done", Took(1, 0, 1 << 70))
+        many = [kept.settle(kept.admit(None, "chat", "nano", 1, 1), "done", Took(1, 0, 1)) for _ in range(2000)]
+        under_way = kept.admit(key, "chat", "nano", 10, 10)
+        monkeypatch.undo()
+        transaction = kept.database.transaction
+
+        @contextmanager
+        def slow(durable: bool = True, **how: bool) -> Iterator[object]:
+            with transaction(durable, **how) as connection:
+                yield connection
+                time.sleep(0.02 * durable)
+
+        monkeypatch.setattr(kept.database, "transaction", slow)
+        began, slowest, met = time.monotonic(), 0.0, list[Entry]()
+        while kept.waiting or len(met) < 3:
+            last = time.monotonic()
+            met.append(kept.settle(kept.admit(key, "chat", "nano", 1, 1), "done", Took(1, 0, 1)))
+            slowest = max(slowest, time.monotonic() - last)
+            if len(met) == 3:
+                kept.settle(under_way, "done", Took(10, 0, 10))
+            assert time.monotonic() < began + 20
+            time.sleep(0.05)
+        assert slowest < 1 and kept.given_up == 1
+        states = {str(row["id"]): row["state"] for row in report.rows(kept.database)}
+        assert states == dict.fromkeys([entry.id for entry in (*many, under_way, *met)], "done")
+        with kept.database.reading() as connection:
+            assert {row[0] for row in connection.run("SELECT tokens FROM spent")} == {20 + 2 * len(met)}
+
+
+def test_nobody_waits_for_who_looks_for_a_postgresql_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    psycopg = pytest.importorskip("psycopg", reason="psycopg, the driver of PostgreSQL, is not installed")
+    connect = psycopg.connect
+
+    def unreachable(*_: object, **__: object) -> NoReturn:
+        time.sleep(2)
+        raise psycopg.OperationalError("connection timeout expired")
+
+    with postgres() as url, closing(Books(open_database(url))) as kept:
+        key, _ = keys.add(kept.database, "ann", limits=Limits(concurrent=9))
+        with connect(url, autocommit=True) as other:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND pid <> pg_backend_pid()"
+            )
+        monkeypatch.setattr(psycopg, "connect", unreachable)
+        sent = [kept.settle(kept.admit(key, "chat", "nano", 1, 1), "done", Took(1, 0, 1))]  # it waits, and finds out
+        slowest, until = 0.0, time.monotonic() + 9
+        while time.monotonic() < until:
+            began = time.monotonic()
+            sent.append(kept.settle(kept.admit(key, "chat", "nano", 1, 1), "done", Took(1, 0, 1)))
+            slowest = max(slowest, time.monotonic() - began)
+            time.sleep(0.02)
+        assert slowest < 1 and kept.waiting == len(sent)
+        monkeypatch.undo()
+        until = time.monotonic() + 20
+        while kept.waiting:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert {str(row["id"]) for row in report.rows(kept.database)} == {entry.id for entry in sent}
