@@ -50,6 +50,8 @@ def test_a_machine_of_ones_own(tmp_path: Path) -> None:
     file.write_text('[machine.mine]\nlike = "epyc-768gb"\ncard = "h100"\ncard_count = 2\nprice = 1000\n')
     mine = read_machine(file)
     assert mine.memory_bytes == EPYC.memory_bytes and mine.cards and mine.cards.count == 2 and mine.price == 1000
+    file.write_text('[machine.small]\nlike = "epyc-768gb"\nmemory_gb = 64\n[machine.other]\nlike = "8x-h200"\n')
+    assert find_machine(f"{file}:small").memory_bytes == 64 * GB
 
 
 @pytest.mark.parametrize(
@@ -64,6 +66,7 @@ def test_a_machine_of_ones_own(tmp_path: Path) -> None:
         ("memory_gb = 64\nmemory_gbs = 90\ntops = 5\nidle_w = 90\nload_w = 10\n", "idles at more watts"),
         ("memory_gb = ", "not readable as TOML"),
         ('[machine.a]\nlike = "b"\n', "no machine named 'b'"),
+        ('[machine.a]\nlike = "epyc-768gb"\n[machine.b]\nlike = "8x-h200"\n', "which of its machines?"),
     ],
 )
 def test_a_bad_machine_is_told_in_one_line(tmp_path: Path, text: str, told: str) -> None:

@@ -24,7 +24,7 @@ from moonlet.ledger.quota import dollars
 
 
 def main(asked: argparse.Namespace) -> int:
-    with closing(open_ledger(asked.ledger)) as database:
+    with closing(open_ledger(asked.ledger, make=asked.action == "add")) as database:
         match asked.action:
             case "add":
                 _add(database, asked)

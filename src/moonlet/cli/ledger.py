@@ -31,6 +31,8 @@ def main(asked: argparse.Namespace) -> int:
         raise UsageError("--json or --csv, not both")
     if not asked.against and (stray := [flag for flag in _OWNING if getattr(asked, flag) is not None]):
         raise UsageError(f"--{_OWNING[stray[0]]} says what owning costs: --against NAME compares it")
+    if asked.prompts and not asked.rows:
+        raise UsageError("--prompts is for --rows")
     with closing(open_ledger(asked.ledger)) as database:
         if asked.prune is not None:
             deleted = report.prune(database, time.time() - asked.prune * 86400)
@@ -60,10 +62,14 @@ _OWNING = {
 } | {"hours": "on-hours"}
 
 
-def open_ledger(place: str | None) -> Database:
-    """The ledger that the arguments name; else $MOONLET_LEDGER, where a password is not seen; else our own file."""
+def open_ledger(place: str | None, make: bool = False) -> Database:
+    """The ledger that the arguments name; else $MOONLET_LEDGER, where a password is not seen; else our own file. A file
+    that is named is there already, unless it is to be made."""
     home = default_path("").parent
-    return open_database(place or os.environ.get("MOONLET_LEDGER") or home / "ledger.sqlite")
+    place = place or os.environ.get("MOONLET_LEDGER")
+    if place and not make and "://" not in place and not os.path.exists(os.path.expanduser(place)):
+        raise UsageError(f"{place}: there is no ledger")
+    return open_database(place or home / "ledger.sqlite")
 
 
 def _sums(asked: argparse.Namespace, lines: list[Line], whole: list[Line]) -> None:

@@ -35,10 +35,14 @@ BAR = 40  # characters of the longest bar
 
 def main(asked: argparse.Namespace) -> int:
     if asked.model is None:
+        if asked.json or asked.machine or asked.developers:
+            raise UsageError("name the model that is planned; `moonlet plan` alone lists models and machines")
         _list()
         return 0
     if asked.ray and not asked.sweep:
         raise UsageError("--ray is for the many days of a --sweep")
+    if asked.boxes and not asked.simulate:
+        raise UsageError("--boxes is for the day of --simulate")
     if asked.sweep and (asked.developers or asked.html):
         raise UsageError(f"--sweep is a table of teams: leave {'--team' if asked.developers else '--html'} out")
     model = subject(asked.model)

@@ -59,7 +59,7 @@ def main(asked: argparse.Namespace) -> int:
     wanted = engines.wanted(asked)
     if asked.ray:
         ray_fronts.check(asked, wanted)
-    with closing(open_ledger(asked.ledger)) as database:
+    with closing(open_ledger(asked.ledger, make=True)) as database:
         _check_keys(asked, access, database, wanted)
         if asked.ray and wanted:
             return ray_fronts.main(asked, access, wanted)

@@ -184,8 +184,9 @@ def _resolved(name: str, tables: Mapping[str, Any], cards: Mapping[str, Any], de
     return {key: value for key, value in table.items() if key not in ("like", "card")}
 
 
-def read_machine(path: Path) -> Machine:
-    """A machine from a TOML file of one's own: its figures at the top level, or under [machine.NAME]."""
+def read_machine(path: Path, name: str = "") -> Machine:
+    """A machine from a TOML file of one's own: its figures at the top level, or under [machine.NAME]; which, must be
+    said where there are several. Raises MachineError."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -195,9 +196,11 @@ def read_machine(path: Path) -> Machine:
     if isinstance(data.get("machine"), dict):
         packaged = tomllib.loads((files(__package__) / "machines.toml").read_text(encoding="utf-8"))
         own = data["machine"]
-        name = next(iter(own), "")
-        if not name or not isinstance(own[name], dict):
-            raise MachineError(f"{path}: [machine.NAME] holds no figures")
+        if not name and len(own) > 1:
+            raise MachineError(f"{path}: which of its machines? {', '.join(f'{path}:{one}' for one in own)}")
+        name = name or next(iter(own), "")
+        if not isinstance(own.get(name), dict):
+            raise MachineError(f"{path}: [machine.{name or 'NAME'}] holds no figures")
         tables = {**packaged["machine"], **own}
         return describe(name, _resolved(name, tables, {**packaged["card"], **data.get("card", {})}))
     return describe(path.stem, data)
@@ -208,6 +211,7 @@ def find_machine(name: str) -> Machine:
     known = catalogue()
     if name in known:
         return known[name]
-    if name.endswith(".toml"):
-        return read_machine(Path(name).expanduser())
+    file, suffix, which = name.partition(".toml")
+    if suffix and (not which or which.startswith(":")):
+        return read_machine(Path(file + suffix).expanduser(), which[1:])
     raise MachineError(f"machine {name[:60]}: not in the catalogue ({', '.join(known)}) and no .toml file")
