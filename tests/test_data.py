@@ -15,6 +15,7 @@ import pytest
 
 from moonlet.agent.results import TRUST_NOTE
 from moonlet.chat.messages import ToolCall
+from moonlet.evals import catalogue
 from moonlet.evals.by_hand import requests
 from moonlet.simulate import abroad, demo, drills, foreign, foreign_answers, messages, said, seal, several, talk
 from moonlet.simulate.blueprints import Blueprint, Parameter
@@ -359,9 +360,15 @@ def test_hand_written_requests_stay_out_of_training() -> None:
     assert len(found) < len(whole) / 4, len(found)
 
 
+def catalogue_texts() -> list[str]:
+    """What the tools suite asks, but for its worlds."""
+    requests = [one.request for one in catalogue.entries()]
+    return [*requests, *catalogue.talk(), *(text for _, text in catalogue.missing())]
+
+
 def test_what_was_typed_for_training_is_not_what_judges() -> None:
     """Of every such request, not of some: none is a hand-written one, and none has eight words in a row of one."""
-    whole = {plain(question.text) for question in requests()}
+    whole = {plain(question.text) for question in requests()} | {plain(text) for text in catalogue_texts()}
     held = {
         gram
         for question in requests()

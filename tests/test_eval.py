@@ -147,7 +147,11 @@ def test_who_knows_the_catalogue_passes_its_rows_and_who_calls_always_fails_refu
     assert told["calls when a tool is wanted"] == Rate(3, 6)  # the worlds it does not know
     eager = rates(asked_all(questions, Answering(lambda messages, tools: called(tools[0].name, {"oops": 1}))))
     assert eager["calls when a tool is wanted"].right == 6 and eager["whole call exact"].right == 0
-    assert eager["no call, tools that nearly fit"].right == eager["asks when something is missing"].right == 0
+    missing = "asks when something is missing"
+    assert eager["no call, tools that nearly fit"].right == eager[missing].right == 0
+    for words, right in (("I can't do that.", 0), ("For how long?", 6)):
+        said = rates(asked_all(questions, Answering(lambda messages, tools, words=words: Message("assistant", words))))
+        assert said[missing] == Rate(right, 6)
 
 
 def test_a_call_is_legal_by_name_json_and_schema() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from moonlet.simulate import said
 from moonlet.simulate.world import World
+from moonlet.tools.basic import calculate
 from moonlet.tools.tool import check
 
 SPECS = {tool.spec.name: tool.spec for tool in World(0, date(2026, 11, 23)).tools()}
@@ -32,6 +33,17 @@ def test_every_line_means_calls_in_form(language: str) -> None:
                 for name, arguments in one.calls:
                     copied = [key for key, of in SPECS[name].parameters["properties"].items() if "x-verbatim" in of]
                     assert all(arguments[key] in one.text for key in copied if key in arguments), one
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_sum_can_be_worked_out(language: str) -> None:
+    """However it was said: what the small model learns to copy, the calculator has to read."""
+    lines = [line for lines in said.lines(language).sections.values() for line in lines]
+    marks = [match for line in lines for match in said.SLOT.finditer(line.text)]
+    sums = [match[4] or match[3] for match in marks if match[2] == "expression"]
+    assert len(sums) > 150
+    for one in sums:
+        calculate(one)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

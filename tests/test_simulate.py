@@ -112,6 +112,20 @@ def test_definitions_are_put_in_their_places() -> None:
     assert inlined(schema)["properties"]["p"]["properties"]["next"]["type"] == "object"
 
 
+def test_odd_schemas_of_a_server() -> None:
+    """A parameter may be called "definitions", a required one be nowhere declared, and a number have narrow bounds."""
+    dose = {"type": "number", "minimum": 0.1, "maximum": 0.9}
+    odd = {"type": "object", "properties": {"definitions": TEXT, "dose": dose}}
+    parameters = inlined({**odd, "required": ["definitions", "dose", "ghost"], "$schema": "x"})
+    assert set(parameters) == {"type", "properties", "required"} and "definitions" in parameters["properties"]
+    define = Offered(ToolSpec("define_word", "Define a word.", parameters), {}, False)
+    server = Server("odd", (define, *GRAPH.tools[:2]))
+    for key in mock_suite(server, 24):
+        done = rollout(key, None, server=server)
+        calls = [one for message in done.messages for one in message.calls if one.name == "define_word"]
+        assert all(0.1 <= json.loads(one.arguments)["dose"] <= 0.9 for one in calls)
+
+
 def test_a_running_server_is_read_and_mocked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("mcp", reason="the MCP SDK is not installed")
     command = f"{sys.executable} {Path(__file__).parent / 'shelf_server.py'}"

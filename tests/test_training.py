@@ -306,6 +306,8 @@ def test_from_nothing_to_a_model_that_answers(
     assert nano.main([*command, "1"]) == 0
     first = open_folder(tmp_path / "model").meta
     assert nano.main([*command, "2"]) == 0  # goes on, and makes the folder anew
+    with pytest.raises(CheckpointError, match=r"other conversations: seed was 1, is 7$"):
+        nano.main([*command, "3", "--seed", "7"])
     folder = open_folder(tmp_path / "model")
     assert first["golden"] and folder.meta["golden"] and folder.meta["files"] != first["files"]
     assert sum(entry["bytes"] for entry in folder.meta["files"].values()) < 25_000_000

@@ -218,6 +218,7 @@ def test_evolved_tools_are_called_otherwise_and_do_the_same() -> None:
 def test_facts_are_recognised_as_people_write_them() -> None:
     assert mentioned("It costs **1,250** euros.", "1250") and not mentioned("It costs 12503.", "1250")
     assert not mentioned("It is 12.5", "2.5") and mentioned("12.50 each", "12.5") and mentioned("It's 12.5.", "12.5")
+    assert mentioned("余额是1,200元", "1200") and mentioned("ยอดเงิน 1,200บาท", "1200") and mentioned("12.50元", "12.5")
     assert any(mentioned("It arrives on March 4, 2025", way) for way in ways("2025-03-04"))
     assert any(mentioned("3月4日送达", way) for way in ways("2025-03-04"))
     assert any(mentioned("您的订单已发货", way) for way in ways("shipped"))

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from random import Random
 
+from moonlet.chat.messages import Message
 from moonlet.evals import catalogue, worlds
-from moonlet.evals.question import Asked, Question, any_call, no_call
+from moonlet.evals.question import Asked, Marks, Question, any_call, no_call
+from moonlet.simulate.domains.locale import LANGUAGES
+from moonlet.simulate.users import asks
 
 GROUP = "trigger"
 WANTED, TALK, MISSING = "calls when a tool is wanted", "no call when none is needed", "asks when something is missing"
 TOOLS = 8
+
+
+def _asked_back(reply: Message) -> Marks:
+    return {MISSING: not reply.calls and any(asks(reply.content, language) for language in LANGUAGES)}
 
 
 def questions(seed: int, n: int) -> list[Question]:
@@ -27,7 +34,7 @@ def questions(seed: int, n: int) -> list[Question]:
         found.append(Asked(f"{GROUP}/{text}", GROUP, (TALK,), catalogue.said(text), tools, no_call(TALK)))
     for name, text in rng.sample(catalogue.missing(), min(n, len(catalogue.missing()))):
         tools = catalogue.some(catalogue.entry(name), TOOLS, rng)
-        found.append(Asked(f"{GROUP}/{text}", GROUP, (MISSING,), catalogue.said(text), tools, no_call(MISSING)))
+        found.append(Asked(f"{GROUP}/{text}", GROUP, (MISSING,), catalogue.said(text), tools, _asked_back))
     called = worlds.posed(
         worlds.keys(seed, ("single", "steps", "parallel")), half, lambda posed: bool(posed.first.calls)
     )

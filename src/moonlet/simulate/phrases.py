@@ -94,7 +94,7 @@ ADMITS: Mapping[str, Sequence[str]] = {
 CLAIMS: Sequence[tuple[Sequence[str], Sequence[str]]] = (
     (
         ("permission denied", "not allowed to", "ไม่มีสิทธิ์", "没有权限"),
-        ("permission", "denied", "not allowed", "forbidden"),
+        ("permission", "denied", "not allowed", "forbidden", "not possible"),
     ),
     (
         (
@@ -143,5 +143,5 @@ def _is_day(value: str) -> bool:
 
 def _folded(text: str) -> str:
     text = text.casefold().replace("’", "'")
-    text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)  # 1,200
-    return " ".join(re.sub(r"(\d\.\d*?)0+\b", r"\1", text).replace("*", "").split())  # 12.50, **12**
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)  # 1,200, also before 元
+    return " ".join(re.sub(r"(\d\.\d*?)0+(?!\d)", r"\1", text).replace("*", "").split())  # 12.50, **12**

@@ -7,7 +7,7 @@ from random import Random
 
 from moonlet.simulate.wording import compile_pattern, expand
 from moonlet.simulate.world import World
-from moonlet.tools.basic import SMALL, TENS
+from moonlet.tools.numbers import SMALL, TENS
 
 STORIES = (  # #1 and #2 are the numbers, #3 a thing
     (

@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from moonlet.chat.messages import ToolSpec
+from moonlet.tools.numbers import in_figures
 from moonlet.tools.tool import Tool, ToolError, parameters
 
 MAX_LENGTH = 200  # characters of an expression
@@ -29,31 +30,44 @@ CURRENT_TIME = ToolSpec(
 
 Number = int | float
 
-# What people write for an operator, in the order in which it is replaced.
+# What people write for an operator, in the order in which it is replaced; numbers are in figures then.
+_PARTS = ("half", "third", "quarter", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 WORDS: tuple[tuple[str, str], ...] = (
     (r"(?<=\d),(?=\d{3}\b)", ""),
+    (r"\b(?:an? )?half of\b|ครึ่ง\s*(?:1|นึง)?\s*ของ", "0.5 *"),
+    *((rf"\ban? {part}\b", f"(1/{i})") for i, part in enumerate(_PARTS, 2)),
+    *((rf"(\d+) {part}s?\b", rf"(\1/{i})") for i, part in enumerate(_PARTS, 2)),
+    (r"(\d+) and (\(1/\d+\))", r"(\1 + \2)"),
+    (r"(\d+\s*/\s*\d+)\s*of\b", r"(\1) *"),
+    (r"\)\s*of\b", ") *"),
+    (r"\b(?:twice|double)\b|\b2เท่าของ", "2 *"),
+    (r"\band\b", "+"),
+    (r"(\d+)块(\d)(?!\d)", r"\1.\2"),  # 47块6
+    (r"(?<=\d)[块元]|再(?=[加减減乘除])", ""),
+    (r"(\d+)分之([\d.]+)", r"(\2/\1)"),
+    (r"([\d.]+)\s*的\s*(\([\d./]+\))", r"\2 * \1"),
+    (r"([\d.]+)\s*的\s*1半", r"(\1/2)"),
+    (r"([\d.]+)\s*的\s*([\d.]+)\s*成", r"(\2/10) * \1"),
+    (r"([\d.]+)\s*(?:的平方根|[开開]平方)", r"sqrt(\1)"),
+    (r"\s*的\s*([\d.]+)\s*次方", r"**\1"),
+    (r"ร้อยละ\s*([\d.]+)\s*ของ", r"(\1/100) *"),
+    (r"([\d.]+)\s*ใน\s*([\d.]+)\s*ของ", r"(\1/\2) *"),
+    (r"\s*ยกกำลัง\s*(?=\d)", "**"),
     (r"[×✕∙·]|\b(?:times|multiplied by)\b|(?<=[\d)])\s*x\s*(?=[\d(])|乘以?|คูณ(?:ด้วย)?", "*"),
     (r"÷|\b(?:divided by|over)\b|除以|หาร(?:ด้วย)?", "/"),
     (r"−|–|\bminus\b|[减減]去?|ลบ(?:ด้วย)?", "-"),
     (r"\bplus\b|加上?|บวก(?:ด้วย)?", "+"),
     (r"\b(?:to the power of|to the power)\b|\^", "**"),
-    (r"\bsquared\b|\s*ยกกำลังสอง|的平方", "**2"),
+    (r"\bsquared\b|的平方", "**2"),
     (r"\bcubed\b", "**3"),
-    (r"(?:\b(?:the )?square root of|รากที่สองของ|根[号號])\s*([\d.]+)", r"sqrt(\1)"),
+    (r"(?:\b(?:the )?square root of|รากที่2ของ|根[号號])\s*([\d.]+)", r"sqrt(\1)"),
     (r"√\s*([\d.]+)", r"sqrt(\1)"),
-    (r"\bhalf of\b", "0.5 *"),
-    (r"\bpercent\b|\bper cent\b", "%"),
+    (r"\bpercent\b|\bper cent\b|\s*เปอร์เซ็?นต์", "%"),
     (r"([\d.]+)\s*%\s*(?:of\b|ของ)", r"(\1/100) *"),
     (r"([\d.]+)\s*的\s*([\d.]+)\s*%", r"(\2/100) * \1"),
     (r"([\d.]+)\s*%(?!\s*[\d(])", r"(\1/100)"),
     (r"\bmod\b", "%"),
 )
-SMALL = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
-)  # fmt: skip
-TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-NUMBER_WORDS = {word: value for value, word in enumerate(SMALL)} | {word: 20 + 10 * i for i, word in enumerate(TENS)}
 FUNCTIONS: dict[str, Callable[..., Number]] = {
     "sqrt": math.sqrt, "abs": abs, "round": round, "min": min, "max": max, "floor": math.floor, "ceil": math.ceil,
     "sin": math.sin, "cos": math.cos, "tan": math.tan, "log": math.log10, "ln": math.log, "exp": math.exp,
@@ -89,15 +103,10 @@ def calculate(expression: str) -> Number:
 def symbols(expression: str) -> str:
     """Plain words and typographic signs replaced by operators: "15% of 80" becomes "(15/100) * 80"."""
     text = expression.lower().strip().rstrip("?=. ")
-    text = re.sub(rf"\b({'|'.join(TENS)})[ -]({'|'.join(SMALL[1:10])})\b", _tens, text)
-    text = re.sub(r"[a-z]+", lambda word: str(NUMBER_WORDS.get(word[0], word[0])), text)
+    text = in_figures(text)
     for pattern, sign in WORDS:
         text = re.sub(pattern, sign, text)
     return text.strip()
-
-
-def _tens(match: re.Match[str]) -> str:
-    return str(NUMBER_WORDS[match[1]] + NUMBER_WORDS[match[2]])
 
 
 def _value(node: ast.expr) -> Number:

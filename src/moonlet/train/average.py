@@ -11,6 +11,7 @@ import argparse
 import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from moonlet.model.config import parse_config
 from moonlet.train.export import TOKENIZER_FILES
-from moonlet.train.nano import CONFIG, finish
+from moonlet.train.nano import CONFIG, FORMATS, LARGE, finish
 from moonlet.train.network import Network
 
 
@@ -44,22 +45,30 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     if not 0 <= asked.share <= 1:
         parser.error(f"SHARE lies between 0 and 1, got {asked.share:g}")
-    network = Network(parse_config(CONFIG))
     try:
-        network.load_state_dict(mean(_weights(asked.run), _weights(asked.other), asked.share))
+        one, other = _checkpoint(asked.run), _checkpoint(asked.other)
+        network = Network(parse_config(_shape(other["network"])))
+        network.load_state_dict(mean(one["network"], other["network"], asked.share))
     except (OSError, RuntimeError, DifferentError) as error:
         print(f"average: {str(error).splitlines()[0]}", file=sys.stderr)
         return 2
     asked.out.mkdir(parents=True, exist_ok=True)
     for name in TOKENIZER_FILES:
         shutil.copyfile(asked.other / name, asked.out / name)
-    print(finish(network, asked.out).folder.path)
+    int4 = other["recipe"].get("int4", False)
+    print(finish(network, asked.out, replace(FORMATS, experts="int4") if int4 else FORMATS).folder.path)
     return 0
 
 
-def _weights(run: Path) -> dict[str, Any]:
-    state = torch.load(run / "run" / "checkpoint.pt", weights_only=True, map_location="cpu")
-    return dict(state["network"])
+def _checkpoint(run: Path) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(run / "run" / "checkpoint.pt", weights_only=True, map_location="cpu")
+    return state
+
+
+def _shape(weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Of the two that there are, the one of these weights."""
+    width = weights["model.embed_tokens.weight"].shape[1]
+    return LARGE if width == LARGE["hidden_size"] else CONFIG
 
 
 if __name__ == "__main__":

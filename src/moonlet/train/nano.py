@@ -12,6 +12,8 @@ FOLDER gets the vocabulary, `run/` (checkpoint and progress.csv), `public/` (the
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import shutil
 import sys
 from dataclasses import replace
@@ -30,6 +32,7 @@ from moonlet.model.config import parse_config
 from moonlet.model.convert import ConvertOptions, Report, convert
 from moonlet.model.folder import ModelFolder, open_folder
 from moonlet.train.charts import installed
+from moonlet.train.checkpoint import CheckpointError
 from moonlet.train.data import conversations
 from moonlet.train.export import TOKENIZER_FILES, export
 from moonlet.train.feeding import Feed
@@ -117,6 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
     check_rows(recipe, everyone.count)
     if everyone.first:
         _vocabulary(asked, begun, out)
+        _same_stream(asked, begun)
     everyone.wait()
     rows = _feed(asked, recipe) if gpu else Rows(conversations(asked.seed, asked.data), Tokenizer.load(asked.folder))
     config = begun.config if begun else parse_config(LARGE if gpu else CONFIG)
@@ -143,6 +147,22 @@ def main(arguments: list[str] | None = None) -> int:
         out.print(f"{report.folder.path}: {report.bytes / 1e6:.1f} MB; moonlet run {report.folder.path}")
     everyone.wait()
     return 0
+
+
+def _same_stream(asked: argparse.Namespace, begun: ModelFolder | None) -> None:
+    """What a run reads and began from is written beside it, and must be the same when it goes on: its checkpoint says
+    only how much it has read. Raises CheckpointError."""
+    path = asked.folder / "stream.json"
+    told = {
+        "seed": asked.seed,
+        "sets": sorted(one.name for one in asked.data.iterdir() if one.is_dir()) if asked.data else [],
+        "start": hashlib.sha256((begun.path / "moonlet.json").read_bytes()).hexdigest() if begun else None,
+    }
+    if not (asked.folder / "run" / "checkpoint.pt").exists():
+        path.write_text(json.dumps(told), encoding="utf-8")
+    elif path.exists() and (was := json.loads(path.read_text(encoding="utf-8"))) != told:
+        other = [f"{name} was {was.get(name)}, is {told[name]}" for name in told if was.get(name) != told[name]]
+        raise CheckpointError(f"{asked.folder} is a run of other conversations: {'; '.join(other)}")
 
 
 def _recipe(asked: argparse.Namespace, gpu: bool, begun: ModelFolder | None = None) -> Recipe:

@@ -107,7 +107,7 @@ def _noun(name: str) -> str:
 
 def _part(parameters: Mapping[str, Any]) -> Part:
     properties = parameters.get("properties") or {}
-    required = tuple(parameters.get("required") or ())
+    required = tuple(name for name in parameters.get("required") or () if name in properties)
     for name in required:
         items = properties[name].get("items") if properties.get(name, {}).get("type") == "array" else None
         if isinstance(items, Mapping) and items.get("properties") and len(required) == 1:

@@ -160,6 +160,9 @@ def inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
             return [walk(one, depth) for one in value]
         if not isinstance(value, Mapping):
             return value
+        if "properties" in value and isinstance(value["properties"], Mapping):  # whose names are no words of schemas
+            inner = {name: walk(one, depth) for name, one in value["properties"].items()}
+            return {**walk({key: one for key, one in value.items() if key != "properties"}, depth), "properties": inner}
         name = str(value.get("$ref", "")).split("/")[-1]
         if name in definitions and depth < MAX_DEPTH:
             return walk(definitions[name], depth + 1)

@@ -136,9 +136,12 @@ class _Making:
         if recorded and one.role == "compute":
             return dict(self.rng.choice(recorded))
         made: dict[str, Any] = {}
+        declared = one.offered.spec.parameters.get("properties") or {}
         for name in one.offered.spec.parameters.get("required") or ():
+            if name not in declared:  # nothing says what it would be
+                continue
             for _ in range(5):  # from one zone to the same one is nothing to ask for
-                made[name] = value(one.offered.spec.parameters["properties"][name], name, self.rng, self.language)
+                made[name] = value(declared[name], name, self.rng, self.language)
                 if list(made.values()).count(made[name]) == 1:
                     break
         if one.part.items:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from random import Random
@@ -37,8 +38,9 @@ def value(schema: Mapping[str, Any], name: str, rng: Random, language: Language 
     kind = kind[0] if isinstance(kind, list) and kind else kind
     match kind:
         case "integer" | "number":
-            low, high = int(schema.get("minimum", 1)), int(schema.get("maximum", 60))
-            return rng.randint(low, max(low, high))
+            least, most = schema.get("minimum", 1), schema.get("maximum", max(60, schema.get("minimum", 1)))
+            low, high = math.ceil(least), math.floor(most)
+            return rng.randint(low, high) if low <= high else (least + most) / 2  # no whole number is between
         case "boolean":
             return rng.random() < 0.5
         case "array":
