@@ -30,6 +30,7 @@ from moonlet.server.a2a_executor import Offered
 from moonlet.server.a2a_push import PushRefusedError, is_public, place_of
 from moonlet.server.a2a_store import prune
 from moonlet.server.keys import Access
+from moonlet.tools import a2a
 from moonlet.tools.a2a import Cost, Remote, RemoteAgentError, connect
 from moonlet.tools.running import Running, entered, here
 from moonlet.tools.tool import Tool, ToolError, parameters
@@ -372,6 +373,16 @@ def test_another_agent_is_a_tool_with_progress_and_a_cost(tmp_path: Path) -> Non
         assert seen["state"] == "completed" and seen["answer"] == "Five it is." and seen["asked"] == "count"
         with pytest.raises(ToolError, match="terminal"):
             give.run({"message": "more", "task": task})
+
+
+def test_of_an_agent_that_does_not_stop_talking_the_beginning_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(a2a, "MOST_HELD", 100_000)
+    text = "0123456789" * 39_000  # all of it would be shown
+    with offering(Scripted([text], piece=10_000, pause_s=0.05), tmp_path / "l.db") as url:
+        answer, _, rest = connect(Remote(url))[0].run({"message": "talk"}).partition("\n[the answer goes on")
+    assert text.startswith(answer) and 100_000 <= len(answer) < 300_000 and "[task " in rest
 
 
 def test_stopping_the_tool_cancels_the_task_elsewhere(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import yaml
 from moonlet.cli import main
 from moonlet.fleet.launch import shown
 
+PASSWORD = "9/wK@+%2F:q=="  # of the ledger; half of all that are made at random in base64 hold a slash
 TWO = {"tensor": 8, "pipeline": 2, "context": 32768, "replicas": 3}
 ONE = {"tensor": 8, "pipeline": 1, "context": 65536, "replicas": 1}
 
@@ -131,6 +133,31 @@ def test_no_manifest_holds_a_secret_and_only_fronts_are_reached(
         assert locked["readOnlyRootFilesystem"] and locked["capabilities"] == {"drop": ["ALL"]}
 
 
+def test_the_ledger_is_reached_with_any_password_once_it_listens(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = printed(tmp_path, capsys, ONE, "--to", "kubernetes")
+    found = documents(text)
+    env = {one["name"]: one.get("value", PASSWORD) for one in _container(found["Deployment", "front"])["env"]}
+    _reaches_the_ledger({name: re.sub(r"\$\((\w+)\)", lambda told: env[told[1]], env[name]) for name in env})
+    by_hand = re.search(r"(PGPASSWORD=\S+ )?MOONLET_LEDGER=(\S+) moonlet keys add", text)
+    units = printed(tmp_path, capsys, ONE, "--to", "systemd")
+    in_file = re.search(r"MOONLET_LEDGER=(\S+)\n#   PGPASSWORD=", units)
+    assert by_hand and by_hand[1] and ":" not in by_hand[2].removeprefix("postgresql:")
+    assert in_file and ":" not in in_file[1].removeprefix("postgresql:")
+    # The server that initdb starts meanwhile listens on a socket, and would do for pg_isready without a host.
+    compose = yaml.safe_load(printed(tmp_path, capsys, ONE, "--to", "compose"))["services"]["ledger"]
+    probe = _container(found["StatefulSet", "ledger"])["readinessProbe"]["exec"]["command"]
+    assert compose["healthcheck"]["test"][1:] == probe and probe[probe.index("-h") + 1] == "127.0.0.1"
+
+
+def _reaches_the_ledger(environment: dict[str, str]) -> None:
+    """With what its driver reads in a front's environment."""
+    conninfo = pytest.importorskip("psycopg.conninfo", reason="psycopg, the driver of PostgreSQL, is not installed")
+    asked = {"password": environment.get("PGPASSWORD")} | conninfo.conninfo_to_dict(environment["MOONLET_LEDGER"])
+    assert asked == {"user": "moonlet", "host": "ledger", "dbname": "moonlet", "password": PASSWORD}
+
+
 def _group(found: dict[tuple[str, str], dict[str, Any]], which: str) -> dict[str, Any]:
     template = found["LeaderWorkerSet", "engine"]["spec"]["leaderWorkerTemplate"][f"{which}Template"]
     container: dict[str, Any] = template["spec"]["containers"][0]
@@ -159,11 +186,12 @@ def test_docker_compose_takes_the_file(engine: str, tmp_path: Path, capsys: pyte
     (tmp_path / "compose.yaml").write_text(printed(tmp_path, capsys, ONE, "--engine", engine))
     told = subprocess.run([*compose, "config", "-q"], cwd=tmp_path, capture_output=True, text=True)
     assert told.returncode and "set it in .env" in told.stderr  # a secret that is missing is asked for
-    (tmp_path / ".env").write_text("LEDGER_PASSWORD=geheim\nMOONLET_ENGINE_KEY=also\n")
+    (tmp_path / ".env").write_text(f"LEDGER_PASSWORD={PASSWORD}\nMOONLET_ENGINE_KEY=also\n")
     told = subprocess.run([*compose, "config", "--format", "json"], cwd=tmp_path, capture_output=True, text=True)
     assert told.returncode == 0, told.stderr
     services = json.loads(told.stdout)["services"]
-    assert services["front"]["environment"]["MOONLET_LEDGER"] == "postgresql://moonlet:geheim@ledger/moonlet"
+    assert services["ledger"]["environment"]["POSTGRES_PASSWORD"] == PASSWORD
+    _reaches_the_ledger(services["front"]["environment"])
     assert ("VLLM_NO_USAGE_STATS" in services["engine"]["environment"]) == (engine == "vllm")
     cards = services["engine"]["deploy"]["resources"]["reservations"]["devices"][0]
     assert (cards["driver"], cards["count"]) == ("nvidia", 8)

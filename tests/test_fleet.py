@@ -232,6 +232,18 @@ def test_what_has_begun_is_not_begun_again() -> None:
         assert not two.bodies
 
 
+def test_a_call_that_is_owed_comes_from_another_engine_where_one_fails_at_it() -> None:
+    wrong, owed = called(("clock", '{"zone": 1}')), ReplyOptions(tool_choice="required")
+    with (
+        Foreign(lambda body: wrong if len(body["messages"]) == 1 else 429) as one,
+        Foreign(lambda body: called(("clock", "{}"))) as two,
+        fleet_of(one.url, two.url) as fleet,
+    ):
+        *_, done = fleet.reply(USER, [CLOCK], owed)
+        assert isinstance(done, Done) and len(done.message.calls) == 1
+        assert done.served == Served(two.name) and len(one.bodies) == 2
+
+
 def test_an_engine_without_the_model_is_not_asked() -> None:
     with Foreign(hello("x"), model="other") as one, fleet_of(f"{one.url},model=k2") as fleet:
         assert not fleet.ready and "has no model 'k2', only other" in fleet.replicas[0].why
@@ -368,6 +380,15 @@ def test_what_fails_costs_what_was_answered_of_it(
         with pytest.raises(LLMError):
             list(fleet.reply(USER, [CLOCK], ReplyOptions(tool_choice="required")))
         assert spent(database) == prompts * fleet.count(USER, [CLOCK]) * 1000 + tokens
+
+
+@pytest.mark.parametrize(("chunks", "pieces"), [(said("one two"), 2), (called(("clock", "{}")), 3)])
+def test_what_an_engine_does_not_count_is_not_free(database: Database, chunks: Chunks, pieces: int) -> None:
+    with only_rented(lambda body: chunks[:-1], database) as (fleet, _):
+        *_, done = fleet.reply(USER, [CLOCK])
+        prompt = fleet.count(USER, [CLOCK])
+        assert isinstance(done, Done) and (done.usage.prompt_tokens, done.usage.output_tokens) == (prompt, pieces)
+        assert spent(database) == prompt * 1000 + pieces * 2000
 
 
 def test_the_month_s_allowance_is_never_exceeded_however_many_ask(database: Database) -> None:

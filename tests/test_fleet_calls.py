@@ -14,7 +14,7 @@ from moonlet.fleet.calls import Fault, Good, Judge
 from moonlet.fleet.counts import Counts
 from moonlet.fleet.guard import MOST_AGAIN, NoCallError, promised
 from moonlet.fleet.schemas import Schema, matches
-from moonlet.llm import Done, Event, RefusedError, ReplyOptions
+from moonlet.llm import Done, Event, LLMError, RefusedError, ReplyOptions
 from moonlet.llm.remote import Remote
 
 PLACE = {
@@ -119,7 +119,7 @@ def test_a_schema_that_cannot_be_checked_is_refused(parameters: dict[str, Any]) 
 
 
 def ask(
-    reply: Callable[[Body], Chunks | int] | Sequence[Chunks],
+    reply: Callable[[Body], Chunks | int | str] | Sequence[Chunks],
     messages: Sequence[Message] = USER,
     tools: Sequence[ToolSpec] = TOOLS,
     **options: Any,
@@ -189,6 +189,29 @@ def test_asking_again_has_an_end_and_what_is_left_is_text() -> None:
     assert len(bodies) == 1 + MOST_AGAIN and counts["engine_calls"]["given_up"] == 1
     assert done.message.calls == () and done.message.content == "get_weather {}" and done.finish == "stop"
     assert not any(isinstance(event, CallStart) for event in events)
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        429,
+        500,
+        "This model's maximum context length is 4096 tokens. However, your messages resulted in 4100 tokens.",
+        [*called(("get_weather", OSLO))[:1], {"error": {"message": "out of memory"}}],
+    ],
+    ids=["busy", "failed", "too long", "broken off"],
+)
+def test_an_answer_that_was_sent_does_not_fail_because_a_call_cannot_be_asked_for_again(
+    again: Chunks | int | str,
+) -> None:
+    first = [delta(content="Let me look. "), *called(("get_weather", "{}"), ("clock", "{}"))]
+    reply = lambda body: first if len(body["messages"]) == 1 else again
+    _, done, bodies, counts = ask(reply)
+    assert done.message.content == "Let me look. get_weather {}" and len(bodies) == 2
+    assert [call.name for call in done.message.calls] == ["clock"] and done.finish == "tool_calls"
+    assert counts["engine_calls"]["given_up"] == 1
+    with pytest.raises(LLMError):  # a call is owed, and this one is not what was asked for
+        ask(reply, tool_choice="get_weather")
 
 
 def test_a_call_that_is_owed_comes_or_the_reply_fails() -> None:

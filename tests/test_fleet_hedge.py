@@ -5,14 +5,15 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from foreign import Body, Chunks, Foreign, said
+from foreign import Body, Chunks, Foreign, called, delta, said, usage
 from moonlet.fleet.hedge import faster
 from moonlet.ledger.database import Database, open_database
-from moonlet.llm import LLMError
-from test_fleet import RENTED, fleet_of, hello, wait_for, whole
+from moonlet.llm import Done, Event, LLMError, Served
+from test_fleet import BEGUN, CLOCK, RENTED, USER, fleet_of, hello, wait_for, whole
 
 
 class Slow(Foreign):
@@ -84,6 +85,51 @@ def test_one_that_fails_in_the_race_loses_it() -> None:
             threading.Timer(0.2, one.go.set).start()
         with pytest.raises(LLMError, match="status 500"):
             whole(fleet)
+
+
+REST = [delta(tool_calls=[{"index": 0, "function": {"arguments": "}"}}]), delta("tool_calls"), usage(20, 8)]
+
+
+def test_a_call_that_is_being_written_is_no_silence() -> None:
+    go = threading.Event()
+
+    def writes(body: Body) -> Any:
+        yield BEGUN
+        go.wait(20)
+        yield from REST
+
+    with Foreign(writes) as slow, Foreign(hello("fast")) as fast, fleet_of(slow.url, fast.url, hedge_s=0.5) as fleet:
+        threading.Timer(1.5, go.set).start()
+        *_, done = fleet.reply(USER, [CLOCK])
+        assert isinstance(done, Done) and len(done.message.calls) == 1
+        assert done.served == Served(slow.name) and not fast.bodies
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["goes on", "fails"])
+def test_of_two_that_write_calls_the_later_is_left_where_it_begins(fails: bool) -> None:
+    """And is asked again, if then the other one fails."""
+    begin, end = threading.Event(), threading.Event()
+
+    def writes() -> Any:
+        begin.wait(60)
+        yield BEGUN
+        end.wait(60)
+        yield from [{"error": {"message": "out of memory"}}] if fails else REST
+
+    reply: Any = lambda body: called(("clock", "{}")) if end.is_set() else writes()
+    with Foreign(reply) as one, Foreign(reply) as two, fleet_of(one.url, two.url, hedge_s=0.05) as fleet:
+        heard: list[Event] = []
+        reading = threading.Thread(target=lambda: heard.extend(fleet.reply(USER, [CLOCK])), daemon=True)
+        reading.start()
+        wait_for(lambda: bool(two.bodies))
+        begin.set()
+        wait_for(lambda: sum(replica.in_flight for replica in fleet.replicas) == 1)
+        end.set()
+        reading.join(30)
+        done = heard[-1]
+        assert isinstance(done, Done) and len(done.message.calls) == 1
+        assert len(one.bodies) + len(two.bodies) == 2 + fails
+        assert sum(fleet.counts.all().get("engine_failures", {}).values()) == fails
 
 
 def test_what_comes_too_late_is_dropped() -> None:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from moonlet.deploy.wanted import ENGINE_KEY, IMAGES, LEDGER_IMAGE, LOAD_S, PORT, STOP_S, DeployError, Wanted
+from moonlet.deploy.wanted import (
+    ENGINE_KEY,
+    IMAGES,
+    LEDGER,
+    LEDGER_IMAGE,
+    LEDGER_READY,
+    LOAD_S,
+    PORT,
+    STOP_S,
+    DeployError,
+    Wanted,
+)
 
 _HEAD = """\
 # {name} in {kind}, with moonlet before it, on one machine.
@@ -33,7 +44,7 @@ def files(wanted: Wanted) -> dict[str, Any]:
                 },
                 "volumes": ["ledger:/var/lib/postgresql/data"],
                 "networks": ["inside"],
-                "healthcheck": {"test": ["CMD", "pg_isready", "-U", "moonlet"], "interval": "5s", "retries": 12},
+                "healthcheck": {"test": ["CMD", *LEDGER_READY], "interval": "5s", "retries": 12},
                 "restart": "unless-stopped",
             },
             "engine": {
@@ -59,7 +70,8 @@ def files(wanted: Wanted) -> dict[str, Any]:
                 "image": wanted.image,
                 "command": wanted.front(["engine"]),
                 "environment": {
-                    "MOONLET_LEDGER": f"postgresql://moonlet:{password}@ledger/moonlet",
+                    "MOONLET_LEDGER": LEDGER,
+                    "PGPASSWORD": password,
                     "MOONLET_HOME": "/tmp/moonlet",
                     ENGINE_KEY: key,
                 },

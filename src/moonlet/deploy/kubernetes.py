@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from moonlet.deploy.wanted import ENGINE_KEY, FRONTS, IMAGES, LEDGER_IMAGE, LOAD_S, PORT, STOP_S, Wanted
+from moonlet.deploy.wanted import (
+    ENGINE_KEY,
+    FRONTS,
+    IMAGES,
+    LEDGER,
+    LEDGER_IMAGE,
+    LEDGER_READY,
+    LOAD_S,
+    PORT,
+    STOP_S,
+    Wanted,
+)
 
 Object = dict[str, Any]
 
@@ -20,7 +31,7 @@ _HEAD = """\
 #   3. a volume claim `models` that many pods can read, with the checkpoint in /{name}{lws}
 #   4. kubectl -n moonlet apply -f kubernetes.yaml
 #   5. a first key, without which no front starts: kubectl -n moonlet port-forward svc/ledger 5432, and beside it
-#      MOONLET_LEDGER=postgresql://moonlet:PASSWORD@127.0.0.1/moonlet moonlet keys add NAME
+#      PGPASSWORD=... MOONLET_LEDGER=postgresql://moonlet@127.0.0.1/moonlet moonlet keys add NAME
 # Fronts answer inside the cluster, at http://front.moonlet:{port}; give them an Ingress with TLS.
 """
 _LWS = "\n#      and LeaderWorkerSet (leaderworkerset.x-k8s.io/v1), which the cluster must have"
@@ -139,9 +150,9 @@ def _front(wanted: Wanted) -> Object:
         "image": wanted.image,
         "args": wanted.front(hosts),
         "env": [
-            _password("LEDGER_PASSWORD"),
+            _password("PGPASSWORD"),
             _engine_key(),
-            {"name": "MOONLET_LEDGER", "value": "postgresql://moonlet:$(LEDGER_PASSWORD)@ledger/moonlet"},
+            {"name": "MOONLET_LEDGER", "value": LEDGER},
             {"name": "MOONLET_HOME", "value": "/tmp/moonlet"},
         ],
         "ports": [{"containerPort": PORT}],
@@ -183,7 +194,7 @@ def _ledger() -> list[Object]:
             _password("POSTGRES_PASSWORD"),
         ],
         "ports": [{"containerPort": 5432}],
-        "readinessProbe": {"exec": {"command": ["pg_isready", "-U", "moonlet"]}, "periodSeconds": 5},
+        "readinessProbe": {"exec": {"command": list(LEDGER_READY)}, "periodSeconds": 5},
         "volumeMounts": [
             {"name": "data", "mountPath": "/data"},
             {"name": "run", "mountPath": "/var/run/postgresql"},

@@ -40,7 +40,8 @@ WantedBy=multi-user.target
 
 _FRONT = """\
 # moonlet before {engines}. /etc/moonlet/front.env, which only root may read, holds
-#   MOONLET_LEDGER=postgresql://moonlet:PASSWORD@HOST/moonlet{key}
+#   MOONLET_LEDGER=postgresql://moonlet@HOST/moonlet
+#   PGPASSWORD=, the ledger's{key}
 # A first key: systemd-run --pipe --property=EnvironmentFile=/etc/moonlet/front.env moonlet keys add NAME
 [Unit]
 Description=moonlet with {name}

@@ -13,6 +13,9 @@ IMAGES: Mapping[Kind, str] = {
     "sglang": "lmsysorg/sglang:v0.5.23",
 }
 LEDGER_IMAGE = "postgres:17.6"
+LEDGER = "postgresql://moonlet@ledger/moonlet"  # its password is PGPASSWORD: in a URL many signs would mean something
+# Over TCP: the server that initdb starts for itself listens on a socket alone, and is not the one to wait for.
+LEDGER_READY = ("pg_isready", "-h", "127.0.0.1", "-U", "moonlet")
 FRONTS = 2  # one may be stopped
 ENGINE_KEY = "MOONLET_ENGINE_KEY"  # the variable with what fronts show to engines
 STOP_S = 60  # for replies under way

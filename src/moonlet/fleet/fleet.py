@@ -10,12 +10,12 @@ import logging
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from moonlet.chat.messages import CallStart, Message, Text, Thinking, ToolSpec
+from moonlet.chat.messages import CallArguments, CallStart, Message, Text, Thinking, ToolSpec
 from moonlet.fleet.counts import Counts
 from moonlet.fleet.guard import NoCallError, promised
-from moonlet.fleet.hedge import faster
+from moonlet.fleet.hedge import Race, faster
 from moonlet.fleet.replica import Replica
 from moonlet.fleet.route import Beginnings, beginnings, choose
 from moonlet.ledger.allowance import Allowance
@@ -159,6 +159,10 @@ class Fleet:
                 _log.warning("%s is left out until it answers: %s", replica.name, replica.why)
 
 
+class _OutrunError(LLMError):
+    """An engine is left at its first word, because another one that was asked the same began before it."""
+
+
 class _Money:
     """What a rented request may cost, taken from the allowance until it is known what it did cost."""
 
@@ -189,6 +193,7 @@ class _Try:
     served: Served
     options: ReplyOptions
     money: _Money | None = None
+    race: Race = field(default_factory=Race)  # with another engine, or with nobody
 
 
 _Begun = tuple[_Try, Event, Generator[Event]]  # its first event, and the rest
@@ -301,20 +306,33 @@ class _Reply(Iterator[Event]):
         if self._fleet.hedge_s is None or one.served.overflow:
             return self._first(one)
 
+        def run(one: _Try) -> _Begun:
+            try:
+                return self._first(one)
+            except _OutrunError:
+                tried.remove(one.replica)  # it has not failed: should the other one do so, it is asked again
+                raise
+            except LLMError:
+                one.race.fails(one)
+                raise
+
         def other() -> Callable[[], _Begun] | None:
+            if one.race.begun:  # a call, of which nothing is heard before its end
+                return None
             if (replica := self._fleet.second(self._request, tried)) is None:
                 return None
             tried.append(replica)
             self._fleet.counts.add("engine_hedged", replica.name)
-            return lambda: self._first(_Try(replica, Served(replica.name, False, replica.spec.price), self._options))
+            served = Served(replica.name, False, replica.spec.price)
+            return lambda: run(_Try(replica, served, self._options, race=one.race))
 
-        return faster(lambda: self._first(one), other, self._fleet.hedge_s, lambda late: late[2].close())
+        return faster(lambda: run(one), other, self._fleet.hedge_s, lambda late: late[2].close())
 
     def _first(self, one: _Try) -> _Begun:
         events = self._asked(one)
         try:
             return one, next(events), events
-        except (RefusedError, NoCallError):
+        except (RefusedError, NoCallError, _OutrunError):
             raise
         except LLMError as error:
             self._fleet.failed(one.replica, error)
@@ -328,10 +346,15 @@ class _Reply(Iterator[Event]):
             """Once for the reply, and again for calls that are wrong. What answers is billed, also if it is never
             heard how much."""
             nonlocal usage, answers
+            pieces = 0
             for event in replica.reply(messages, tools, options):
+                if not one.race.begins(one):
+                    raise _OutrunError(f"{replica.name} was slower than another engine")
                 answers = not isinstance(event, Done)
                 if isinstance(event, Done):
+                    event = _counted(event, self._prompt, pieces)
                     usage += event.usage
+                pieces += isinstance(event, Text | Thinking | CallStart | CallArguments)
                 yield event
 
         try:
@@ -358,6 +381,13 @@ class _Reply(Iterator[Event]):
         self._fleet.counts.add("engine_routed", why)
         self._fleet.counts.add("engine_prefix_characters", "all", whole)
         self._fleet.counts.add("engine_prefix_characters", "known", known)
+
+
+def _counted(done: Done, prompt: int, pieces: int) -> Done:
+    """With an estimate where its engine does not say what it took: what costs nothing would meet no limit."""
+    if done.usage.prompt_tokens or done.usage.output_tokens:
+        return done
+    return replace(done, usage=replace(done.usage, prompt_tokens=prompt, output_tokens=pieces))
 
 
 def _estimate(request: Beginnings, tools: Sequence[ToolSpec]) -> int:

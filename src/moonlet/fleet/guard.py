@@ -3,7 +3,7 @@ an end that says what happened.
 
 Text and thoughts pass as they come. Calls are held until the reply is over: what a client has been sent cannot be taken
 back. One that is wrong is asked for again, alone and by its name, which engines that can constrain a reply take as a
-grammar; after MOST_AGAIN times it is shown as text, and never passed on as a call.
+grammar; after MOST_AGAIN times, or when the engine fails at that, it is shown as text, and never passed on as a call.
 """
 
 from __future__ import annotations
@@ -128,6 +128,7 @@ class _Settling:
         self.usage = Usage()  # of what was asked again
         self._ask, self._messages, self._judge, self._options, self._counts = ask, messages, judge, options, counts
         self._left = MOST_AGAIN
+        self._failed: LLMError | None = None  # when it was asked again
 
     def settle(self, calls: Sequence[ToolCall], cut: bool) -> tuple[list[ToolCall], list[str]]:
         """The good ones, and the text of the others. `cut`: the reply ended at its limit, within the last of them if
@@ -152,7 +153,8 @@ class _Settling:
             if isinstance(found := self._again(none), Good):
                 return [found.call], []
         if owed:
-            raise NoCallError("the engine made no call that can be used, and one was asked for")
+            # Another engine may well do better than one that failed.
+            raise self._failed or NoCallError("the engine made no call that can be used, and one was asked for")
         return good, lost
 
     def _judged(self, call: ToolCall) -> Good | Fault:
@@ -165,7 +167,8 @@ class _Settling:
         return found
 
     def _again(self, fault: Fault) -> Good | Fault:
-        """The same call asked for again, as long as that is allowed."""
+        """The same call asked for again, as long as that is allowed. A failure there is not one of the reply, which
+        its client may have heard already."""
         history = list(self._messages)
         while self._left > 0:
             self._left -= 1
@@ -178,11 +181,15 @@ class _Settling:
                 parallel_calls=False, stop=(), logprobs=False, top_logprobs=0, answer_schema=None,
             )  # fmt: skip
             heard = _Heard(self._messages, tools, self._counts)
-            for event in self._ask(history, tools, options):
-                if isinstance(event, Done):
-                    self.usage += event.usage
-                for _ in heard.hear(event):  # words beside the call: the client has those of the first time
-                    pass
+            try:
+                for event in self._ask(history, tools, options):
+                    if isinstance(event, Done):
+                        self.usage += event.usage
+                    for _ in heard.hear(event):  # words beside the call: the client has those of the first time
+                        pass
+            except LLMError as error:
+                self._failed = error
+                return fault
             for _ in heard.rest():
                 pass
             if heard.calls:

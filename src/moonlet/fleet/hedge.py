@@ -10,6 +10,32 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+class Race:
+    """Who of several that do the same has begun. It goes on, and the others stop where they would begin."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._first: object = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether anybody has."""
+        return self._first is not None
+
+    def begins(self, who: object) -> bool:
+        """Whether it may begin, or go on."""
+        with self._lock:
+            if self._first is None:
+                self._first = who
+            return self._first is who
+
+    def fails(self, who: object) -> None:
+        """Whoever begins next goes on in its place."""
+        with self._lock:
+            if self._first is who:
+                self._first = None
+
+
 def faster(
     begin: Callable[[], T], other: Callable[[], Callable[[], T] | None], after_s: float, drop: Callable[[T], None]
 ) -> T:

@@ -22,6 +22,7 @@ from a2a.client import A2ACardResolver, A2AClientError, Client, ClientConfig, Cl
 from a2a.types import (
     AgentCard,
     AgentInterface,
+    Artifact,
     CancelTaskRequest,
     GetTaskRequest,
     ListTasksRequest,
@@ -48,6 +49,9 @@ LOST_S = 120.0  # that an agent may be away before it is given up
 READ_S = 60.0  # without a sign of life on an open stream: servers send one every 15 s
 CANCEL_S = 5.0
 MOST_TEXT = 400_000  # characters of an answer
+MOST_HELD = 16 << 20  # bytes of an answer and its files; what comes when there are so many is not kept
+_PART = 64  # bytes that a part takes beside its own
+_MORE = "[the answer goes on; the rest was left out]"
 _ABOUT = 1000  # characters of what an agent says of itself
 _FINAL = {
     TaskState.TASK_STATE_COMPLETED: "completed",
@@ -226,7 +230,9 @@ class _Agent:
             self._noted(cost)
         state, says = task.status.state, text_of(task.status.message.parts)
         foot = f"[task {task.id}" + (f", took {cost}]" if cost else "]")
-        answer = "\n\n".join(filter(None, (text_of(artifact.parts) for artifact in _whole(task))))[:MOST_TEXT]
+        answer = "\n\n".join(filter(None, (text_of(artifact.parts) for artifact in _whole(task))))
+        if follow.more or len(answer) > MOST_TEXT:
+            answer = f"{answer[:MOST_TEXT]}\n{_MORE}"
         if state == TaskState.TASK_STATE_INPUT_REQUIRED:
             told = f"The agent asks: {says}\n[answer by calling {name} with task {task.id}]"
             return "\n\n".join(filter(None, (answer, told)))
@@ -256,7 +262,8 @@ class _Following:
     def __init__(self, tell: Callable[[str], None]) -> None:
         self.task = Task()
         self.message: Message | None = None  # an answer without a task
-        self._tell = tell
+        self.more = False  # came than is kept
+        self._tell, self._held = tell, 0
 
     @property
     def over(self) -> bool:
@@ -268,6 +275,7 @@ class _Following:
         match response.WhichOneof("payload"):
             case "task":
                 self.task.CopyFrom(response.task)
+                self._held, self.more = sum(map(_size, self.task.artifacts)), False
             case "message":
                 self.message = response.message
             case "status_update":
@@ -282,15 +290,25 @@ class _Following:
 
     def _artifact(self, response: StreamResponse) -> None:
         update = response.artifact_update
+        if said := text_of(update.artifact.parts):
+            self._tell(_clean(said)[:_ABOUT])
         held = [one for one in self.task.artifacts if one.artifact_id == update.artifact.artifact_id]
+        beside = self._held - (_size(held[0]) if held and not update.append else 0)  # what this does not replace
+        if beside >= MOST_HELD:
+            self.more = True
+            return
+        self._held = beside + _size(update.artifact)
         if held and update.append:
             held[0].parts.extend(update.artifact.parts)
         elif held:
             held[0].CopyFrom(update.artifact)
         else:
             self.task.artifacts.append(update.artifact)
-        if said := text_of(update.artifact.parts):
-            self._tell(_clean(said)[:_ABOUT])
+
+
+def _size(artifact: Artifact) -> int:
+    size: int = artifact.ByteSize() + _PART * len(artifact.parts)
+    return size
 
 
 def _whole(task: Task) -> Iterable[Any]:
