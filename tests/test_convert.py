@@ -24,7 +24,7 @@ from moonlet.model import convert as convert_module
 from moonlet.model.config import parse_config
 from moonlet.model.convert import ConvertError, ConvertOptions, convert
 from moonlet.model.decode import as_float, float_to_bf16
-from moonlet.model.folder import ModelFolder, open_folder
+from moonlet.model.folder import ModelFolder, open_folder, write_meta
 from moonlet.model.journal import Journal, JournalError
 from moonlet.model.layout import expert_matrices, expert_row_bytes, slots
 
@@ -168,7 +168,10 @@ def test_result_does_not_depend_on_the_shards(tmp_path: Path) -> None:
         tiny.write(tmp_path / "source", "v2-lite", "fp8", shards=shards)
         convert(tmp_path / "source", tmp_path / f"model{shards}")
         shutil.rmtree(tmp_path / "source")
-    assert tree(tmp_path / "model1") == tree(tmp_path / "model7")
+    metas = [json.loads((tmp_path / name / "moonlet.json").read_text()) for name in ("model1", "model7")]
+    assert metas[0].pop("checkpoint") != metas[1].pop("checkpoint"), "it tells which files it was made of, no more"
+    assert metas[0] == metas[1]
+    assert all(meta["files"].keys() == tree(tmp_path / "model1").keys() - {"moonlet.json"} for meta in metas)
 
 
 def test_a_second_conversion_finds_the_first(tmp_path: Path) -> None:
@@ -184,6 +187,28 @@ def test_a_second_conversion_finds_the_first(tmp_path: Path) -> None:
     with pytest.raises(ConvertError, match="in the way"):
         convert(tmp_path / "source", tmp_path / "other")
     assert (tmp_path / "other" / "thesis.txt").exists()
+
+
+def test_another_checkpoint_in_a_folder_of_the_same_name_is_not_taken_for_the_first(tmp_path: Path) -> None:
+    tiny.write(tmp_path / "source", "v2-lite", "bf16")
+    first = convert(tmp_path / "source", tmp_path / "model")
+    tiny.write(tmp_path / "elsewhere" / "source", "v2-lite", "bf16", seed=1)
+    for other in ("elsewhere/source", "source"):
+        if other == "source":  # trained on
+            shutil.rmtree(tmp_path / "source")
+            tiny.write(tmp_path / "source", "v2-lite", "bf16", seed=2)
+        with pytest.raises(ConvertError, match="holds another model or other number formats; delete it") as caught:
+            convert(tmp_path / other, tmp_path / "model")
+        assert "\n" not in str(caught.value)
+    assert open_folder(tmp_path / "model").meta == first.folder.meta
+
+
+def test_a_folder_of_an_earlier_version_does_not_tell_its_files_and_is_taken_by_its_name(tmp_path: Path) -> None:
+    tiny.write(tmp_path / "source", "v2-lite", "bf16")
+    made = convert(tmp_path / "source", tmp_path / "model").folder
+    write_meta(made.path, {key: value for key, value in made.meta.items() if key != "checkpoint"})
+    os.utime(tmp_path / "source" / "model.safetensors")
+    assert convert(tmp_path / "source", tmp_path / "model").folder.path == made.path
 
 
 def test_unknown_number_format_is_refused() -> None:

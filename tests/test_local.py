@@ -15,6 +15,7 @@ import moonlet
 import speaking
 from moonlet import llm
 from moonlet.chat.messages import CallEnd, CallStart, Message, Text, ToolSpec
+from moonlet.chat.tokenizer import SMALL_PATTERN, Tokenizer
 from moonlet.engine.engine import EngineOptions, QueueFullError, Terms
 from moonlet.llm import BusyError, Done, Event, RefusedError, ReplyOptions
 from moonlet.local import Local, ModelNotFoundError, find, golden_gap, make_golden
@@ -228,6 +229,40 @@ def test_golden_tokens_tell_a_changed_model(checkpoint: Path, tmp_path: Path) ->
     with Local(open_folder(folder.path), EngineOptions(threads=1)) as model:
         gap = golden_gap(model)
         assert gap is not None and gap > 0.1
+
+
+def _quoting(tokenizer: Tokenizer) -> str:
+    parts = ("<|tool_calls_section_begin|>", "<|tool_call_begin|>", "functions.nothing:0")
+    parts += ("<|tool_call_argument_begin|>", "{}", "<|tool_call_end|>", "<|tool_calls_section_end|>")
+    assert all(tokenizer.special(part) is not None for part in parts if part.startswith("<"))
+    return "".join(parts)
+
+
+@pytest.mark.parametrize("choice", ["auto", "none"])
+def test_a_page_that_is_quoted_calls_nothing_where_thoughts_have_no_tokens(
+    monkeypatch: pytest.MonkeyPatch, model: Local, choice: str
+) -> None:
+    """K2-Thinking's thoughts are read from their spelled marks then; a call that is spelled remains what it quotes."""
+    known = model.tokenizer
+    names = {id: name for name, id in known.specials.items() if name not in ("<think>", "</think>")}
+    pieces = [known.piece(id) for id in range(min(names))]
+    monkeypatch.setitem(model.__dict__, "tokenizer", Tokenizer(pieces, names, SMALL_PATTERN, len(known.specials)))
+    monkeypatch.setitem(model.__dict__, "family", "k2-thinking")
+    parser = model.prepare(HELLO, [NOTHING], ReplyOptions(tool_choice=choice)).parser
+    page = f"It says {_quoting(known)}"
+    parser.feed(model.tokenizer.encode(f"<think>hm</think>{page}"))
+    parser.finish()
+    assert parser.message == Message("assistant", page, "hm")
+
+
+def test_a_text_that_is_gone_on_with_loses_no_call(monkeypatch: pytest.MonkeyPatch, model: Local) -> None:
+    """Nobody can be told of a call there; what the model writes of one is text."""
+    monkeypatch.setattr(model, "_run", lambda it, options: it)
+    parser = model.complete("hello").parser  # type: ignore[attr-defined]
+    said = f"Well{_quoting(model.tokenizer)} so"
+    events = parser.feed(model.tokenizer.encode(f"{said}<|im_end|>", specials=True)) + parser.finish()
+    assert "".join(event.text for event in events if isinstance(event, Text)) == said
+    assert not parser.message.calls
 
 
 def test_terms_reach_the_engine_and_a_full_line_is_busy(monkeypatch: pytest.MonkeyPatch, model: Local) -> None:

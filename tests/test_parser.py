@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from moonlet.chat.messages import CallArguments, CallEnd, CallStart, Message, Text, Thinking, ToolCall, ToolSpec
 from moonlet.chat.parser import Parser
 from moonlet.chat.template import opens_thinking, render, thinks
+from moonlet.chat.tokenizer import K2_PATTERN, Tokenizer
 from vocabularies import k2, small
 
 TOOLS = (
@@ -257,6 +258,30 @@ def test_a_quoted_call_stays_text_where_only_tokens_count():
     for family in ("k2-instruct", "k2-thinking"):
         reply = Parser(k2(), family, TOOLS, spelled=False)
         assert parse(reply, ids_fed, k2().encode(quoted)) == ([Text(quoted)], Message("assistant", quoted))
+
+
+def nameless():
+    """K2's vocabulary as some checkpoints have it: without names for the marks of thoughts."""
+    names = {id: name for name, id in k2().specials.items() if name not in ("<think>", "</think>")}
+    pieces = [k2().piece(id) for id in range(min(names))]
+    return Tokenizer(pieces, names, K2_PATTERN, len(k2().specials))
+
+
+def test_where_thoughts_have_no_tokens_their_marks_are_read_and_quoted_calls_stay_text():
+    quoted = f"The page says: {S}{B}functions.search:0{A}{QUERY}{Z}{E}"
+    for tokenizer, said in ((nameless(), f"<think>hm {S}</think>{quoted} </think>"), (nameless(), quoted)):
+        for feed, stream in ((ids_fed, tokenizer.encode(said)), (text_fed, said)):
+            reply = Parser(tokenizer, "k2-thinking", TOOLS, spelled=False)
+            _, message = parse(reply, feed, *(stream[i : i + 1] for i in range(len(stream))))
+            thought = f"hm {S}" if "hm" in said else ""
+            assert message == Message("assistant", quoted + " </think>" * bool(thought), thought)
+
+
+def test_without_marks_all_is_text_up_to_the_end():
+    said = f"<think>a</think>{S}{B}functions.search:0{A}{QUERY}{Z}{E}"
+    reply = Parser(k2(), "k2-thinking", TOOLS, marks=False)
+    ids = k2().encode(f"{said}<|im_end|>more", specials=True)
+    assert parse(reply, ids_fed, ids) == ([Text(said)], Message("assistant", said))
 
 
 def test_thinking_marks_inside_an_answer_are_text():

@@ -32,7 +32,6 @@ from moonlet.chat.template import (
     family_of,
     opens_thinking,
     render,
-    thinks,
 )
 from moonlet.chat.tokenizer import Tokenizer, read_tokenizer_config
 from moonlet.engine.engine import DeadlineError, Engine, EngineError, EngineOptions, QueueFullError, Terms
@@ -241,9 +240,7 @@ class Local:
             raise RefusedError(str(error)) from None
         except RecursionError:
             raise RefusedError("the tools or the schema are nested too deeply") from None
-        # Marks spelled in ordinary pieces count only where the vocabulary has no tokens for them.
-        spelled = thinks(family) and tokenizer.special("<think>") is None
-        parser = Parser(tokenizer, family, tools, history_calls=calls, thinking_open=opened, spelled=spelled)
+        parser = Parser(tokenizer, family, tools, history_calls=calls, thinking_open=opened, spelled=False)
         return Prepared(prompt, sampling, constraint, parser)
 
     def complete(self, prompt: str | Sequence[int], options: ReplyOptions = PLAIN) -> Iterator[Event]:
@@ -255,7 +252,8 @@ class Local:
             sampling = self._sampling(options, self._limit(ids, options))
         except ValueError as error:
             raise RefusedError(str(error)) from None
-        return self._run(Prepared(list(ids), sampling, None, Parser(self.tokenizer, "moonlet", spelled=False)), options)
+        parser = Parser(self.tokenizer, self.family, marks=False)  # nobody offered tools: calls are text too
+        return self._run(Prepared(list(ids), sampling, None, parser), options)
 
     def count(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN) -> int:
         """Tokens of the prompt that these messages become."""

@@ -131,6 +131,7 @@ class CallConstraint:
         # As the model is told of it, but for its name, which complaints tell.
         self._tools = {name: replace(known[name], name=name) for name in chosen}
         self._grammars = {name: tool_grammar(tokenizer, self._spaced, tool) for name, tool in self._tools.items()}
+        self._quoting: dict[str, llguidance.LLMatcher] = {}  # those of `said`, as they are needed; copies share them
         self._answer_schema = answer
         self._answer = None if answer is None else answer_grammar(tokenizer, self._spaced, answer)
         self._next_call = history_calls
@@ -142,6 +143,9 @@ class CallConstraint:
         self._usual: llguidance.LLMatcher | None = None  # the same JSON, spaced as it mostly is, while it is
         self._untouched = False  # nothing of the answer has come yet
         self._way: tuple[int, ...] | None = None  # what must still come of the text under way, once it has to be ended
+        self._looks_at: int | None = None  # at so few ids left it is looked for again, after it was not found
+        if limit is not None:  # here, not in the engine's thread
+            self._least_call()
         self._place = _Place.FREE
         self._opens_itself = thinks(family) and not opens_thinking(family) and self._marks.think_begin is not None
         if self._must and not thinking_open:
@@ -210,9 +214,11 @@ class CallConstraint:
             node = self._node[id]
             if isinstance(node, str):
                 self._place, self._tool = _Place.ARGUMENTS, node
-                tool = self._tools[node]
-                self._matcher = quoting_grammar(self._tokenizer, self._spaced, tool, self._said).deep_copy()
-                self._way = None
+                if node not in self._quoting:
+                    tool = self._tools[node]
+                    self._quoting[node] = quoting_grammar(self._tokenizer, self._spaced, tool, self._said)
+                self._matcher = self._quoting[node].deep_copy()
+                self._way, self._looks_at = None, None
                 if not self._spaced:
                     self._usual = tool_grammar(self._tokenizer, True, self._tools[node]).deep_copy()
             else:
@@ -284,7 +290,7 @@ class CallConstraint:
     def _begin_answer(self) -> None:
         assert self._answer is not None
         self._place, self._matcher = _Place.ANSWER, self._answer.deep_copy()
-        self._way, self._untouched = None, True
+        self._way, self._looks_at, self._untouched = None, None, True
         if not self._spaced:
             self._usual = answer_grammar(self._tokenizer, True, self._answer_schema or {}).deep_copy()
 
@@ -341,9 +347,11 @@ class CallConstraint:
             whole = tool_end(self._tokenizer, self._spaced, self._tools[self._tool])
         # An id may open what takes as long to close as the whole text; while there is much room it is looked at seldom.
         spare = _MARKS + _SPARE + (whole or 0)
-        if left > 3 * spare and left % 16:
+        if (left > 3 * spare and left % 16) or (self._looks_at is not None and left > self._looks_at):
             return
         way = way_to_end(self._tokenizer, self._matcher)
+        # In vain it takes as long as it may, and the next id changes little: a text is not searched at each of them.
+        self._looks_at = left - left // 4 if way is None else None
         if way is not None and left <= len(way) + spare:
             self._way = tuple(way)
 

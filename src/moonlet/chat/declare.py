@@ -61,7 +61,12 @@ def _compact_type(schema: Any) -> str:
         return "|".join(dict.fromkeys(_compact_type(inner) for inner in union))
     kind = schema.get("type", "object" if "properties" in schema else "any")
     if isinstance(kind, list):
-        return "|".join(_compact_type({**schema, "type": one}) for one in kind)
+        # Each once: what is named twice would be told twice on every level, which no memory holds.
+        return "|".join(_compact_kind(schema, one) for one in dict.fromkeys(map(str, kind)))
+    return _compact_kind(schema, kind)
+
+
+def _compact_kind(schema: Schema, kind: Any) -> str:
     if kind == "array":
         item = _compact_type(schema.get("items"))
         return f"({item})[]" if "|" in item else f"{item}[]"

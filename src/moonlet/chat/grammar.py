@@ -64,8 +64,8 @@ def quoting_grammar(tokenizer: Tokenizer, spaced: bool, tool: ToolSpec, said: st
         return tool_grammar(tokenizer, spaced, tool)
     source = _quoting(tool, properties, said, _SPACED if spaced else _LOOSE)
     matcher = llguidance.LLMatcher(_vocabulary(tokenizer), source, log_level=0)
-    assert not matcher.is_error(), matcher.get_error()
-    return matcher
+    # A value may refer to what lies outside of it, and much may have been said: then the schema alone holds.
+    return tool_grammar(tokenizer, spaced, tool) if matcher.is_error() else matcher
 
 
 def quoted_properties(tool: ToolSpec) -> set[str]:
@@ -82,8 +82,10 @@ def quoted_properties(tool: ToolSpec) -> set[str]:
 def _quoting(tool: ToolSpec, quoted: set[str], said: str, options: JsonCompileOptions) -> str:
     """A grammar in llguidance's Lark: the properties in their order, those that may be left out with their commas."""
     schema = enforceable(tool.name, dict(tool.parameters))
-    names, required = list(schema["properties"]), set(schema.get("required", ()))
-    pieces = [json.dumps(piece, ensure_ascii=False)[1:-1] for piece in _PIECE.findall(said)]
+    values = {name: {} if one is True else one for name, one in schema["properties"].items() if one is not False}
+    names, required = list(values), set(schema.get("required", ()))
+    whole = said.encode("utf-8", "replace").decode()  # half a character cannot be said
+    pieces = [json.dumps(piece, ensure_ascii=False)[1:-1] for piece in _PIECE.findall(whole)]
     gap = "" if options is _SPACED else "/ ?/"
     comma, colon = ('", "', '": "') if options is _SPACED else ('"," / ?/', '":" / ?/')
     rules = [f'start: "{{" {gap} first0 {gap} "}}"', f"SAID: %regex {json.dumps({'substring_chunks': pieces})}"]
@@ -95,7 +97,7 @@ def _quoting(tool: ToolSpec, quoted: set[str], said: str, options: JsonCompileOp
         rules.append(f"first{at}: field{at} next{at + 1}{skip}")
         rules.append(f"next{at}: {comma} field{at} next{at + 1}" + skip.replace("first", "next"))
         if name not in quoted:
-            rules.append(f"value{at}: %json {json.dumps(schema['properties'][name] | {'x-guidance': options})}")
+            rules.append(f"value{at}: %json {json.dumps(values[name] | {'x-guidance': options})}")
     rules += [f'first{len(names)}: ""', f'next{len(names)}: ""']
     return "\n".join(rules) + "\n"
 

@@ -54,7 +54,15 @@ _SPELLINGS = {
     "<think>": _Kind.THINK_BEGIN,
     "</think>": _Kind.THINK_END,
 }
-SPELLED = re.compile("|".join(re.escape(spelling) for spelling in _SPELLINGS))  # any mark, written out
+_THOUGHTS = ("<think>", "</think>")
+
+
+def _written(spellings: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, spellings)))
+
+
+SPELLED = _written(_SPELLINGS)  # any mark, written out
+_SPELLED_THOUGHTS = _written(_THOUGHTS)
 _LONGEST = max(map(len, _SPELLINGS))
 _STOPS = ("<|im_end|>", "[EOS]", "[EOT]")
 # What stands between the marks of a call's beginning: one word, with spaces around it at most.
@@ -89,20 +97,26 @@ class Parser:
         history_calls: int = 0,
         thinking_open: bool = False,
         spelled: bool = True,
+        marks: bool = True,
     ) -> None:
         """`tokenizer`: None where only text is fed. `history_calls`: calls of the conversation so far, where the ids of
         new ones go on. `thinking_open`: the prompt ended inside a thought. `spelled`: marks written out in ordinary
         pieces count too; without it a reply that quotes a foreign text can never call anything, which is safer where
-        the model has the marks as tokens.
+        the model has the marks as tokens. Those of thoughts count even so where the vocabulary does not name them, as
+        the prompt has them written out then. `marks`: without them all is text, up to what ends the reply.
         """
         self._tokenizer = tokenizer
         self._told = {one.tool.name: one for one in told(family, tools)}
         self._thinks = thinks(family)
         self._history_calls = history_calls
-        self._spelled = spelled
+        unnamed = tokenizer is not None and any(tokenizer.special(name) is None for name in _THOUGHTS)
+        thoughts = _SPELLED_THOUGHTS if self._thinks and unnamed else None
+        self._spelled = (SPELLED if spelled else thoughts) if marks else None
         names = {id: tokenizer.piece(id).decode() for id in tokenizer.specials.values()} if tokenizer else {}
         self._marks = {
-            id: _Mark(_SPELLINGS[name], name, special=True) for id, name in names.items() if name in _SPELLINGS
+            id: _Mark(_SPELLINGS[name], name, special=True)
+            for id, name in names.items()
+            if marks and name in _SPELLINGS
         }
         self._stops = {id for id, name in names.items() if name in _STOPS}
         self._decoder = StreamDecoder()
@@ -179,12 +193,12 @@ class Parser:
 
     def _scan(self, text: str) -> None:
         """Finds spelled marks; an end that could become one waits."""
-        if not self._spelled:
+        if self._spelled is None:
             self._text(text)
             return
         text = self._cut + text
         done = 0
-        for match in SPELLED.finditer(text):
+        for match in self._spelled.finditer(text):
             self._text(text[done : match.start()])
             self._mark(_Mark(_SPELLINGS[match.group()], match.group(), special=False))
             done = match.end()

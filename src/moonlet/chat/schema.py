@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from moonlet.chat.references import FURTHEST, leads_too_far
+
 # Formats that can be enforced. Others only inform, as the standard of JSON schema has it.
 _FORMATS = {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri"}
 
@@ -16,12 +18,18 @@ _COUNTS = {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "m
 
 _FIXED = ("const", "enum")  # values as they are, in which no keywords are
 _DEEPEST = 200  # levels of a schema
+_LONGEST = 10_000  # characters that a text must have: llguidance takes time with their square, in the engine's thread
 _LEAST = -(10**17)  # below, llguidance counts wrongly: a lower minimum, like that of 64 bits, is taken for this one
 
 # Where schemas lie in schemas: one, a list, or a named collection.
 _ONE = ("items", "additionalProperties")
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems", "items")
 _NAMED = ("properties", "$defs", "definitions", "patternProperties")
+
+# What counts in a pattern: how often something comes at least, what repeats without a number, ends of groups, signs.
+_PIECE = re.compile(
+    r"\{\s*(?P<times>[0-9]+)\s*(,\s*[0-9]*\s*)?\}|(?P<again>[?*+])|\\[xuUpP]\{[^{}()]*\}|\\.|.", re.DOTALL
+)
 
 # Beside one of these an object's properties are not all in its own list, or are told from it in other ways.
 _OPEN = ("additionalProperties", "patternProperties", "allOf", "anyOf", "oneOf", "$ref")
@@ -81,7 +89,7 @@ def explain(tool: str | None, complaint: str) -> SchemaError:
 
 def _refuse_unusable(tool: str | None, schema: Any) -> None:
     """Raises SchemaError for `$id` beside `$ref` inside a schema, whose meaning differs from draft to draft, and for
-    what llguidance or Python could not stand: numbers that overflow, and nesting without end."""
+    what llguidance or Python could not stand: numbers that overflow, texts without end, and nesting without end."""
     depth, layer = 0, [("", schema)]
     while layer:
         depth += 1
@@ -93,11 +101,17 @@ def _refuse_unusable(tool: str | None, schema: Any) -> None:
                 if depth > 1 and isinstance(item.get("$ref"), str) and isinstance(item.get("$id"), str):
                     raise SchemaError(tool, "$id", "beside $ref is not supported")
                 inner += [(key if key in _FIXED else name, value) for name, value in item.items()]
+                if key == "patternProperties":
+                    inner += [("pattern", name) for name in item]
             elif isinstance(item, list):
                 inner += [(key, value) for value in item]
             elif isinstance(item, int | float):
                 _refuse_number(tool, key, item)
+            elif isinstance(item, str):
+                _refuse_text(tool, key, item)
         layer = inner
+    if leads_too_far(schema):
+        raise SchemaError(tool, "$ref", f"leads through more than {FURTHEST} levels")
 
 
 def _refuse_number(tool: str | None, key: str, number: float) -> None:
@@ -106,6 +120,32 @@ def _refuse_number(tool: str | None, key: str, number: float) -> None:
         raise SchemaError(tool, key, "is a number beyond 64 bits")
     if key in _FIXED and number < -(2**62):  # further down llguidance's arithmetic overflows, and ends the process
         raise SchemaError(tool, key, "holds a number below -2^62")
+
+
+def _refuse_text(tool: str | None, key: str, text: str) -> None:
+    if key in _FIXED and len(text) > _LONGEST:
+        raise SchemaError(tool, key, f"holds a text of more than {_LONGEST:,} characters")
+    if key != "pattern":
+        return
+    if re.search(r"\(\?[a-zA-Z-]*x", text):  # where spaces and comments may stand between what is counted
+        raise SchemaError(tool, key, "with the flag x is not supported")
+    if _least_length(text) > _LONGEST:
+        raise SchemaError(tool, key, f"asks for a text of more than {_LONGEST:,} characters")
+
+
+def _least_length(pattern: str) -> int:
+    """The most that a text of this pattern could have to have: the signs, each as often as it is repeated, and all of
+    them as often as groups are. Every letter of a class counts: too many do no harm, a misread bracket would."""
+    signs, rounds, single = 0, 1, False
+    for piece in _PIECE.finditer(pattern):
+        if piece["times"]:
+            times = max(int(piece["times"].lstrip("0")[:9] or 0), 1)
+            signs, rounds = (signs + times - 1, rounds) if single else (signs, rounds * times)
+            single = False  # whatever repeats next repeats this
+        else:
+            single = not piece["again"] and piece[0] not in ")}"
+            signs += not piece["again"]
+    return signs * rounds
 
 
 def _prepared(schema: Any, close: bool) -> Any:

@@ -23,6 +23,7 @@ from moonlet.chat.tokenizer import Tokenizer
 Family = Literal["k2-instruct", "k2-thinking", "k2.5", "k2.6", "moonlight", "moonlet"]
 
 _KIMI = "You are Kimi, an AI assistant created by Moonshot AI."
+_MOST_DECLARED = 4_000_000  # characters of all tools, which no context holds
 _MOONLIGHT = "You are a helpful assistant provided by Moonshot-AI."
 
 
@@ -153,7 +154,10 @@ def render_segments(
             raise TemplateError(f"{family} was not trained to call tools")
         known = {one.own.name: one for one in told(family, tools)}
         messages = [_respelled(message, known) for message in messages]
-        out.message("<|im_system|>", "tool_declare", form.declare([one.tool for one in known.values()]))
+        declared = form.declare([one.tool for one in known.values()])
+        if len(declared) > _MOST_DECLARED:
+            raise TemplateError(f"the tools take {len(declared):,} characters to tell, the most is {_MOST_DECLARED:,}")
+        out.message("<|im_system|>", "tool_declare", declared)
     if form.system is not None and (not messages or messages[0].role != "system"):
         out.message("<|im_system|>", "system", form.system)
         if form.system_newline:

@@ -145,8 +145,8 @@ def _opened(
 
 def _ways(asked: argparse.Namespace, local: Local, options: ReplyOptions) -> list[Candidate]:
     found = []
-    # What was written down after a conversion, such as golden tokens, makes no other model.
-    meta = {name: value for name, value in local.folder.meta.items() if name != "golden"}
+    # Golden tokens, and when the files of the checkpoint were written, make no other model.
+    meta = {name: value for name, value in local.folder.meta.items() if name not in ("golden", "checkpoint")}
     identity = f"sha256 {hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()}"
     if asked.constrained or not asked.free:
         found.append(Candidate(local.name, local, "constrained", options, identity))

@@ -74,9 +74,9 @@ def convert(
     """
     options = options or ConvertOptions()
     origin = Origin(source.resolve().name, None)
-    if made := finished(target, origin, options):
-        return made
     with Checkpoint(source) as checkpoint:
+        if made := finished(target, origin, options, _files(checkpoint, local=True)):
+            return made
         recipe = make_recipe(checkpoint, options.dense, options.experts)
         for shard, weights in checkpoint.by_shard(recipe.weights).items():
             checkpoint.open_shard(shard, weights)  # everything is here: what is wrong with it is said before any work
@@ -84,8 +84,11 @@ def convert(
         return convert_shards(checkpoint, recipe, target, origin, here, Meter(progress))
 
 
-def finished(target: Path, origin: Origin, options: ConvertOptions) -> Report | None:
-    """The report of a conversion that is done already, None where the place is free. Raises ConvertError otherwise."""
+def finished(target: Path, origin: Origin, options: ConvertOptions, files: str | None = None) -> Report | None:
+    """The report of a conversion that is done already, None where the place is free. Raises ConvertError otherwise.
+
+    `files`: the digest of a local checkpoint, as the folder may have noted it; names of folders say little.
+    """
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return None
     try:
@@ -93,10 +96,11 @@ def finished(target: Path, origin: Origin, options: ConvertOptions) -> Report | 
     except FolderError as error:
         raise ConvertError(f"{target} is in the way ({error}); delete it or choose another place") from None
     source = folder.meta.get("source")
-    same = (
-        isinstance(source, dict) and source.get("name") == origin.name and options.dense in (None, folder.formats.dense)
-    )
-    if not same or options.experts not in (None, folder.formats.experts):
+    same = isinstance(source, dict) and source.get("name") == origin.name
+    if files is not None and folder.meta.get("checkpoint", files) != files:
+        same = False
+    formats = options.dense in (None, folder.formats.dense) and options.experts in (None, folder.formats.experts)
+    if not same or not formats:
         raise ConvertError(f"{target}: holds another model or other number formats; delete it or choose another place")
     beside(target, ".journal").unlink(missing_ok=True)
     return _report(folder)
@@ -114,12 +118,13 @@ def convert_shards(
     work = beside(target, ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        journal = Journal(beside(target, ".journal"), _plan(checkpoint, recipe, origin))
+        plan = _plan(checkpoint, recipe, origin)
+        journal = Journal(beside(target, ".journal"), plan)
         try:
             _check_room(checkpoint, recipe, work, journal, shards)
             work.mkdir(exist_ok=True)
             Assembly(checkpoint, recipe, work, journal, shards, meter).run()
-            _write_rest(checkpoint, recipe, work, journal, origin)
+            _write_rest(checkpoint, recipe, work, journal, plan)
             work.rename(target)
             _sync(target.parent)
         finally:
@@ -132,14 +137,22 @@ def convert_shards(
 
 def _plan(checkpoint: Checkpoint, recipe: Recipe, origin: Origin) -> dict[str, Any]:
     """What must be the same for a conversion to go on where it was stopped."""
+    files = _files(checkpoint, local=origin.revision is None)  # a revision stands for its files
+    return {"format": FORMAT, "source": asdict(origin), "formats": asdict(recipe.formats), "files": files}
+
+
+def _files(checkpoint: Checkpoint, local: bool) -> str | None:
+    """A digest of what a checkpoint is and where its tensors lie, of a local one also of its files, which may be
+    replaced; None where one of those is gone."""
     digest = hashlib.sha256((checkpoint.folder / "config.json").read_bytes())
     digest.update(json.dumps(sorted(checkpoint.files.items())).encode())
-    if origin.revision is None:  # a revision stands for its files; a folder's may have been replaced
-        for shard in checkpoint.shards:
+    for shard in checkpoint.shards if local else ():
+        try:
             stat = (checkpoint.folder / shard).stat()
-            digest.update(f"{shard} {stat.st_size} {stat.st_mtime_ns}".encode())
-    formats = asdict(recipe.formats)
-    return {"format": FORMAT, "source": asdict(origin), "formats": formats, "files": digest.hexdigest()}
+        except OSError:
+            return None
+        digest.update(f"{shard} {stat.st_size} {stat.st_mtime_ns}".encode())
+    return digest.hexdigest()
 
 
 def _check_room(checkpoint: Checkpoint, recipe: Recipe, work: Path, journal: Journal, shards: Shards) -> None:
@@ -155,7 +168,7 @@ def _check_room(checkpoint: Checkpoint, recipe: Recipe, work: Path, journal: Jou
         )
 
 
-def _write_rest(checkpoint: Checkpoint, recipe: Recipe, work: Path, journal: Journal, origin: Origin) -> None:
+def _write_rest(checkpoint: Checkpoint, recipe: Recipe, work: Path, journal: Journal, plan: Mapping[str, Any]) -> None:
     """The small files, and moonlet.json about all of them."""
     files: dict[str, Any] = {
         name: {"bytes": layout.size, "sha256": journal.files[name]} for name, layout in recipe.layouts.items()
@@ -171,7 +184,8 @@ def _write_rest(checkpoint: Checkpoint, recipe: Recipe, work: Path, journal: Jou
         {
             "format": FORMAT,
             "formats": asdict(recipe.formats),
-            "source": asdict(origin),
+            "source": plan["source"],
+            **({"checkpoint": plan["files"]} if plan["source"]["revision"] is None else {}),
             "files": dict(sorted(files.items())),
             "golden": None,
             "error": {
