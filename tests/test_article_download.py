@@ -14,22 +14,27 @@ import pytest
 pytest.importorskip("av", reason="moonlet[article] is not installed")
 pytest.importorskip("yt_dlp", reason="moonlet[download] is not installed")
 
-from tests.recordings import noise, shots, tone, write
+from tests.recordings import noise, shots, write
 
-from moonlet.article import download
+from moonlet.article import download, media
 from moonlet.article.download import DownloadError, DownloadSettings, check, look_up
-from moonlet.article.prepare import folder_for, folders_for
+from moonlet.article.media import MediaSettings
+from moonlet.article.prepare import Preparing, folder_for, folders_for, prepare
 from moonlet.article.source import link_template
-from moonlet.article.stages import StageError, inside
+from moonlet.article.stages import StageError, inside, read
+from moonlet.article.talk import Recording
 
 HERE = DownloadSettings(("127.0.0.1",))
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[str]]]:
-    """A server on loopback: a video, redirects, a page; and what was asked of it."""
-    path = write(tmp_path_factory.mktemp("site") / "talk.mp4", shots([(noise(0), 1.0)]), tone(1.0))
-    video, asked = path.read_bytes(), list[str]()
+    """A server on loopback: two videos without sound, redirects, a page; and what was asked of it."""
+    folder, asked = tmp_path_factory.mktemp("site"), list[str]()
+    videos = {
+        f"/{name}": write(folder / name, shots([(noise(seed), 1.0)])).read_bytes()
+        for seed, name in enumerate(("talk.mp4", "other.mp4"))
+    }
 
     class Site(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
@@ -39,7 +44,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[s
             self.answer(body=True)
 
         def answer(self, body: bool) -> None:
-            asked.append(self.path)
+            part = self.headers.get("Range")
+            asked.append(f"{self.path} {part}" if part else self.path)
             to = {"/away": "http://127.0.0.2:9/x.mp4", "/file": "file:///etc/passwd", "/on": "/talk.mp4"}.get(self.path)
             if to:
                 self.send_response(302)
@@ -47,13 +53,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[s
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
-            data = video if self.path == "/talk.mp4" else b"<html><title>nothing here</title></html>"
-            self.send_response(200)
-            self.send_header("Content-Type", "video/mp4" if data is video else "text/html")
-            self.send_header("Content-Length", str(len(data)))
+            whole = videos.get(self.path, b"<html><title>nothing here</title></html>")
+            begin = int(part.removeprefix("bytes=").removesuffix("-")) if part else 0
+            self.send_response(206 if part else 200)
+            if part:
+                self.send_header("Content-Range", f"bytes {begin}-{len(whole) - 1}/{len(whole)}")
+            self.send_header("Content-Type", "video/mp4" if self.path in videos else "text/html")
+            self.send_header("Content-Length", str(len(whole) - begin))
             self.end_headers()
             if body:
-                self.wfile.write(data)
+                self.wfile.write(whole[begin:])
 
         def log_message(self, *_: object) -> None: ...
 
@@ -70,6 +79,92 @@ def test_a_recording_is_downloaded_from_an_allowed_host(site: tuple[str, list[st
     found = download.download(f"{site[0]}/on", tmp_path, HERE, lambda done, of: steps.append((done, of)))
     assert (tmp_path / found.path).stat().st_size > 1000 and not Path(found.path).is_absolute()
     assert found.title == "talk" and found.asked == f"{site[0]}/on" and len(found.digest) == 64
+
+
+def _made(asked: str, folder: Path, *redo: str) -> tuple[Recording, bytes]:
+    """What an article would be made of, and the bytes of the recording. The site's videos have no sound, so it goes no
+    further."""
+    with pytest.raises(StageError, match="nothing is said"):
+        prepare(asked, folder, Preparing(HERE, MediaSettings(ocr=False)), redo=redo)
+    kept = read(media.STAGE, folder)
+    assert kept is not None
+    return kept.output, (folder / kept.output.video).read_bytes()
+
+
+@pytest.mark.parametrize("left", ["whole", "begun"])
+def test_a_folder_used_for_another_address_has_that_recording(
+    left: str, site: tuple[str, list[str]], tmp_path: Path
+) -> None:
+    first, second = f"{site[0]}/talk.mp4", f"{site[0]}/other.mp4"
+    wanted = _made(second, tmp_path / "alone")
+    _, before = _made(first, tmp_path / "shared")
+    file, mine = tmp_path / "shared/download/recording.mp4", tmp_path / "shared/download/mine.vtt"
+    for subtitles in (file.with_name("recording.en.vtt"), mine):
+        subtitles.write_text("WEBVTT\n\n00:00.000 --> 00:01.000\nOf the first\n")
+    if left == "begun":
+        file.unlink()
+        file.with_name("recording.mp4.part").write_bytes(before[: len(before) // 2])
+    recording, data = _made(second, tmp_path / "shared")
+    assert before != wanted[1] == data and (recording.title, recording.source) == ("other", second)
+    assert recording == wanted[0]  # and the first one's subtitles are not among its own
+    assert mine.is_file()  # yt-dlp wrote no such file
+    again, data = _made(first, tmp_path / "shared")
+    assert (again.title, data) == ("talk", before)
+
+
+def test_another_download_that_was_stopped_is_not_taken_for_the_first(
+    site: tuple[str, list[str]], tmp_path: Path
+) -> None:
+    first, second = f"{site[0]}/talk.mp4", f"{site[0]}/other.mp4"
+    _, before = _made(first, tmp_path)
+    download.download(second, tmp_path, HERE)  # and killed before it was written down
+    with pytest.raises(StageError, match=r"other\.mp4 was to take its place"):
+        prepare(str(tmp_path), tmp_path, Preparing(HERE), redo=("media",))
+    assert _made(first, tmp_path)[1] == before
+
+
+def test_a_stopped_download_goes_on(site: tuple[str, list[str]], tmp_path: Path) -> None:
+    address = f"{site[0]}/talk.mp4"
+    _, whole = _made(address, tmp_path)
+    file, half = tmp_path / "download/recording.mp4", len(whole) // 2
+    file.unlink()
+    file.with_name("recording.mp4.part").write_bytes(whole[:half])
+    before = len(site[1])
+    assert _made(address, tmp_path)[1] == whole
+    assert f"/talk.mp4 bytes={half}-" in site[1][before:]
+    asked = len(site[1])
+    assert _made(address, tmp_path)[1] == whole and len(site[1]) == asked  # nothing is done again
+
+
+def test_a_download_done_again_fetches_the_recording_again(site: tuple[str, list[str]], tmp_path: Path) -> None:
+    address = f"{site[0]}/talk.mp4"
+    _, whole = _made(address, tmp_path)
+    file = tmp_path / "download/recording.mp4"
+    for asked in (address, str(tmp_path)):  # the folder of an article knows its address
+        file.write_bytes(whole[:-1])
+        file.with_name("recording.en.vtt").write_text("WEBVTT\n\n00:00.000 --> 00:01.000\nTaken down since\n")
+        recording, data = _made(asked, tmp_path, "download")
+        assert data == whole and recording.subtitles == ()
+
+
+@pytest.mark.parametrize("by", ["address", "folder"])
+def test_a_download_done_again_that_was_stopped_goes_on(
+    by: str, site: tuple[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"{site[0]}/talk.mp4"
+    _, whole = _made(address, tmp_path)
+    asked, half = address if by == "address" else str(tmp_path), len(whole) // 2
+
+    def killed(request: object, tell: object) -> None:
+        (tmp_path / "download/recording.mp4.part").write_bytes(whole[:half])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(download, "_ask", killed)
+        prepare(asked, tmp_path, Preparing(HERE), redo=("download",))
+    before = len(site[1])
+    assert _made(asked, tmp_path)[1] == whole
+    assert f"/talk.mp4 bytes={half}-" in site[1][before:]
 
 
 def test_loopback_is_refused_and_not_asked(site: tuple[str, list[str]], tmp_path: Path) -> None:
@@ -205,7 +300,11 @@ def test_every_article_of_a_batch_has_a_folder_of_its_own(tmp_path: Path) -> Non
     assert names == ["talk.mp4.article", "talk.mkv.article", "other.article"]
     long = [f"https://example.org/{'x' * 90}/{n}" for n in range(3)]
     assert len(set(folders_for(long, tmp_path))) == 3 == len({folder_for(one, tmp_path) for one in long})
-    assert len(set(folders_for(["https://example.org/a/b", "https://example.org/a?b"], tmp_path))) == 2
+    thai = folder_for(f"https://example.org/{'ก' * 90}", tmp_path)
+    assert len(thai.name.encode()) <= 255
+    alike = ["https://example.org/a/b", "https://example.org/a?b", "http://example.org:8001/a/b"]
+    assert len({folder_for(one, tmp_path) for one in alike}) == 3 == len(set(folders_for(alike, tmp_path)))
+    assert folder_for(alike[0], tmp_path).name.startswith("example.org-a-b-")
 
 
 def test_what_kept_json_names_lies_in_the_folder(tmp_path: Path) -> None:

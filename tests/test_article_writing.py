@@ -263,6 +263,67 @@ def test_stopped_work_asks_nothing_twice(tmp_path: Path) -> None:
     assert len(first.asked) == len(other.asked) - 5
 
 
+def test_a_stage_done_again_asks_the_model_again(tmp_path: Path) -> None:
+    prepared = _prepared(made_up()["en"], tmp_path)
+    first = _always(honest)
+    assert compose.compose(prepared, tmp_path, Composing(), first).checked.article.title == "What was said"
+
+    def another(messages: Sequence[Message], tools: Sequence[ToolSpec]) -> str:
+        return honest(messages).replace("What was said", "What was told")
+
+    asked = 0
+    for stage in ("outline", "write"):  # the outline comes out as before, so that nothing follows from it
+        model = _always(another if stage == "write" else honest)
+        made = compose.compose(prepared, tmp_path, Composing(), model, redo=(stage,))
+        assert len(model.asked) > 1, stage
+        asked += len(model.asked)
+    assert made.checked.article.title == "What was told" and asked == len(first.asked)
+    assert "# What was told" in (tmp_path / "render/article.md").read_text(encoding="utf-8")
+    kept = compose.compose(prepared, tmp_path, Composing(), Scripted(()))  # nobody is asked
+    assert kept.checked == made.checked
+
+
+def test_a_stage_done_again_that_was_stopped_goes_on(tmp_path: Path) -> None:
+    prepared = _prepared(made_up()["en"], tmp_path)
+    compose.compose(prepared, tmp_path, Composing(), _always(honest))
+    calls = itertools.count()
+
+    def another(messages: Sequence[Message], tools: Sequence[ToolSpec]) -> str:
+        return honest(messages).replace("What comes now", "What comes next")
+
+    def killed(messages: Sequence[Message], tools: Sequence[ToolSpec]) -> str:
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        return another(messages, tools)
+
+    with pytest.raises(KeyboardInterrupt):
+        compose.compose(prepared, tmp_path, Composing(), _always(killed), redo=("write",))
+    rest, whole = _always(another), _always(another)
+    made = compose.compose(prepared, tmp_path, Composing(), rest)
+    assert made == compose.compose(prepared, tmp_path, Composing(), whole, redo=("write",))
+    assert len(rest.asked) == len(whole.asked) - 2
+
+
+def test_what_lies_beside_the_rendered_files_stays(tmp_path: Path) -> None:
+    prepared = _prepared(made_up()["en"], tmp_path)
+    compose.compose(prepared, tmp_path, Composing())
+    printed = tmp_path / "render/article.pdf"
+    printed.write_bytes(b"somebody's own")
+    (tmp_path / "render/article.md").write_text("spoiled")
+    compose.compose(prepared, tmp_path, Composing(), redo=("render",))
+    assert printed.is_file() and (tmp_path / "render/article.md").read_text(encoding="utf-8") != "spoiled"
+
+
+def test_a_link_in_a_stage_s_place_is_removed_and_not_what_it_leads_to(tmp_path: Path) -> None:
+    folder, away = tmp_path / "a", tmp_path / "away"
+    away.mkdir()
+    (away / "mine.txt").write_text("x")
+    prepared = _prepared(made_up()["en"], folder)
+    (folder / "write").symlink_to(away)
+    compose.compose(prepared, folder, Composing(), _always(honest), redo=("write",))
+    assert [one.name for one in away.iterdir()] == ["mine.txt"] and not (folder / "write").is_symlink()
+
+
 @pytest.mark.parametrize("language", ["en", "th", "zh"])
 def test_without_a_model_sentences_are_taken_over(language: Language, tmp_path: Path) -> None:
     said = made_up()[language]

@@ -56,8 +56,8 @@ def compose(
     article = do(write_stage(llm, stopped), given, folder, writing, watch("write"), "write" in redo)
     checked = do(check_stage(), ToCheck(said, article), folder, settings.check, watch("check"), "check" in redo)
     whole = ToRender(prepared.recording, said, checked)
-    again = "render" in redo or not _there(folder)
-    return Composed(checked, do(RENDER, whole, folder, settings.render, watch("render"), again))
+    again = "render" in redo or not _there(folder)  # the stage writes all of its files anew in any case
+    return Composed(checked, do(RENDER, whole, folder, settings.render, watch("render"), lost=again))
 
 
 def _there(folder: Path) -> bool:

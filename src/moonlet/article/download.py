@@ -29,12 +29,13 @@ from urllib.parse import urlsplit
 
 from moonlet.article.container import MediaError
 from moonlet.article.source import Source, digest, link_template
-from moonlet.article.stages import Stage, Tell, silent
+from moonlet.article.stages import Stage, Tell, silent, write_whole
 from moonlet.tools.fetch import public
 
 MAX_BYTES = 20 << 30
 STALL_S, STALL_BYTES = 600, 256 << 10  # so little in so long is no download
 MAX_ENTRIES = 200  # of a playlist
+_NAME = "recording"  # of all files that yt-dlp writes, before the first dot
 _KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH")
 
 
@@ -75,19 +76,32 @@ def look_up(address: str, settings: DownloadSettings) -> Found:
 
 
 def download(address: str, folder: Path, settings: DownloadSettings, tell: Tell = silent) -> Source:
-    """Downloads into `folder/download`; what an interrupted run left is continued. Raises DownloadError."""
+    """Downloads into `folder/download`; what an interrupted run left is continued, what came from another address is
+    removed. Raises DownloadError."""
     own = folder / "download"
-    own.mkdir(parents=True, exist_ok=True)
-    told = _ask({"address": check(address), "allow": _networks(settings.allow), "into": str(own)}, tell)
+    request = {"address": check(address), "allow": _networks(settings.allow), "into": str(own)}
+    if held(folder) != address:  # yt-dlp takes a file of the name, whole or begun, for the one that it is to fetch
+        for one in own.glob(f"{_NAME}.*"):  # and nothing else: a folder that a person named may hold their own files
+            one.unlink()
+        write_whole(own / ".address", address)
+    told = _ask(request, tell)
     if "path" not in told:
         raise DownloadError(f"{address} is a playlist; give one of its recordings")
     path = Path(told["path"])
     if not path.is_file() or path.stat().st_size == 0:
         raise DownloadError(f"{address}: nothing was downloaded")
-    subtitles = sorted(one for one in own.iterdir() if one.suffix in (".vtt", ".srt", ".ass"))
+    subtitles = sorted(one for one in own.glob(f"{_NAME}.*") if one.suffix in (".vtt", ".srt", ".ass"))
     names = tuple(str(one.relative_to(folder)) for one in subtitles)
     link = link_template(str(told.get("page") or address))
     return Source(address, str(path.relative_to(folder)), digest(path, *subtitles), str(told["title"]), link, names)
+
+
+def held(folder: Path) -> str | None:
+    """The address of what lies in `folder/download`, whole or begun; None if that is not known."""
+    try:
+        return (folder / "download" / ".address").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
 
 
 STAGE = Stage("download", 1, str, DownloadSettings, Source, download)
@@ -289,7 +303,7 @@ _OPTIONS: dict[str, Any] = {
     "no_warnings": True,
     "noprogress": True,
     "logger": _Quiet(),
-    "outtmpl": {"default": "recording.%(ext)s"},
+    "outtmpl": {"default": f"{_NAME}.%(ext)s"},
     "noplaylist": True,  # of a recording in a list, the recording
     "extract_flat": "in_playlist",
     "playlistend": MAX_ENTRIES + 1,

@@ -24,7 +24,7 @@ from moonlet.article.stages import StageError, Tell, do, kept_input, read, silen
 from moonlet.article.talk import Recording, Transcript
 from moonlet.article.transcript import Heard, TranscriptSettings
 
-_LONGEST = 80  # signs of an address that name a folder
+_LONGEST = 59  # signs of an address that name a folder: if each takes four bytes, it may still be called so
 STAGES = ("download", "media", "transcript", "glossary")
 
 Watch = Callable[[str], Tell]  # told that a stage begins; gives where its progress is told
@@ -59,8 +59,8 @@ def prepare(
     """All stages up to the transcript. What the folder holds and is still right is not done again, but for the stages
     in `redo`. `asked`: a file, an address, or an article's folder. The caller has locked it. Raises StageError."""
     source = _source(asked, folder, settings, watch, redo)
-    fresh = "media" in redo or not _files_there(folder)
-    recording = do(media.STAGE, source, folder, settings.media, watch("media"), fresh)
+    again = "media" in redo or not _files_there(folder)  # the stage writes all of its files anew in any case
+    recording = do(media.STAGE, source, folder, settings.media, watch("media"), lost=again)
     heard = Heard.of(recording)
     said = do(transcript.STAGE, heard, folder, settings.transcript, watch("transcript"), "transcript" in redo)
     spoken = Spoken(said, tuple(one.slide_text for one in recording.figures if one.slide_text))
@@ -97,13 +97,13 @@ def is_article(path: Path) -> bool:
 
 
 def folder_for(asked: str, beside: Path) -> Path:
-    """Where an article goes if nobody says: a folder of the recording's name, below `beside`."""
+    """Where an article goes if nobody says: a folder of the recording's name, below `beside`. No two addresses share
+    one: what differs in them may not show in a name."""
     if is_address(asked):
         parts = urlsplit(asked)
         name = re.sub(r"[^\w.-]+", "-", f"{parts.hostname}{parts.path}-{parts.query}").strip("-.")
-        if len(name) > _LONGEST:
-            name = f"{name[:_LONGEST]}-{_mark(asked)}"
-        return beside / f"{name}.article"
+        mark = hashlib.sha256(asked.encode()).hexdigest()[:8]
+        return beside / f"{name[:_LONGEST]}-{mark}.article"
     path = Path(asked).expanduser()
     return path if is_article(path) else beside / f"{path.stem}.article"
 
@@ -113,13 +113,9 @@ def folders_for(asked: Sequence[str], beside: Path) -> list[Path]:
     found = [folder_for(one, beside) for one in asked]
     taken = Counter(found)
     return [
-        folder if taken[folder] == 1 else beside / f"{_mark(one) if is_address(one) else Path(one).name}.article"
+        folder if taken[folder] == 1 or is_address(one) else beside / f"{Path(one).name}.article"
         for one, folder in zip(asked, found)
     ]
-
-
-def _mark(address: str) -> str:
-    return hashlib.sha256(address.encode()).hexdigest()[:8]
 
 
 @contextmanager
@@ -149,16 +145,31 @@ def locked(folder: Path) -> Iterator[None]:
 
 def _source(asked: str, folder: Path, settings: Preparing, watch: Watch, redo: Collection[str]) -> Source:
     if is_address(asked):
-        kept = kept_input(media.STAGE, folder)
-        gone = kept is not None and not (folder / kept.path).is_file()
-        return do(download.STAGE, asked, folder, settings.download, watch("download"), gone or "download" in redo)
+        return _downloaded(asked, folder, settings, watch, redo)
     path = Path(asked).expanduser()
     if is_article(path):
         given = kept_input(media.STAGE, path)
         if given is None:
             raise MediaError(f"{path} was made by another version, or was stopped too early: give the recording")
+        if not is_address(given.asked):
+            return given
+        if "download" in redo or not (path / "download.json").is_file():  # not there: it was stopped when done again
+            return _downloaded(given.asked, folder, settings, watch, redo)
+        if (there := download.held(path)) not in (given.asked, None):
+            raise MediaError(f"{path} was stopped when {there} was to take its place: give the address that is meant")
         return given
     return from_file(path, settings.subtitles)
+
+
+def _downloaded(address: str, folder: Path, settings: Preparing, watch: Watch, redo: Collection[str]) -> Source:
+    """What lies at an address. What was downloaded may have been deleted since, or given way to another address whose
+    download was then stopped."""
+    kept = read(download.STAGE, folder)
+    lost = kept is not None and (
+        not (folder / kept.output.path).is_file()
+        or download.held(folder) not in (address, None)  # None: from before it was kept
+    )
+    return do(download.STAGE, address, folder, settings.download, watch("download"), "download" in redo, lost)
 
 
 def _files_there(folder: Path) -> bool:

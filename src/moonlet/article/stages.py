@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -74,12 +75,28 @@ def do(
     set_to: Settings,
     tell: Tell = silent,
     fresh: bool = False,
+    lost: bool = False,
 ) -> Made:
-    """The stage's output: the kept one if nothing that it depends on has changed, else, or if `fresh`, made now."""
-    kept, key = None if fresh else read(stage, folder), stage.key(given, set_to)
+    """The stage's output: the kept one if nothing that it depends on has changed, else made now. `lost`: made now
+    because files that were made are not there. `fresh`: made now, and from nothing: a stage goes on from what lies in
+    its own folder, so that is removed first. When that is stopped, a call without `fresh` goes on."""
+    kept, key = None if fresh or lost else read(stage, folder), stage.key(given, set_to)
     if kept is not None and kept.key == key:
         return kept.output
+    if fresh:
+        _forget(stage.name, folder)
     return _make(stage, given, folder, set_to, tell, key)
+
+
+def _forget(name: str, folder: Path) -> None:
+    """As if the stage had never been done here. Of a link, the link alone is removed. The JSON comes last: while it is
+    there, what it says still holds, or can be seen to be lost."""
+    own = folder / name
+    if own.is_symlink():
+        own.unlink()
+    elif own.is_dir():
+        shutil.rmtree(own)
+    (folder / f"{name}.json").unlink(missing_ok=True)
 
 
 def kept_input(stage: Stage[Given, Any, Any], folder: Path) -> Given | None:
