@@ -24,6 +24,7 @@ from moonlet.ledger.database import open_database
 from moonlet.llm import LLM, Done, Look, ReplyOptions
 from moonlet.llm.scripted import Scripted
 from moonlet.local import Local
+from moonlet.server import page_kept
 from moonlet.server.keys import Access
 from serving import serving
 
@@ -161,6 +162,22 @@ def test_what_one_key_begins_and_keeps_no_other_finds(tmp_path: Path) -> None:
             assert asked.get("talks/c1", headers=hers).status_code == 404
         with database.reading() as connection:
             assert connection.run("SELECT key_id, api, state FROM requests") == [(ada.id, "page", "done")]
+
+
+def test_what_is_kept_has_the_turns_of_every_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two devices read the same conversation, and each goes on with it."""
+    turns = {name: {"id": name, "text": name * 60} for name in "abcd"}
+    copies = [{"leaf": names[-1], "nodes": {name: turns[name] for name in names}} for names in ("ab", "ac", "ad")]
+    with closing(open_database(tmp_path / "ledger")) as database, closing(Books(database)) as books:
+        hers = {"Authorization": f"Bearer {keys.add(database, 'ada')[1]}"}
+        with client(Scripted([]), books=books, access=Access(keys_needed=True)) as asked:
+            keep = lambda talk: asked.put("talks/c1", json={"title": "", "talk": talk}, headers=hers).status_code
+            assert [keep(talk) for talk in copies[:2]] == [204, 204]
+            whole = {"leaf": "c", "nodes": {name: turns[name] for name in "abc"}}
+            assert asked.get("talks/c1", headers=hers).json() == whole
+            monkeypatch.setattr(page_kept, "MOST_BYTES", len(json.dumps(whole)))
+            assert keep(copies[2]) == 413  # each of them would fit, all of them together do not
+            assert asked.get("talks/c1", headers=hers).json() == whole
 
 
 def test_a_revoked_key_ends_a_run_at_its_next_reply(tmp_path: Path) -> None:

@@ -54,11 +54,14 @@ class Talks:
             rows = connection.run("SELECT talk FROM page_talks WHERE owner = ? AND id = ?", [owner, id])
         return json.loads(rows[0][0]) if rows else None
 
-    def keep(self, owner: str, id: str, title: str, talk: Any) -> None:
-        """In place of what was there. The oldest makes room."""
-        text = json.dumps(talk, ensure_ascii=False)
+    def keep(self, owner: str, id: str, title: str, talk: dict[str, Any]) -> None:
+        """In place of what was there, with its turns that `talk` lacks. The oldest makes room. Raises ApiError too."""
+        text = _written(talk)
         self._make()
         with self._database.transaction() as connection:
+            sql = "SELECT talk FROM page_talks WHERE owner = ? AND id = ?" + connection.lock_rows
+            for (before,) in connection.run(sql, [owner, id]):
+                text = _written(_joined(json.loads(before), talk))
             connection.run("DELETE FROM page_talks WHERE owner = ? AND id = ?", [owner, id])
             connection.run("INSERT INTO page_talks VALUES (?, ?, ?, ?, ?)", [owner, id, title, time.time(), text])
             sql = "SELECT id, LENGTH(talk) FROM page_talks WHERE owner = ? ORDER BY changed DESC"
@@ -80,6 +83,18 @@ class Talks:
             with self._database.transaction() as connection:
                 connection.run(_TABLE)
             self._made = True
+
+
+def _joined(before: dict[str, Any], talk: dict[str, Any]) -> dict[str, Any]:
+    """Another tab or device may have added turns that this copy does not know; none is ever taken away."""
+    then, now = before.get("nodes"), talk.get("nodes")
+    return talk | {"nodes": then | now} if isinstance(then, dict) and isinstance(now, dict) else talk
+
+
+def _written(talk: dict[str, Any]) -> str:
+    if len(json.dumps(talk)) > MOST_BYTES:
+        raise ApiError(f"a conversation of more than {MOST_BYTES >> 20} MiB is not kept", "talk", status=413)
+    return json.dumps(talk, ensure_ascii=False)
 
 
 def mount(app: FastAPI, database: Database) -> None:
@@ -105,8 +120,6 @@ def mount(app: FastAPI, database: Database) -> None:
         title, talk = (typed(body, "title", str) or "")[:200], typed(body, "talk", dict)
         if talk is None or len(id) > 64:
             raise ApiError("talk must be the conversation, and its name at most 64 characters", "talk")
-        if len(json.dumps(talk)) > MOST_BYTES:
-            raise ApiError(f"a conversation of more than {MOST_BYTES >> 20} MiB is not kept", "talk", status=413)
         await _asked(lambda: talks.keep(owner, id, title, talk))
         return Response(status_code=204)
 

@@ -4,8 +4,6 @@ import { api, listen } from "./api.js";
 import { lookOf } from "./look.js";
 import { store } from "./store.js";
 
-// The run that was begun last and is under way: {run, talk, node}, or null.
-export const live = store(null);
 // Counts up, at most once a frame, whenever something shown has changed.
 export const turn = store(0);
 
@@ -14,37 +12,44 @@ export function changed() {
   if (!drawn) drawn = requestAnimationFrame(() => ((drawn = 0), turn.set((count) => count + 1)));
 }
 
-const heard = new Map(); // by run: the talk that its frames change
+const working = new Map(); // answers under way, by node: the talk that each changes, from before the server was asked
 // The conversation of that id as it is being changed just now; a copy from the shelf would not be.
-export const underWay = (id) => [...heard.values()].find((talk) => talk.id === id);
+export const underWay = (id) => [...working.values()].find((talk) => talk.id === id);
+const unwanted = new WeakSet(); // nodes that were stopped before the server had said which run is theirs
 
 // Begins the answer of `node`. `keep(node)` is called when it has begun, and when it has ended, however that was.
 export async function begin(request, talk, node, anatomy, keep) {
   node.state = "running";
+  working.set(node.id, talk);
   changed();
   try {
     node.run = (await api.send("runs", request)).id;
   } catch (problem) {
+    working.delete(node.id);
     fail(node, problem);
+    changed();
     return keep(node);
   }
+  if (unwanted.has(node)) stop(node);
   keep(node);
-  follow(talk, node, anatomy, keep);
+  hear(node, anatomy, keep);
 }
 
 // Listens to the run of a node from its beginning: also after the page was loaded anew.
 export function follow(talk, node, anatomy, keep) {
-  if (heard.has(node.run)) return;
+  if (working.has(node.id)) return;
+  working.set(node.id, talk);
+  hear(node, anatomy, keep);
+}
+
+function hear(node, anatomy, keep) {
   Object.assign(node, { parts: [], replies: [], error: undefined, reason: undefined, state: "running", link: "open" });
-  live.set({ run: node.run, talk, node });
   const end = () => {
-    heard.delete(node.run);
-    if (live.get()?.node === node) live.set(null);
+    working.delete(node.id);
     changed();
     keep(node);
   };
   const look = anatomy && lookOf(node.run, anatomy);
-  heard.set(node.run, talk);
   listen(`runs/${node.run}/events`, {
     onFrame(frame) {
       take(node, frame, look);
@@ -65,7 +70,10 @@ export function follow(talk, node, anatomy, keep) {
   });
 }
 
-export const stop = (node) => api.send(`runs/${node.run}/stop`, {}).catch(() => {});
+export function stop(node) {
+  if (node.run) api.send(`runs/${node.run}/stop`, {}).catch(() => {});
+  else unwanted.add(node);
+}
 
 export const answer = (run, number, said) => api.send(`runs/${run}/answer`, { number, answer: said });
 

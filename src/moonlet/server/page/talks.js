@@ -23,6 +23,12 @@ export function add(talk, node) {
   return node;
 }
 
+// The answer at the end of what is shown, if it is under way.
+export function answering(talk) {
+  const last = talk.nodes[talk.leaf];
+  return last?.state === "running" ? last : undefined;
+}
+
 // The versions of each turn, itself among them: by its parent and who speaks.
 export const slot = (node) => `${node.parent} ${node.role}`;
 export const versions = (talk) => Map.groupBy(Object.values(talk.nodes), slot);
@@ -73,6 +79,9 @@ export function messages(nodes, system) {
 }
 
 // ---- where they are kept ----
+//
+// Other tabs and devices may have added turns since this copy was read. Nodes have names of their own and are never taken
+// away, so what is kept has those of both: here, and in page_kept.py.
 
 let opened;
 function database() {
@@ -87,14 +96,12 @@ function database() {
   });
   return opened;
 }
-async function inBrowser(mode, work) {
-  const store = (await database()).transaction("talks", mode).objectStore("talks");
-  return new Promise((done, failed) => {
-    const asked = work(store);
+const inBrowser = async (mode, work) => work((await database()).transaction("talks", mode).objectStore("talks"));
+const answered = (asked) =>
+  new Promise((done, failed) => {
     asked.onsuccess = () => done(asked.result);
     asked.onerror = () => failed(asked.error);
   });
-}
 
 // From the index alone: conversations may be long, and many.
 async function summaries() {
@@ -114,9 +121,13 @@ async function summaries() {
 
 const browser = {
   all: summaries,
-  find: (id) => inBrowser("readonly", (store) => store.get(id)),
-  keep: (talk) => inBrowser("readwrite", (store) => store.put(talk)),
-  drop: (id) => inBrowser("readwrite", (store) => store.delete(id)),
+  find: (id) => inBrowser("readonly", (store) => answered(store.get(id))),
+  keep: (talk) =>
+    inBrowser("readwrite", async (store) => {
+      const before = await answered(store.get(talk.id));
+      await answered(store.put({ ...talk, nodes: { ...before?.nodes, ...talk.nodes } }));
+    }),
+  drop: (id) => inBrowser("readwrite", (store) => answered(store.delete(id))),
 };
 const server = {
   all: async () => (await api.get("talks")).map((one) => ({ ...one, changed: one.changed * 1000 })),

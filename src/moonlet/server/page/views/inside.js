@@ -4,9 +4,10 @@ import {
   api, bytes, Button, compact, Empty, html, Icon, Notice, number, Page, Panel, percent, seconds, Stat, Stats, t, useEffect, useMemo, useRef, useState,
 } from "../ui.js";
 import { latest } from "../look.js";
-import { live, turn } from "../runs.js";
+import { turn } from "../runs.js";
 import { heatColour, Sky } from "../sky.js";
-import { say } from "./talk.js";
+import { answering } from "../talks.js";
+import { say, talk } from "./talk.js";
 import { settings } from "./settings.js";
 
 const PARTS = ["attention", "router", "experts", "disk", "dense", "head"];
@@ -53,24 +54,25 @@ export function View({ about, path }) {
 // A question asked here is a turn of the open conversation.
 function Ask({ about, focus }) {
   const [text, set] = useState(t("inside.ask_first"));
-  const now = live.use();
+  const one = talk.use();
   turn.use();
+  const running = answering(one);
   const field = useRef();
   useEffect(() => {
     if (focus) field.current?.focus();
   }, [focus]);
   const send = (event) => {
     event.preventDefault();
-    if (!text.trim() || now) return;
+    if (!text.trim() || running) return;
     if (!settings.get().look) settings.set((before) => ({ ...before, look: true }));
     say(text, undefined, about.anatomy);
   };
-  const error = now?.node.error;
+  const error = one.nodes[one.leaf]?.error;
   return html`
     <form class="inside-ask" onSubmit=${send}>
       <label class="sr" for="inside-said">${t("inside.ask")}</label>
       <input id="inside-said" ref=${field} value=${text} onInput=${(event) => set(event.target.value)} placeholder=${t("inside.ask")} />
-      <button class="button primary" disabled=${!!now || !text.trim()}>${now ? html`<span class="pulse"></span>` : html`<${Icon} name="inside" />`}<span>${t("inside.watch")}</span></button>
+      <button class="button primary" disabled=${!!running || !text.trim()}>${running ? html`<span class="pulse"></span>` : html`<${Icon} name="inside" />`}<span>${t("inside.watch")}</span></button>
       ${error && html`<${Notice} tone="bad" live>${error.message}<//>`}
     </form>
   `;

@@ -1,8 +1,8 @@
 // Talk: one conversation, its composer, and the list of the others.
 
 import { api, Button, date, Dialog, Empty, Field, html, Icon, link, Notice, router, store, t, useEffect, useMemo, useRef, useState } from "../ui.js";
-import { begin, changed, follow, live, stop, turn, underWay } from "../runs.js";
-import { add, messages, newId, newTalk, path, shelf, slot, turnTo, versions } from "../talks.js";
+import { begin, changed, follow, stop, turn, underWay } from "../runs.js";
+import { add, answering, messages, newId, newTalk, path, shelf, slot, turnTo, versions } from "../talks.js";
 import { current as language } from "../i18n.js";
 import { Band } from "./band.js";
 import { Turn } from "./turn.js";
@@ -30,13 +30,17 @@ async function refresh() {
 
 // By conversation: what one of them still has to have stored is not forgotten for another.
 const timers = new Map();
+const dropped = new Set(); // ids of what was deleted: an answer that ends must not bring it back
 export function keep(one, soon = 150) {
   clearTimeout(timers.get(one.id));
+  if (dropped.has(one.id)) return;
   const timer = setTimeout(async () => {
     timers.delete(one.id);
     if (!Object.keys(one.nodes).length) return;
+    const at = shelf(place());
     try {
-      await shelf(place()).keep(one);
+      await at.keep(one);
+      if (dropped.has(one.id)) return await at.drop(one.id); // it was deleted on its way there
       const { id, title, changed } = one;
       list.set((before) => [{ id, title, changed }, ...(before ?? []).filter((other) => other.id !== id)]);
       trouble.set("");
@@ -47,15 +51,33 @@ export function keep(one, soon = 150) {
   timers.set(one.id, timer);
 }
 
+// Ends what is under way in a conversation that is deleted, here or in another tab of this browser.
+function forget(id) {
+  dropped.add(id);
+  clearTimeout(timers.get(id));
+  for (const node of Object.values(underWay(id)?.nodes ?? {})) if (node.state === "running") stop(node);
+  if (id === talk.get().id) talk.set(newTalk());
+  list.set((before) => before?.filter((one) => one.id !== id) ?? null);
+}
+const otherTabs = new BroadcastChannel("moonlet.dropped");
+otherTabs.onmessage = ({ data: id }) => forget(id);
+
 let opening;
 async function open(id, anatomy) {
   opening = id;
-  const found = underWay(id) ?? (await shelf(place()).find(id));
-  if (!found || opening !== id) return; // another was asked for meanwhile
+  const here = underWay(id);
+  const found = here ?? (await shelf(place()).find(id));
+  if (!found || opening !== id || dropped.has(id)) return; // another was asked for meanwhile, or this one deleted
   opening = undefined; // and not twice: a second copy would not be the one that a run changes
+  turnTo(found, found.nodes[found.leaf]); // another tab may have gone on below it
   talk.set(found);
+  if (here) return;
   // A run that was under way when the page was left is heard again from its beginning.
-  for (const node of Object.values(found.nodes)) if (node.state === "running" && node.run) follow(found, node, anatomy, () => keep(found));
+  for (const node of Object.values(found.nodes)) {
+    if (node.state !== "running") continue;
+    if (node.run) follow(found, node, anatomy, () => keep(found));
+    else Object.assign(node, { state: "failed", error: { message: t("talk.not_begun") } });
+  }
 }
 
 function request(one, nodes) {
@@ -221,10 +243,9 @@ function Composer({ about, disabled, onTune, onSay }) {
   const [text, set] = useState("");
   const [files, setFiles] = useState([]);
   const [refused, refuse] = useState("");
-  const now = live.use();
   const area = useRef();
   const picker = useRef();
-  const running = now && now.talk === talk.get();
+  const running = answering(talk.get());
 
   useEffect(() => {
     area.current.style.height = "auto";
@@ -269,7 +290,7 @@ function Composer({ about, disabled, onTune, onSay }) {
         <${Button} kind="quiet" icon="tune" label=${t("talk.settings")} onClick=${onTune} />
         <span class="small muted model">${about.model}</span>
         ${running
-          ? html`<${Button} icon="stop" onClick=${() => stop(now.node)}>${t("talk.stop")}<//>`
+          ? html`<${Button} icon="stop" onClick=${() => stop(running)}>${t("talk.stop")}<//>`
           : html`<button class="button primary send" aria-label=${t("talk.send")} title=${t("talk.send")} disabled=${disabled || (!text.trim() && !files.length)}><${Icon} name="send" /></button>`}
       </div>
     </form>
@@ -309,9 +330,13 @@ function List({ about, onOpen, onNew }) {
   if (!found) return html`<p class="muted">${t("talk.reading")}</p>`;
   const shown = found.filter((one) => one.title.toLowerCase().includes(looked.toLowerCase()));
   const drop = async (one) => {
-    clearTimeout(timers.get(one.id)); // or it would come back
-    await shelf(place()).drop(one.id).catch(() => {});
-    if (one.id === talk.get().id) talk.set(newTalk());
+    forget(one.id);
+    try {
+      await shelf(place()).drop(one.id);
+      otherTabs.postMessage(one.id);
+    } catch {
+      dropped.delete(one.id); // it is there still, and can be gone on with
+    }
     refresh();
   };
   return html`
