@@ -202,8 +202,9 @@ class Sqlite:
         failing = closing = False
         while not closing:
             self._unsynced.wait()
-            closing = self._closing.wait(SYNC_S)
+            self._closing.wait(SYNC_S)
             self._unsynced.clear()
+            closing = self._closing.is_set()  # after that: whoever closes sets this first, and its call is not lost
             try:
                 journal = os.open(self._journal, os.O_RDONLY)
                 try:
