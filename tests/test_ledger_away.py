@@ -1,5 +1,7 @@
 """A ledger that cannot be written for a while: nobody waits for it, and what waited is written when it can be."""
 
+import random
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -8,7 +10,7 @@ from typing import NoReturn
 
 import pytest
 
-from moonlet.ledger import keys, report
+from moonlet.ledger import database, keys, report
 from moonlet.ledger.books import Books, Entry, Took
 from moonlet.ledger.database import DatabaseError, open_database
 from moonlet.ledger.keys import Limits
@@ -84,3 +86,19 @@ def test_nobody_waits_for_who_looks_for_a_postgresql_that_is_away(monkeypatch: p
             assert time.monotonic() < until
             time.sleep(0.05)
         assert {str(row["id"]) for row in report.rows(kept.database)} == {entry.id for entry in sent}
+
+
+def test_a_close_is_not_lost_between_two_lines_of_the_thread_that_syncs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "SYNC_S", 2e-4)
+    dice = random.Random(0)
+    for _ in range(300):
+        ledger = open_database(tmp_path / "ledger")
+        with ledger.transaction(durable=False) as connection:
+            connection.run("SELECT 1")
+        time.sleep(dice.random() * 6e-4)
+        closing_thread = threading.Thread(target=ledger.close, daemon=True)
+        closing_thread.start()
+        closing_thread.join(10)
+        assert not closing_thread.is_alive()
