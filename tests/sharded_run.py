@@ -16,6 +16,7 @@ import torch
 from moonlet.chat.tokenizer import Tokenizer
 from moonlet.cli import main
 from moonlet.model.config import ModelConfig, parse_config
+from moonlet.simulate import said
 from moonlet.train import nano
 from moonlet.train.data import conversations
 from moonlet.train.export import TOKENIZER_FILES
@@ -100,6 +101,7 @@ def matrices_in_pieces(network: Network) -> None:
 
 
 if __name__ == "__main__":
+    said.SHARE = 0.0  # as in test_sharded.py: without what somebody typed, so that the loss falls as it did
     torch.set_num_threads(1)
     place, words = map(Path, sys.argv[1:])
     os.environ["MOONLET_HOME"] = str(place / "home")
