@@ -11,8 +11,8 @@ from moonlet.cli import UsageError
 PIPED = 120  # columns of a file or a pipe, which has no width of its own
 
 
-def console() -> Console:
-    """For tables on standard output."""
+def for_tables() -> Console:
+    """Standard output, as wide as it is."""
     return Console(highlight=False, width=None if Console().is_terminal else PIPED)
 
 

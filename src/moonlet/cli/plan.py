@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from moonlet.cli import UsageError, plan_sweep, whole
+from moonlet.cli.console import for_tables
 from moonlet.model.anatomy import size
 from moonlet.planner import answer, measure, money, report, routing
 from moonlet.planner.capacity import BATCHES
@@ -63,7 +64,7 @@ def main(asked: argparse.Namespace) -> int:
     plan = make(asked, fit(model, machine, wish), popularity, correction)
     others = [make(asked, fit(model, find_machine(n), wish), popularity, NONE, False) for n in asked.compare]
     if asked.sweep:
-        return plan_sweep.main(asked, [plan, *others], _console())
+        return plan_sweep.main(asked, [plan, *others], for_tables())
     day = _simulated(asked, plan) if asked.simulate else None
     if asked.html:
         whole.write(Path(asked.html), report.html(plan, others, day))
@@ -165,13 +166,8 @@ def _simulated(asked: argparse.Namespace, plan: Plan) -> Result:
 # ---- shown ----------------------------------------------------------------------------------------------------------
 
 
-def _console() -> Console:
-    wide = None if Console().is_terminal else 120  # a file or a pipe has no width of its own
-    return Console(highlight=False, width=wide)
-
-
 def _list() -> None:
-    console = _console()
+    console = for_tables()
     table = Table(box=box.SIMPLE_HEAD, title="machines (--machine NAME, or a .toml of your own)", title_justify="left")
     for title, justify in (("name", "left"), ("what", "left"), ("price", "right"), ("as of", "left")):
         table.add_column(title, justify=justify)  # type: ignore[arg-type]
@@ -184,7 +180,7 @@ def _list() -> None:
 
 
 def _show(plan: Plan, others: list[Plan], day: Result | None, asked: argparse.Namespace) -> None:
-    console = _console()
+    console = for_tables()
     console.print(f"[bold]{plan.verdict}[/bold]" if console.is_terminal else plan.verdict, soft_wrap=True)
     console.print()
     _show_fit(console, plan)

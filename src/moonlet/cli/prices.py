@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 
 from moonlet.cli import UsageError
-from moonlet.cli.console import console
+from moonlet.cli.console import for_tables
 from moonlet.planner import prices
 
 
@@ -28,7 +28,7 @@ def main(asked: argparse.Namespace) -> int:
 
 def _show(today: date, part: str) -> None:
     """Those whose name contains `part`; with none of them updated, that is what the package knows."""
-    shown = console()
+    console = for_tables()
     table = Table(box=box.SIMPLE_HEAD, title="USD for a million tokens", title_justify="left")
     for i, title in enumerate(("model", "prompt", "cached", "output", "as of", "")):
         # A name is what --against wants, so it is folded and not cut.
@@ -41,11 +41,11 @@ def _show(today: date, part: str) -> None:
         it = price.price
         amounts = [f"{money.amount.normalize():f}" for money in (it.prompt, it.cached, it.output)]
         table.add_row(price.name, *amounts, str(price.dated), prices.stale(price, today))
-    shown.print(table)
+    console.print(table)
     more = Table(box=box.SIMPLE_HEAD, title="USD for a person and month", title_justify="left")
     for i, title in enumerate(("seat", "price", "caps", "as of", "")):
         more.add_column(title, justify="right" if i == 1 else "left")
     for seat in seats:
         more.add_row(seat.name, str(seat.month), seat.caps, str(seat.dated), prices.stale(seat, today))
     if seats:
-        shown.print(more)
+        console.print(more)

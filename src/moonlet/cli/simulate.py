@@ -13,7 +13,7 @@ from typing import Any
 from rich.table import Table
 
 from moonlet.cli import UsageError, whole
-from moonlet.cli.console import console
+from moonlet.cli.console import for_tables
 from moonlet.cli.open import is_url, open_any
 from moonlet.llm import ReplyOptions
 from moonlet.simulate.domains.locale import LANGUAGES
@@ -117,19 +117,19 @@ def _show(done: Sequence[Trajectory], as_json: bool) -> None:
     if as_json:
         print(json.dumps({"model": done[0].model if done else None, "rows": [row.as_json() for row in rows]}, indent=2))
         return
-    shown = console()
+    console = for_tables()
     table = Table(box=None, header_style="bold")
     for name in ("", "tasks", "passed", "95 %", "state", "told", "calls exact", "needless"):
         table.add_column(name, justify="left" if name == "" else "right", no_wrap=name != "")
     for row in rows:
         table.add_row(*_cells(row))
-    shown.print(table)
+    console.print(table)
     failed = [one for one in done if not one.verdict.passed]
     for one in failed[:5]:
         reason = one.end if one.end != "done" else ", ".join(one.verdict.faults())
-        shown.print(f"  failed: {one.key} ({reason})", style="dim", markup=False)
+        console.print(f"  failed: {one.key} ({reason})", style="dim", markup=False)
     if len(failed) > 5:
-        shown.print(f"  and {len(failed) - 5} more", style="dim")
+        console.print(f"  and {len(failed) - 5} more", style="dim")
 
 
 def _cells(row: Row) -> list[str]:

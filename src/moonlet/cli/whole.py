@@ -26,7 +26,7 @@ def writing(path: Path) -> Iterator[TextIO]:
             yield file
         os.replace(beside, path)
     except OSError as error:
-        if error.filename in (None, str(beside)):
+        if error.filename == str(beside):  # whatever else failed meanwhile has its own words
             raise OSError(error.errno, error.strerror, str(path)) from None
         raise
 

@@ -108,7 +108,7 @@ class Talk:
         if self.last and dice < 0.16 and self.follow_up(self.last):
             return
         if self.exercise and rng.random() < said.SHARE:
-            self.ask_as_said(said.drawn("en", self.names, rng))
+            self.last = said.turn(self.episode, "en", self.names, talk.NO_TOOL, rng) or self.last
         elif dice < 0.26:
             self.say(talk.beyond(rng, self.world), talk.NO_TOOL)
         elif dice < 0.33 and self.absent:
@@ -128,20 +128,6 @@ class Talk:
         """A request; the assistant asks for what is missing first."""
         self.episode.user(wanted.text)
         self.act(self.clarified(wanted) if wanted.intent.missing else wanted.calls, wanted.intent.flavour)
-
-    def ask_as_said(self, one: said.Said) -> None:
-        """A message that somebody typed; what its tools that are here can do is called."""
-        calls = [wanted for wanted in one.calls if wanted[0] in self.names]
-        self.episode.user(one.text)
-        if not calls:
-            self.episode.answer(talk.NO_TOOL)
-            return
-        if one.missing:
-            text, completed = said.completed(one, "en", self.rng)
-            self.episode.answer(one.question)
-            self.episode.user(text)
-            calls = [completed]
-        self.act(calls)
 
     def act(self, calls: Sequence[Wanted], flavour: str = "") -> None:
         """The calls, their results and the answer; a name that fits several people is asked back and settled."""

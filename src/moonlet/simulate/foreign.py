@@ -87,7 +87,9 @@ class Talk:
         if self.last and dice < 0.13 and self.follow_up(self.last):
             return
         if self.exercise and not self.old_script and rng.random() < said.SHARE:
-            return self.ask_as_said(said.drawn(self.language, sorted(names), rng))
+            refusal = NO_TOOL[self.language]
+            self.last = said.turn(self.episode, self.language, sorted(names), refusal, rng) or self.last
+            return
         every = wordings(self.language)
         absent = sorted({intent.tool for intent in every} - names - {""})
         if dice < 0.24:
@@ -137,22 +139,6 @@ class Talk:
             value = self.script(value) if isinstance(value, str) else value
             calls = [ordered(intent.tool, {**calls[0], argument: value})]
         self.act(intent.tool, calls)
-
-    def ask_as_said(self, one: said.Said) -> None:
-        """A message that somebody typed; what its tools that are here can do is called."""
-        names = {tool.spec.name for tool in self.tools}
-        calls = [wanted for wanted in one.calls if wanted[0] in names]
-        self.episode.user(one.text)
-        if not calls:
-            self.episode.answer(NO_TOOL[self.language])
-            return
-        if one.missing:
-            text, completed = said.completed(one, self.language, self.rng)
-            self.episode.answer(one.question)
-            self.episode.user(text)
-            calls = [completed]
-        self.episode.asked(calls)
-        self.last = calls[-1]
 
     def act(self, tool: str, calls: Sequence[Mapping[str, Any]]) -> None:
         """The calls, their results and the answer."""

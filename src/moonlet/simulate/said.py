@@ -18,7 +18,7 @@ from importlib import resources
 from random import Random
 from typing import Any
 
-from moonlet.simulate.episode import Wanted
+from moonlet.simulate.episode import Episode, Wanted
 from moonlet.simulate.requests import ORDER, lowered, ordered
 
 SLOT = re.compile(r"\{(?:(\w+)\.)?(\w+)=([^{}|]*)(?:\|([^{}]*))?\}")
@@ -82,6 +82,24 @@ def lines(language: str) -> Lines:
             if match[4] is None:
                 values.setdefault(_place(match, tool), []).append(match[3])
     return Lines(sections, values)
+
+
+def turn(episode: Episode, language: str, tools: Sequence[str], refusal: str, rng: Random) -> Wanted | None:
+    """A message, and what the assistant does: the calls that these tools can make of it, without results, what is
+    missing asked back first; or the refusal. Returns the last of the calls."""
+    one = drawn(language, tools, rng)
+    calls = [wanted for wanted in one.calls if wanted[0] in tools]
+    episode.user(one.text)
+    if not calls:
+        episode.answer(refusal)
+        return None
+    if one.missing:
+        text, whole = completed(one, language, rng)
+        episode.answer(one.question)
+        episode.user(text)
+        calls = [whole]
+    episode.asked(calls)
+    return calls[-1]
 
 
 def drawn(language: str, tools: Sequence[str], rng: Random) -> Said:
