@@ -17,17 +17,19 @@ from moonlet.chat.messages import CallArguments, CallEnd, CallStart, Message, Te
 from moonlet.chat.tokenizer import write_vocabulary
 from moonlet.cli import UsageError, main, serve
 from moonlet.cli.eval import _place
-from moonlet.evals import card, catalogue, chart, kept, public_sets, short, suites
+from moonlet.evals import card, catalogue, chart, kept, order, public_sets, short, suites
 from moonlet.evals.arguments import legal
 from moonlet.evals.asking import Candidate, EvalError, ask
 from moonlet.evals.patient import Patient
-from moonlet.evals.question import Asked, Outcome, Question
+from moonlet.evals.question import Asked, Outcome, Played, Question
 from moonlet.evals.rate import Rate
 from moonlet.evals.record import Record, RecordError
 from moonlet.evals.report import Report, report
 from moonlet.llm import PLAIN, Done, Event, LLMError, RefusedError, ReplyOptions, Usage
 from moonlet.llm.remote import Remote
 from moonlet.local import converted, load
+from moonlet.simulate.making import make
+from moonlet.simulate.rollout import rollout
 from moonlet.tools.tool import check
 from serving import serving
 
@@ -175,19 +177,28 @@ def test_tasks_are_judged_by_what_their_solutions_do() -> None:
 
 
 def test_order_is_that_of_the_solution() -> None:
-    from moonlet.evals import order
-    from moonlet.evals.question import Played
-    from moonlet.simulate.rollout import rollout
-
     (one,) = order.questions(0, 1)
     assert isinstance(one, Played)
-    from moonlet.simulate.making import make
-
     task, done = make(one.key)[0], rollout(one.key, None)
     assert one.judge(task, done) == {order.ORDER: True, order.GOAL: True}
     calls = [message for message in done.messages if message.calls]
     backwards = replace(done, messages=tuple(reversed(calls)))
     assert one.judge(task, backwards)[order.ORDER] is False
+
+
+def test_steps_that_need_nothing_of_one_another_may_stand_side_by_side() -> None:
+    wanted = [[], [], [0, 1]]  # two look-ups, and a call that needs both
+    keys = [one.key for one in order.questions(0, 60) if isinstance(one, Played)]
+    key = next(key for key in keys if order.needs(make(key)[0]) == wanted)
+    task, done = make(key)[0], rollout(key, None)
+    first, second, last = [call for message in done.messages for call in message.calls]
+
+    def judged(*turns: Sequence[ToolCall]) -> bool:
+        messages = tuple(Message("assistant", "", calls=tuple(calls)) for calls in turns)
+        return order.judge(task, replace(done, messages=messages))[order.ORDER]
+
+    assert judged([first, second], [last]) and judged([second], [first], [last])
+    assert not judged([first, second, last]) and not judged([first], [last], [second])
 
 
 # How it is asked

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 from moonlet.evals import worlds
 from moonlet.evals.question import Marks, Question
+from moonlet.simulate.making import make
 from moonlet.simulate.rollout import Trajectory
 from moonlet.simulate.tasks import Task
 
@@ -12,12 +15,39 @@ ORDER, GOAL = "steps in the right order", "several steps, goal reached"
 
 
 def questions(seed: int, n: int) -> list[Question]:
-    """n tasks of two calls or more, the later of which need what the earlier ones give."""
+    """n tasks with calls that need what earlier ones give."""
     found = worlds.keys(seed + 2, ("steps",), personas=("plain", "terse", "chatty", "mixed"))
-    return [*worlds.played(GROUP, GOAL, found, n, judge, lambda one: len(one.task.goal.calls) > 1, (ORDER, GOAL))]
+    return [*worlds.played(GROUP, GOAL, found, n, judge, lambda one: any(needs(one.task)), (ORDER, GOAL))]
 
 
 def judge(task: Task, done: Trajectory) -> Marks:
-    """The calls of the solution must be among those made, in their order."""
-    made = iter([call.name for message in done.messages for call in message.calls])
-    return {ORDER: all(name in made for name, _ in task.goal.calls), GOAL: done.verdict.passed}
+    """The calls of the solution must be among those made, each in a turn behind those whose results it needs; calls
+    that need nothing of one another may stand in any order, or side by side."""
+    made = [(turn, call.name) for turn, message in enumerate(done.messages) for call in message.calls]
+    turns: list[int] = []  # in which the calls of the solution were made
+    for (name, _), needed in zip(task.goal.calls, needs(task), strict=True):
+        begin = max((turns[one] for one in needed), default=-1)
+        found = next((one for one in made if one[1] == name and one[0] > begin), None)
+        if found is None:
+            return {ORDER: False, GOAL: done.verdict.passed}
+        made.remove(found)
+        turns.append(found[0])
+    return {ORDER: True, GOAL: done.verdict.passed}
+
+
+def needs(task: Task) -> list[list[int]]:
+    """For each call of the solution, those before it whose results named a record that it is about and the user had
+    not named."""
+    _, stage = make(task.key)
+    tools = {tool.spec.name: tool for tool in stage.tools()}
+    records = {key for table in stage.state.values() for key in table}
+    said = " ".join([task.opening, *(reply.text for reply in task.replies)])
+    results: list[str] = []
+    found = []
+    for name, arguments in task.goal.calls:
+        unsaid = [
+            value for value in arguments.values() if isinstance(value, str) and value in records and value not in said
+        ]
+        found.append([place for place, result in enumerate(results) if any(value in result for value in unsaid)])
+        results.append(json.dumps(tools[name].run(arguments), ensure_ascii=False, default=str))
+    return found
