@@ -8,7 +8,8 @@ pull` makes it, and a note says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -155,13 +156,16 @@ def fit(subject: Subject, machine: Machine, wish: Wish = Wish()) -> Fit:
 
 def _largest_context(subject: Subject, machine: Machine, wish: Wish) -> int:
     """Tokens that each of the sequences can have, whatever else has to move for them; 0 when it does not fit at all."""
-    low, high = 0, subject.config.max_positions
-    if _place(subject, machine, replace(wish, context=high)).fits:
-        return high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if _place(subject, machine, replace(wish, context=middle)).fits else (low, middle)
+    most = subject.config.max_positions
+    if _place(subject, machine, replace(wish, context=most)).fits:
+        return most
+    low = _last(most, lambda tokens: _place(subject, machine, replace(wish, context=tokens)).fits)
     return low if low >= min(LEAST_CONTEXT, subject.config.max_positions) else 0
+
+
+def _last(end: int, fits: Callable[[int], bool]) -> int:
+    """The largest number below `end` that fits, where every smaller one does; 0 if none."""
+    return bisect_left(range(1, end), True, key=lambda number: not fits(number))
 
 
 def _place(subject: Subject, machine: Machine, wish: Wish) -> Fit:
@@ -255,9 +259,7 @@ def _smallest_change(subject: Subject, machine: Machine, wish: Wish) -> Said:
         tokens = _largest_context(subject, machine, wish) or found.context
         return Said("shorter", f"a context of {tokens:,} tokens", tokens=tokens)
     if wish.sequences > 1 and _place(subject, machine, replace(wish, sequences=1)).fits:
-        many = next(
-            n for n in range(wish.sequences, 0, -1) if _place(subject, machine, replace(wish, sequences=n)).fits
-        )
+        many = _last(wish.sequences, lambda count: _place(subject, machine, replace(wish, sequences=count)).fits)
         told = f"{many} sequences at the same time" if many > 1 else "one sequence at a time"
         return Said("fewer", told, count=many)
     if not wish.stream and _place(subject, machine, replace(short, stream=True)).fits:
