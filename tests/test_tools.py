@@ -100,7 +100,7 @@ def test_any_of_and_whole_floats() -> None:
         ("3 squared", 9),
         ("twelve times four", 48), ("twenty-one plus two", 23), ("half of 90", 45), ("-5 + 2", -3), ("10 % 4", 2),
         ("2 to the power of 8", 256), ("what", None), ("max(3, 9)", 9), ("36乘以12", 432), ("36 คูณ 12", 432),
-        ("5 - 5%", 4.95), ("three quarters of 220", 165), ("a third of 96", 32), ("thirteen and a half plus six", 19.5),
+        ("5 - 5%", 4.95), ("three quarters of 220", 165), ("a third of 96", 32), ("third of 156", 52), ("sqrt of 729", 27), ("sqrt 16 + 1", 5), ("thirteen and a half plus six", 19.5),
         ("2/3 of 36000", 24000), ("half of three hundred and ten", 155), ("twelve hundred minus 50", 1150),
         ("one million two hundred thousand / 2", 600_000), ("three point five plus 1", 4.5),
         ("12 and 15 and 19.5", 46.5),

@@ -35,7 +35,7 @@ _PARTS = ("half", "third", "quarter", "fifth", "sixth", "seventh", "eighth", "ni
 WORDS: tuple[tuple[str, str], ...] = (
     (r"(?<=\d),(?=\d{3}\b)", ""),
     (r"\b(?:an? )?half of\b|ครึ่ง\s*(?:1|นึง)?\s*ของ", "0.5 *"),
-    *((rf"\ban? {part}\b", f"(1/{i})") for i, part in enumerate(_PARTS, 2)),
+    *((rf"\ban? {part}\b|^{part}(?= of\b)", f"(1/{i})") for i, part in enumerate(_PARTS, 2)),
     *((rf"(\d+) {part}s?\b", rf"(\1/{i})") for i, part in enumerate(_PARTS, 2)),
     (r"(\d+) and (\(1/\d+\))", r"(\1 + \2)"),
     (r"(\d+\s*/\s*\d+)\s*of\b", r"(\1) *"),
@@ -60,7 +60,7 @@ WORDS: tuple[tuple[str, str], ...] = (
     (r"\b(?:to the power of|to the power)\b|\^", "**"),
     (r"\bsquared\b|的平方", "**2"),
     (r"\bcubed\b", "**3"),
-    (r"(?:\b(?:the )?square root of|รากที่2ของ|根[号號])\s*([\d.]+)", r"sqrt(\1)"),
+    (r"(?:\b(?:the )?square root of|\bsqrt(?: of\b|(?= ))|รากที่2ของ|根[号號])\s*([\d.]+)", r"sqrt(\1)"),
     (r"√\s*([\d.]+)", r"sqrt(\1)"),
     (r"\bpercent\b|\bper cent\b|\s*เปอร์เซ็?นต์", "%"),
     (r"([\d.]+)\s*%\s*(?:of\b|ของ)", r"(\1/100) *"),
