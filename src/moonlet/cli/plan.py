@@ -23,7 +23,7 @@ from moonlet.planner import answer, measure, money, report, routing
 from moonlet.planner.capacity import BATCHES
 from moonlet.planner.fit import Fit, Wish, fit
 from moonlet.planner.machine import Machine, catalogue, find_machine
-from moonlet.planner.plan import PROMPTS, TEAMS, USAGE_TEAMS, USUAL_API, USUAL_SEAT, Plan, Terms
+from moonlet.planner.plan import PACE_CONTEXT, PROMPTS, TEAMS, USAGE_TEAMS, USUAL_API, USUAL_SEAT, Plan, Terms
 from moonlet.planner.prices import ModelPrice, SeatPrice, find_price
 from moonlet.planner.routing import Popularity
 from moonlet.planner.simulate import Result, Simulation
@@ -236,6 +236,8 @@ def _show_speed(console: Console, plan: Plan) -> None:
             f"{count}", f"{rate.value:,.1f}", f"{rate.low:,.1f} to {rate.high:,.1f}", f"{rate.value / count:.1f}", told
         )
     console.print(table)
+    told = f"each with {context:,} tokens behind it"
+    console.print(told + (f"; the first line above: {PACE_CONTEXT:,}" if context > PACE_CONTEXT else ""))
     if plan.batches != BATCHES:
         console.print(f"the caches of {BATCHES[len(plan.batches)]} at a time do not fit")
     lengths = [n for n in PROMPTS if n <= max(plan.fit.largest_context, 1024)]

@@ -37,6 +37,7 @@ USAGE_TEAMS = (1, 5, 20, 100)
 TEAMS = (1, 2, 3, 5, 10, 20, 50, 100)
 USUAL_API, USUAL_SEAT = "moonshotai/kimi-k2.6", "claude-max-20x"  # compared with when nothing is named
 PROMPTS = (1024, 8192, 32768)  # tokens of the prompts whose reading is told
+PACE_CONTEXT = 8192  # tokens behind the reply whose pace is told
 PEAK = 2.0  # the busiest hour over the mean
 LEAST_PACE = 8.0  # tokens a second for one person: slower than a reader, agents then wait more than they work
 
@@ -331,9 +332,9 @@ class Plan:
 
     @property
     def pace(self) -> Bars:
-        """Tokens a second that one person sees, alone on the machine."""
+        """Tokens a second that one person sees, alone on the machine, in a conversation of PACE_CONTEXT."""
         assert self.speed
-        return self.speed.decode(Load(1, min(self.fit.context, 8192)))
+        return self.speed.decode(Load(1, min(self.fit.context, PACE_CONTEXT)))
 
     @property
     def usable(self) -> bool:

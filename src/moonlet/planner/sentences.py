@@ -26,13 +26,13 @@ def verdict(plan: Plan) -> list[Said]:
         why, change = plan.fit.why, plan.fit.change
         what = Said("no_fit", f"{name} does not fit on {machine}: {why}.", model=name, machine=machine, why=why)
         return [what, Said("would_do", f"What would do: {change}.", change=change), *_instead(plan)]
-    fast = f"{name} runs on {machine} at about {_pace(plan.pace)} tokens/s for one"
+    fast = f"at about {_pace(plan.pace)} tokens/s for one."
     pace = {"pace": plan.pace.value, "low": plan.pace.low, "high": plan.pace.high}
-    runs = Said("runs", f"{fast}.", model=name, machine=machine, **pace)
+    runs = Said("runs", f"{name} runs on {machine} {fast}", model=name, machine=machine, **pace)
     if plan.owned is None:
         return [runs, Said("state_price", "State a price and watts to compare with renting.")]
     if plan.boxes > 1:
-        many = f"{fast} ({plan.boxes} of them)."
+        many = f"{name} runs on {plan.boxes} × {machine} {fast}"
         runs = Said("runs_many", many, model=name, machine=machine, count=plan.boxes, **pace)
     return [*_cheaper(plan), runs, *_slow(plan)]
 
