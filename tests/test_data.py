@@ -501,6 +501,10 @@ def test_invented_tools_are_asked_for_in_thai_and_chinese() -> None:
                         assert any(meant == value and words in said for words, meant in pairs), (call, said)
 
 
+def test_of_a_folder_of_public_sets_those_are_taken_that_are_there(tmp_path: Path) -> None:
+    assert next(conversations(1, tmp_path)).messages
+
+
 def test_public_sets_are_rendered(data: Path) -> None:
     for conversation in islice(conversations(1, data), 300):
         assert_in_form(conversation)

@@ -18,6 +18,14 @@ from moonlet.train import nano, torchrun
         ("pretrain", "folder = 3", "folder must be text"),
         ("pretrain", 'folder = "x"\nlr = 1', "no setting 'lr'"),
         ("pretrain", 'folder = "x"\nsteps = true', "steps must be a whole number"),
+        ("pretrain", 'folder = "x"\nsteps = 0', "steps must be at least 1, got 0"),
+        ("pretrain", 'folder = "x"\nrows = -1', "rows must be at least 1, got -1"),
+        ("sft", 'folder = "x"\nstart = "nano"\nthreads = 0', "threads must be at least 1, got 0"),
+        ("sft", 'folder = "x"\nstart = "nano"\ndata = "/nowhere"', "there is no folder /nowhere"),
+        ("sft", 'folder = "x"\nstart = ""', "start is missing"),
+        ("rl", 'folder = "x"\nstart = "nano"\nlanguages = []', "languages must name one at least"),
+        ("rl", 'folder = "x"\nstart = "nano"\nlength = 0', "length must be at least 256, got 0"),
+        ("rl", 'folder = "x"\nstart = "nano"\nlength = 4096', "reads 4096 tokens"),
         ("pretrain", 'folder = "x"\nint4 = 1', "int4 must be true or false"),
         ("pretrain", 'folder = "x"\nstart = "nano"', "say sft"),
         ("sft", 'folder = "x"', "start is missing"),
@@ -40,6 +48,8 @@ def test_settings_reach_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyP
     config.write_text('folder = "here"\nstart = "nano"\nsteps = 7\nint4 = true\n')
     assert main(["train", "sft", str(config)]) == 130
     assert nano._arguments(seen[0]).int4 and not nano._arguments(["here"]).int4
+    config.write_text('folder = "here"\nstart = "nano"\nint4 = false\n')
+    assert main(["train", "sft", str(config)]) == 130 and nano._arguments(seen[1]).int4 is False
     assert nano._arguments(seen[0]).steps == 7 and nano._arguments(seen[0]).start == "nano"
 
 

@@ -6,6 +6,8 @@ import csv
 import math
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from functools import cache
@@ -31,8 +33,8 @@ from moonlet.model.convert import convert
 from moonlet.model.folder import open_folder
 from moonlet.simulate import said
 from moonlet.simulate.episode import Conversation
-from moonlet.train import average, nano
-from moonlet.train.checkpoint import CheckpointError
+from moonlet.train import average, checkpoint, nano, record
+from moonlet.train.checkpoint import CheckpointError, same_source
 from moonlet.train.data import conversations
 from moonlet.train.export import export
 from moonlet.train.fit import Progress, Recipe, Run
@@ -105,6 +107,14 @@ def iter_same(one: list[int], other: list[int]) -> Any:
         if a != b:
             return
         yield a
+
+
+def test_rows_are_in_the_form_of_their_family(tokenizer: Tokenizer) -> None:
+    told = {}
+    for family in ("moonlet", "k2-instruct"):
+        ids = Rows(conversations(2), tokenizer, family).batch(1, 2048).ids[0]
+        told[family] = b"".join(map(tokenizer.piece, ids.tolist()))
+    assert b'"type":"function"' in told["k2-instruct"] and b'"type":"function"' not in told["moonlet"]
 
 
 def test_only_what_the_assistant_writes_counts_in_full(tokenizer: Tokenizer) -> None:
@@ -216,6 +226,39 @@ def test_a_run_is_taken_up_only_as_what_it_was(tmp_path: Path, tokenizer: Tokeni
     assert "\n" not in str(caught.value)
 
 
+def test_a_run_goes_on_with_what_it_read(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    (data / "snips").mkdir(parents=True)
+    same_source(tmp_path, "run", 1, data, None)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "checkpoint.pt").touch()
+    same_source(tmp_path, "run", 1, data, None)
+    with pytest.raises(CheckpointError, match=r"other conversations: sets was \['snips'\], is \[\]$"):
+        same_source(tmp_path, "run", 1, None, None)
+
+
+def test_a_full_disk_leaves_the_checkpoint_whole_and_is_told_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    checkpoint.write(path, {"step": 1})
+    kept = path.read_bytes()
+    program = (
+        "import resource, sys, torch; from pathlib import Path; from moonlet.train import checkpoint\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        "try: checkpoint.write(Path(sys.argv[1]), {'step': 2, 'network': torch.zeros(100_000)})\n"
+        "except OSError as error: print(error)"
+    )
+    told = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True)
+    assert "too large" in told.stdout and path.read_bytes() == kept
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_record_that_found_no_room_gets_its_names_later(tmp_path: Path) -> None:
+    path = tmp_path / "progress.csv"
+    path.touch()
+    record.append(path, Progress(1, 1024, 2.0, 0.5, 1.0, 1.0, 1.0, 0.1, 100.0))
+    assert path.read_text().splitlines()[0].startswith("step,tokens,")
+
+
 def test_what_was_recorded_before_the_first_checkpoint_comes_again(tmp_path: Path, tokenizer: Tokenizer) -> None:
     (tmp_path / "progress.csv").write_text("step,tokens\n1,1024\n")
     open_run(tmp_path, tokenizer)
@@ -303,6 +346,7 @@ def test_from_nothing_to_a_model_that_answers(
 ) -> None:
     monkeypatch.setattr(nano, "RECIPE", Recipe(rows=1, length=512, long_rows=1, long_length=512))
     command = [str(tmp_path), "--samples", "400", "--threads", "1", "--steps"]
+    (tmp_path / "model.journal").write_text("{}")  # of a run that was killed while it made the folder
     assert nano.main([*command, "1"]) == 0
     first = open_folder(tmp_path / "model").meta
     assert nano.main([*command, "2"]) == 0  # goes on, and makes the folder anew

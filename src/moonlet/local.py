@@ -150,6 +150,12 @@ class Prepared:
     parser: Parser
 
 
+def family_in(folder: ModelFolder) -> Family:
+    """Whose chat format the model of a folder speaks. Raises TemplateError if it is none that is known."""
+    config = json.loads((folder.path / "config.json").read_text(encoding="utf-8"))
+    return family_of(config, read_tokenizer_config(folder.path))
+
+
 class Local:
     """A model on this machine. Use as a context manager, or close() it."""
 
@@ -181,8 +187,7 @@ class Local:
     @cached_property
     def family(self) -> Family:
         """Whose chat format the model speaks. Raises TemplateError if it is none that is known."""
-        config = json.loads((self.folder.path / "config.json").read_text(encoding="utf-8"))
-        return family_of(config, read_tokenizer_config(self.folder.path))
+        return family_in(self.folder)
 
     def generate(self, prompt: str | Sequence[Message], tools: Sequence[ToolSpec] = (), **options: Any) -> Message:
         """The answer to a prompt or a conversation. `options` are the fields of ReplyOptions."""

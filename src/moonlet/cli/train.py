@@ -24,6 +24,7 @@ KNOWN: Mapping[str, type] = {
     "threads": int,
     "samples": int,
 }
+COUNTS = {"steps", "rows", "threads", "samples"}
 NAMES: Mapping[type, str] = {
     str: "text",
     int: "a whole number",
@@ -71,9 +72,9 @@ def _machines(asked: argparse.Namespace) -> dict[str, Any]:
 def _flags(settings: Mapping[str, Any]) -> list[str]:
     found = []
     for name, value in settings.items():
-        if value is True:
-            found.append(f"--{name}")
-        elif name != "folder" and value is not False:
+        if isinstance(value, bool):
+            found.append(f"--{name}" if value else f"--no-{name}")
+        elif name != "folder":
             found += [f"--{name}", str(value)]
     return found
 
@@ -86,12 +87,14 @@ def read(path: Path, stage: str) -> dict[str, Any]:
         raise UsageError(f"{path}: {error}") from None
     if stage != "rl":
         _check(path, settings, KNOWN)
-    if "folder" not in settings:
+    if not settings.get("folder"):
         raise UsageError(f"{path}: folder is missing: where the run goes")
-    if stage != "pretrain" and "start" not in settings:
+    if stage != "pretrain" and not settings.get("start"):
         raise UsageError(f"{path}: start is missing: {stage} goes on from a model; pretrain begins with none")
     if stage == "pretrain" and "start" in settings:
         raise UsageError(f"{path}: pretrain begins with nothing; to go on from {settings['start']} say sft")
+    if (data := settings.get("data")) is not None and not (isinstance(data, str) and Path(data).is_dir()):
+        raise UsageError(f"{path}: data: there is no folder {data}")
     return settings
 
 
@@ -125,3 +128,5 @@ def _check(path: Path, settings: Mapping[str, Any], known: Mapping[str, type]) -
         texts = wanted is tuple and isinstance(value, list) and all(isinstance(one, str) for one in value)
         if not (type(value) is wanted or texts or (wanted is float and type(value) is int)):
             raise UsageError(f"{path}: {name} must be {NAMES[wanted]}")
+        if name in COUNTS and value < 1:
+            raise UsageError(f"{path}: {name} must be at least 1, got {value}")

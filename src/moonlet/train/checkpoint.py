@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -14,6 +16,8 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+    from moonlet.model.folder import ModelFolder
 
 Step = TypeVar("Step")
 FREE = {"steps", "save_s"}  # settings that may be changed when a run goes on
@@ -45,10 +49,33 @@ def saving(
 
 
 def write(path: Path, state: Mapping[str, Any]) -> None:
-    """Written beside and renamed: a kill leaves the old one or the new one."""
+    """Written beside and renamed: a kill leaves the old one or the new one. Raises OSError, and leaves no part then."""
     beside = path.with_suffix(".part")
-    torch.save(dict(state), beside)
-    os.replace(beside, path)
+    try:
+        with beside.open("wb") as out:
+            torch.save(dict(state), out)
+        os.replace(beside, path)
+    except BaseException as error:
+        beside.unlink(missing_ok=True)
+        if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):
+            raise error.__context__ from None  # torch tells of a full disk in terms of its own
+        raise
+
+
+def same_source(folder: Path, run: str, seed: int, data: Path | None, begun: ModelFolder | None) -> None:
+    """What a run reads and began from is written beside it, and must be the same when it goes on: its checkpoint, in
+    the folder `run`, says only how much it has read. Raises CheckpointError."""
+    path = folder / "stream.json"
+    told = {
+        "seed": seed,
+        "sets": sorted(one.name for one in data.iterdir() if one.is_dir()) if data else [],
+        "start": hashlib.sha256((begun.path / "moonlet.json").read_bytes()).hexdigest() if begun else None,
+    }
+    if not (folder / run / "checkpoint.pt").exists():
+        path.write_text(json.dumps(told), encoding="utf-8")
+    elif path.exists() and (was := json.loads(path.read_text(encoding="utf-8"))) != told:
+        other = [f"{name} was {was.get(name)}, is {told[name]}" for name in told if was.get(name) != told[name]]
+        raise CheckpointError(f"{folder} is a run of other conversations: {'; '.join(other)}")
 
 
 def read(path: Path, recipe: DataclassInstance, weights: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def conversations(seed: int, data: Path | None = None, reading: int = 0) -> Iter
 
 def makers(data: Path | None) -> dict[str, public.Maker]:
     """What draws a conversation, by the names of the shares."""
-    blueprints = [*(seal.blueprints(data) if data else ()), *wordings().blueprints]
+    blueprints = [*(seal.blueprints(data) if data and (data / "seal-tools").is_dir() else ()), *wordings().blueprints]
     by_field = _by_field(blueprints)
     made: dict[str, public.Maker] = {
         "demo": demo.conversation,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -33,7 +34,7 @@ def export(network: Network, tokenizer: Path, target: Path, dtype: Literal["bf16
         _place_text(target / name, text)
     number = {"bf16": torch.bfloat16, "f32": torch.float32}[dtype]
     tensors = {name: _stored(name, weight, number) for name, weight in public_tensors(network)}
-    _place(target / "model.safetensors", lambda part: save_file(tensors, part, metadata={"format": "pt"}))
+    _place(target / "model.safetensors", lambda part: _save(tensors, part))
     config = public_config(network.config) | {"torch_dtype": str(number).removeprefix("torch.")}
     _place_json(target / "generation_config.json", generation_config(network.config))
     _place_json(target / "config.json", config)
@@ -41,8 +42,19 @@ def export(network: Network, tokenizer: Path, target: Path, dtype: Literal["bf16
 
 def _place(path: Path, write: Callable[[Path], object]) -> None:
     part = path.with_name(path.name + ".part")
-    write(part)
-    os.replace(part, path)
+    try:
+        write(part)
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _save(tensors: Mapping[str, Tensor], part: Path) -> None:
+    try:
+        save_file(dict(tensors), part, metadata={"format": "pt"})
+    except SafetensorError as error:  # of the disk, mostly
+        raise OSError(f"{part}: {error}") from None
 
 
 def _place_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from moonlet.chat.template import Family
 from moonlet.chat.tokenizer import Tokenizer
 from moonlet.simulate.episode import Conversation
 from moonlet.train.rows import Batch, Rows
@@ -30,11 +31,13 @@ Stream = Callable[[int], Iterator[Conversation]]
 class Feed:
     """As rows.Rows. `taken` counts rows."""
 
-    def __init__(self, words: Path, stream: Stream, seed: int, length: int, count: int) -> None:
+    def __init__(
+        self, words: Path, stream: Stream, seed: int, length: int, count: int, family: Family = "moonlet"
+    ) -> None:
         """words: the folder of the vocabulary; stream: gives the conversations of a seed; length: tokens of every row;
-        count: of processes."""
+        count: of processes; family: in whose form they are written."""
         self.taken, self.length = 0, length
-        self.given = [(words, stream, seed * count + number, length) for number in range(count)]
+        self.given = [(words, stream, seed * count + number, length, family) for number in range(count)]
         self.pipes: list[Connection] = []
         self.thread = ThreadPoolExecutor(1)
         self.ahead: Future[Batch] | None = None
@@ -78,15 +81,17 @@ class Feed:
             self.pipes.append(ours)
 
 
-def _work(out: Connection, passed: int, words: Path, stream: Stream, seed: int, length: int) -> None:
+def _work(out: Connection, passed: int, words: Path, stream: Stream, seed: int, length: int, family: Family) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run ends between two steps, and its pipes with it
-    rows = Rows(stream(seed), Tokenizer.load(words))
+    tokenizer = Tokenizer.load(words)
+    rows = Rows(stream(seed), tokenizer, family)
+    small = np.uint16 if tokenizer.vocab <= 1 << 16 else np.uint32  # a pipe holds more of small ones
     try:
         while True:
             made = rows.batch(1, length)
             if passed:
                 passed -= 1
             else:
-                out.send((made.ids.astype(np.uint16), made.weights, made.texts[0]))  # a pipe holds more of small ones
+                out.send((made.ids.astype(small), made.weights, made.texts[0]))
     except (BrokenPipeError, ConnectionResetError):
         return

@@ -12,8 +12,6 @@ FOLDER gets the vocabulary, `run/` (checkpoint and progress.csv), `public/` (the
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import shutil
 import sys
 from dataclasses import replace
@@ -25,14 +23,15 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from moonlet.chat.template import Family
 from moonlet.chat.tokenizer import Tokenizer
 from moonlet.engine.engine import EngineOptions
-from moonlet.local import Local, find, make_golden
+from moonlet.local import Local, family_in, find, make_golden
 from moonlet.model.config import parse_config
 from moonlet.model.convert import ConvertOptions, Report, convert
 from moonlet.model.folder import ModelFolder, open_folder
 from moonlet.train.charts import installed
-from moonlet.train.checkpoint import CheckpointError
+from moonlet.train.checkpoint import same_source
 from moonlet.train.data import conversations
 from moonlet.train.export import TOKENIZER_FILES, export
 from moonlet.train.feeding import Feed
@@ -116,13 +115,18 @@ def main(arguments: list[str] | None = None) -> int:
     out = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not everyone.first)
     gpu = torch.cuda.is_available()
     begun = open_folder(find(asked.start)) if asked.start else None
+    family: Family = family_in(begun) if begun else "moonlet"
     recipe = _recipe(asked, gpu, begun)
     check_rows(recipe, everyone.count)
     if everyone.first:
         _vocabulary(asked, begun, out)
-        _same_stream(asked, begun)
+        same_source(asked.folder, "run", asked.seed, asked.data, begun)
     everyone.wait()
-    rows = _feed(asked, recipe) if gpu else Rows(conversations(asked.seed, asked.data), Tokenizer.load(asked.folder))
+    rows: Feed | Rows
+    if gpu:
+        rows = _feed(asked, recipe, family)
+    else:
+        rows = Rows(conversations(asked.seed, asked.data), Tokenizer.load(asked.folder), family)
     config = begun.config if begun else parse_config(LARGE if gpu else CONFIG)
     run = Run(asked.folder / "run", config, recipe, rows, everyone)
     if not installed():
@@ -138,6 +142,7 @@ def main(arguments: list[str] | None = None) -> int:
             rows.close()
     if not ended:
         out.print(f"stopped at step {run.step} of {recipe.steps}; the same command goes on from there")
+        everyone.wait()  # a process that ends early has the first one stopped, which may be writing the checkpoint
         return 130
     weights = everyone.whole(run.network.state_dict())
     if everyone.first:
@@ -149,22 +154,6 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _same_stream(asked: argparse.Namespace, begun: ModelFolder | None) -> None:
-    """What a run reads and began from is written beside it, and must be the same when it goes on: its checkpoint says
-    only how much it has read. Raises CheckpointError."""
-    path = asked.folder / "stream.json"
-    told = {
-        "seed": asked.seed,
-        "sets": sorted(one.name for one in asked.data.iterdir() if one.is_dir()) if asked.data else [],
-        "start": hashlib.sha256((begun.path / "moonlet.json").read_bytes()).hexdigest() if begun else None,
-    }
-    if not (asked.folder / "run" / "checkpoint.pt").exists():
-        path.write_text(json.dumps(told), encoding="utf-8")
-    elif path.exists() and (was := json.loads(path.read_text(encoding="utf-8"))) != told:
-        other = [f"{name} was {was.get(name)}, is {told[name]}" for name in told if was.get(name) != told[name]]
-        raise CheckpointError(f"{asked.folder} is a run of other conversations: {'; '.join(other)}")
-
-
 def _recipe(asked: argparse.Namespace, gpu: bool, begun: ModelFolder | None = None) -> Recipe:
     """The usual one, but for what was asked for; experts that begin as int4 stay it."""
     usual = GPU if gpu else FURTHER if begun else RECIPE
@@ -174,12 +163,12 @@ def _recipe(asked: argparse.Namespace, gpu: bool, begun: ModelFolder | None = No
     return replace(usual, **{name: value for name, value in said.items() if value is not None})
 
 
-def _feed(asked: argparse.Namespace, recipe: Recipe) -> Feed:
+def _feed(asked: argparse.Namespace, recipe: Recipe, family: Family) -> Feed:
     """The rows of a run on a GPU; from nothing they are of the first part of the mixture until the rate falls."""
     share = 0.0 if asked.start else recipe.decay_from
     reading = int(share * recipe.steps * recipe.rows * CONVERSATIONS / FEEDERS)
     stream = partial(conversations, data=asked.data, reading=reading)
-    return Feed(asked.folder, stream, asked.seed, recipe.length, FEEDERS)
+    return Feed(asked.folder, stream, asked.seed, recipe.length, FEEDERS, family)
 
 
 def _vocabulary(asked: argparse.Namespace, begun: ModelFolder | None, out: Console) -> None:
@@ -210,9 +199,8 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rows", type=int, metavar="N", help=f"of a step; default: {RECIPE.rows}; on a GPU {GPU.rows}")
     parser.add_argument(
         "--int4",
-        action="store_true",
-        default=None,
-        help="experts learn to be int4, and are packed so; on a GPU, and where they begin so, always",
+        action=argparse.BooleanOptionalAction,
+        help="experts learn to be int4, and are packed so (default: on a GPU, and where they begin so)",
     )
     parser.add_argument("--threads", type=int, metavar="N", default=torch.get_num_threads())
     parser.add_argument("--samples", type=int, metavar="N", default=VOCABULARY_SAMPLES, help="for the vocabulary")
@@ -225,6 +213,7 @@ def finish(network: Network, folder: Path, formats: ConvertOptions = FORMATS) ->
     export(network, folder, public)
     for made in (target, target.with_name("model.part")):
         shutil.rmtree(made, ignore_errors=True)  # of an earlier state of the run
+    target.with_name("model.journal").unlink(missing_ok=True)
     report = convert(public, target, formats)
     with Local(report.folder, EngineOptions(cache_tokens=1024)) as model:
         make_golden(model)

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from moonlet.chat.messages import Message, ToolSpec
+from moonlet.chat.template import Family
 from moonlet.chat.tokenizer import Tokenizer
 from moonlet.engine.engine import EngineOptions
 from moonlet.llm import LLM, PLAIN, Event, LLMError, ReplyOptions, TooLongError
@@ -42,6 +43,8 @@ from moonlet.train.reinforce import Drift, group_loss, row
 from moonlet.train.rollouts import Attempt, Draws, Group, Play, RolloutError, advance, budget, served
 from moonlet.train.rows import Rows
 from moonlet.train.waiting import from_state, to_state
+
+LEAST_LENGTH = 256  # tokens of a supervised row: fewer hold no turn of most conversations
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         least = {"steps": 1, "tasks": 1, "attempts": 2, "slice": 1, "spare": 1, "updates": 1, "try_every": 1}
+        least |= {"trials": 1, "length": LEAST_LENGTH}
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise ValueError(f"{name} must be at least {value}, got {getattr(self, name)}")
@@ -84,6 +88,8 @@ class Recipe:
             for one in getattr(self, name):
                 if one not in known:
                     raise ValueError(f"{name}: {one!r} is none of {', '.join(known)}")
+        if not self.languages:
+            raise ValueError("languages must name one at least")
         for name in ("temperature", "last_temperature", "tau", "lr"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
@@ -153,9 +159,11 @@ class Practice:
         tokenizer: Path,
         formats: ConvertOptions,
         threads: int = 1,
+        family: Family = "moonlet",
         play: Play = rollout,
     ) -> None:
-        """`tokenizer`: the folder of its files; `formats`: those that the model is packed in, for rollouts too.
+        """`tokenizer`: the folder of its files; `formats`: those that the model is packed in, for rollouts too;
+        `family`: in whose form the supervised rows are written.
 
         Raises CheckpointError if the folder has a run of another recipe, or of a network of other sizes.
         """
@@ -165,7 +173,7 @@ class Practice:
         if formats.experts == "int4":  # else what is learned would not be what is played
             self.network.round_experts()
         self.optimiser = MuonClip(self.network, recipe.lr, 0.0, recipe.adam_share)
-        self.rows = Rows(conversations, Tokenizer.load(tokenizer))
+        self.rows = Rows(conversations, Tokenizer.load(tokenizer), family)
         self.engine = EngineOptions(threads=threads)
         self.step = 0
         self.waiting: list[Group] = []

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def append(path: Path, step: DataclassInstance) -> None:
     """A step's values; with the first, the names of its fields above them."""
-    fresh = not path.exists()
+    fresh = not path.exists() or not path.stat().st_size  # one that found no room leaves an empty file
     with path.open("a", newline="") as out:
         writer = csv.DictWriter(out, asdict(step), lineterminator="\n")
         if fresh:

@@ -6,7 +6,6 @@ The folder of a run gets the vocabulary, `rl/` (checkpoint, records, rollouts th
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,12 +15,13 @@ import torch
 from rich.console import Console
 
 from moonlet.chat.constrain import CallConstraint, ChoiceError
-from moonlet.chat.template import calls_tools, family_of
-from moonlet.chat.tokenizer import Tokenizer, read_tokenizer_config
-from moonlet.local import find
+from moonlet.chat.template import calls_tools
+from moonlet.chat.tokenizer import Tokenizer
+from moonlet.local import family_in, find
 from moonlet.model.convert import ConvertOptions
 from moonlet.model.folder import ModelFolder, open_folder
 from moonlet.simulate.episode import Conversation
+from moonlet.train.checkpoint import same_source
 from moonlet.train.data import conversations
 from moonlet.train.export import TOKENIZER_FILES
 from moonlet.train.nano import finish
@@ -52,15 +52,16 @@ def main(settings: Settings, recipe: Recipe) -> int:
     torch.set_num_threads(settings.threads)
     out = Console(stderr=True, highlight=False, soft_wrap=True)
     begun = open_folder(find(settings.start))
-    check(begun)
+    check(begun, recipe)
     folder = settings.folder
     folder.mkdir(parents=True, exist_ok=True)
+    same_source(folder, "rl", recipe.seed, settings.data, begun)
     if not (folder / "rl" / "checkpoint.pt").exists():  # else the run has its vocabulary
         for name in TOKENIZER_FILES:
             shutil.copyfile(begun.path / name, folder / name)
     formats = ConvertOptions(begun.formats.dense, begun.formats.experts)
     kept: Iterator[Conversation] = conversations(recipe.seed, settings.data)
-    run = Practice(folder / "rl", begun.config, recipe, kept, folder, formats, settings.threads)
+    run = Practice(folder / "rl", begun.config, recipe, kept, folder, formats, settings.threads, family_in(begun))
     if run.step == 0:
         restore(run.network, begun)
     if not train(run, out):
@@ -71,12 +72,14 @@ def main(settings: Settings, recipe: Recipe) -> int:
     return 0
 
 
-def check(start: ModelFolder) -> None:
-    """Raises StartError unless the model can call tools; TemplateError, TokenizerError if it has no form of talk."""
-    config = json.loads((start.path / "config.json").read_text(encoding="utf-8"))
-    family = family_of(config, read_tokenizer_config(start.path))
+def check(start: ModelFolder, recipe: Recipe) -> None:
+    """Raises StartError unless the model can call tools and read the recipe's rows; TemplateError, TokenizerError if it
+    has no form of talk."""
+    family, most = family_in(start), start.config.max_positions
     if not calls_tools(family):
         raise StartError(f"{start.path}: {family} models do not call tools, and rl is made of tasks with tools")
+    if recipe.length >= most:
+        raise StartError(f"{start.path} reads {most} tokens, a row of length {recipe.length} has one more")
     try:
         CallConstraint(Tokenizer.load(start.path), (), family=family)
     except ChoiceError as error:

@@ -32,7 +32,8 @@ from moonlet.train.export import export
 from moonlet.train.network import Network
 
 Play = Callable[[Key, LLM], Trajectory]
-MEMORY = Path("/dev/shm")
+MEMORY = Path("/dev/shm")  # 64 MB in a container, if nothing else is said
+NEEDED = 4.5  # bytes a weight: a checkpoint of bf16, and at most as much once more packed
 
 
 class RolloutError(Exception):
@@ -119,12 +120,16 @@ def served(
 ) -> Iterator[Local]:
     """The network's weights of now in our engine, packed as they will be when the model is used.
 
-    They lie in memory for the while. Their place is named after the `owner`, a run's folder, so that what a killed run
-    left there is cleared away by the next.
+    They lie in memory for the while, if there is room. Their place is named after the `owner`, a run's folder, so that
+    what a killed run left there is cleared away by the next.
     """
     name = hashlib.sha256(str(owner.resolve()).encode()).hexdigest()[:16]
-    scratch = (MEMORY if MEMORY.is_dir() else Path(tempfile.gettempdir())) / f"moonlet-{name}"
-    shutil.rmtree(scratch, ignore_errors=True)
+    places = (MEMORY, Path(tempfile.gettempdir()))
+    for place in places:
+        shutil.rmtree(place / f"moonlet-{name}", ignore_errors=True)
+    needed = NEEDED * sum(weight.numel() for weight in network.state_dict().values())
+    free = shutil.disk_usage(MEMORY).free if MEMORY.is_dir() else 0
+    scratch = places[free < needed] / f"moonlet-{name}"
     scratch.mkdir(mode=0o700)
     try:
         export(network, tokenizer, scratch / "public")

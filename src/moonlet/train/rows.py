@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from moonlet.chat.template import Segment, render_segments
+from moonlet.chat.template import Family, Segment, render_segments
 from moonlet.chat.tokenizer import Tokenizer
 from moonlet.simulate.episode import Conversation
 from moonlet.train.attention import Text
@@ -41,9 +41,10 @@ class Batch:
 class Rows:
     """Packs an endless stream of conversations. `taken` counts them, so that a stopped run can skip to its place."""
 
-    def __init__(self, conversations: Iterator[Conversation], tokenizer: Tokenizer) -> None:
+    def __init__(self, conversations: Iterator[Conversation], tokenizer: Tokenizer, family: Family = "moonlet") -> None:
+        """`family`: in whose form the conversations are written."""
         self.conversations = conversations
-        self.tokenizer = tokenizer
+        self.tokenizer, self.family = tokenizer, family
         self.taken = 0
         pad = tokenizer.special("[PAD]")
         assert pad is not None, "the small vocabulary has a padding token"
@@ -81,7 +82,7 @@ class Rows:
         while True:
             one = next(self.conversations)
             self.taken += 1
-            segments = render_segments(self.tokenizer, "moonlet", one.messages, one.tools, generate=False)
+            segments = render_segments(self.tokenizer, self.family, one.messages, one.tools, generate=False)
             kept: deque[Segment] = deque()
             used = best = 0
             for i, segment in enumerate(segments):
