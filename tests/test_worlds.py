@@ -144,6 +144,38 @@ def test_guessing_what_only_the_user_knows_fails() -> None:
         assert not verdict.asked and not verdict.passed
 
 
+def test_guessing_first_and_mending_it_when_told_fails() -> None:
+    tried = 0
+    for key in suite(40, seed=4, only=["clarify"], personas=["plain"]):
+        task, stage = make(key)
+        acts = next(message for message in task.solution if message.calls)
+        guess = replace(acts, calls=tuple(replace(one, id=f"{one.id}x") for one in acts.calls))
+        verdict = play(task, stage, Scripted([guess, "Done. Anything else?", *task.solution[1:]])).verdict
+        assert not verdict.asked and not verdict.passed
+        tried += 1
+    assert tried > 10
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "told"),
+    [
+        (1476.0, "That comes to 1476 in all.", True),
+        (25.0, "每人25元", True),
+        (25.0, "It is 25.5.", False),
+        (12.5, "It costs 12.50 each.", True),
+        ("2025-03-04", "on March 4th", True),
+        ("2025-03-04", "the 4th of March", True),
+        ("2025-03-22", "22nd March", True),
+        ("2025-01-04", "在11月4日", False),
+        ("15:30", "at 3:30 PM", True),
+        ("09:00", "at 9 am", True),
+        ("09:00", "at 9 pm", False),
+    ],
+)
+def test_values_are_recognised_in_every_way_to_write_them(value: object, text: str, told: bool) -> None:
+    assert any(mentioned(text, way) for way in ways(value)) == told
+
+
 def test_a_changed_line_is_noticed() -> None:
     done = rollout(Key("bank", "single", seed=5), None)
     raw = json.loads(done.line())

@@ -75,7 +75,7 @@ def judge(goal: Goal, stage: Stage, messages: Sequence[Message]) -> Verdict:
     return Verdict(
         state=stage.effects() == goal.effects,
         told=all(any(mentioned(words, way) for way in ways) for ways in goal.told),
-        asked=_questions(messages) >= goal.asks,
+        asked=_questions(messages, goal.asked_for) >= goal.asks,
         acted=bool(calls) == bool(goal.calls),
         frugal=needless <= SLACK,
         arguments=all(one in made for one in wanted),
@@ -121,9 +121,11 @@ def _arguments(text: str) -> str:
         return text
 
 
-def _questions(messages: Sequence[Message]) -> int:
-    """Answers of the assistant after which the user had to speak again."""
-    return sum(a.role == "assistant" and b.role == "user" for a, b in pairwise(messages))
+def _questions(messages: Sequence[Message], before: str) -> int:
+    """Answers of the assistant after which the user had to speak again, before this tool was first called."""
+    calls = (i for i, message in enumerate(messages) if any(call.name == before for call in message.calls))
+    told = messages[: next(calls, len(messages)) + 1]
+    return sum(a.role == "assistant" and b.role == "user" for a, b in pairwise(told))
 
 
 def rubric(model: LLM, task: Task, messages: Sequence[Message]) -> Mapping[str, bool]:

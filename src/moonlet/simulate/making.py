@@ -105,7 +105,9 @@ class Making:
             self.episode.calls = calls
             raise
         shows, subject = self._shown_by(wishes[0]) if self.key.kind in HOPELESS else ((), ())
-        goal = Goal(self.played.effects(), tuple(self.told), tuple(self.calls), self.asks, shows, subject)
+        goal = Goal(
+            self.played.effects(), tuple(self.told), tuple(self.calls), self.asks, self._waits(wishes), shows, subject
+        )
         messages = tuple(one for one in self.episode.messages[begin:] if one.role == "assistant")
         wish = " ".join([text, *(reply.text for reply in self.replies)])
         return Task(self.key, system_text(self.today), opening, tuple(self.replies), goal, messages, wish), stage
@@ -283,6 +285,14 @@ class Making:
                 self.episode.answer(" ".join([self._done(wish) for wish in wishes]))
                 if self._corrected(wishes[0]) and len(wishes) == 1:
                     self._correct(wishes[0])
+
+    def _waits(self, wishes: Sequence[Wish]) -> str:
+        """The tool that must not be called before the user was asked; empty if nothing is to be asked."""
+        if not self.asks:
+            return ""
+        name = wishes[0].action.name
+        fused = self.fused.get(name) if self.key.kind == "steps" else None
+        return self.evolved.names.get(fused or name, fused or name)
 
     def _shown_by(self, wish: Wish) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The tools that show that the wish cannot be fulfilled, and how its subject is called: the tool that was

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from moonlet.simulate.domains.locale import LANGUAGES, SAID, Language, said
-from moonlet.simulate.domains.slot import dates
+from moonlet.simulate.domains.slot import dates, times
 
 # Key -> English, Thai, Chinese; several wordings parted by |.
 PHRASES: Mapping[str, tuple[str, str, str]] = {
@@ -124,6 +124,8 @@ def ways(value: Any) -> tuple[str, ...]:
     """Everything that counts as having told this value."""
     if isinstance(value, str) and _is_day(value):
         return tuple(dict.fromkeys(way for language in LANGUAGES for way in dates(value, language)))
+    if isinstance(value, str) and re.fullmatch(r"\d\d:\d\d", value):
+        return tuple(times(value))
     if isinstance(value, str) and value in SAID:
         return tuple(dict.fromkeys([value, *(word for words in SAID[value] for word in words.split(","))]))
     return (str(value),)
@@ -133,7 +135,7 @@ def mentioned(text: str, way: str) -> bool:
     """Whether a text contains this, as whole numbers and whole words where it is written with Latin letters."""
     text, way = _folded(text), _folded(way)
     if not way.isascii():
-        return way in text
+        return re.search(rf"(?<!\d){re.escape(way)}" if way[0].isdigit() else re.escape(way), text) is not None
     return re.search(rf"(?<![\w.]){re.escape(way)}(?!\w|\.\d)", text, re.ASCII) is not None
 
 
@@ -144,4 +146,5 @@ def _is_day(value: str) -> bool:
 def _folded(text: str) -> str:
     text = text.casefold().replace("’", "'")
     text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)  # 1,200, also before 元
+    text = re.sub(r"(\d)\.0+(?!\d)", r"\1", text)  # 12.0
     return " ".join(re.sub(r"(\d\.\d*?)0+(?!\d)", r"\1", text).replace("*", "").split())  # 12.50, **12**

@@ -77,6 +77,7 @@ class Goal:
     told: tuple[tuple[str, ...], ...] = ()
     calls: tuple[Wanted, ...] = ()  # those of a right solution
     asks: int = 0  # questions that cannot be avoided
+    asked_for: str = ""  # the tool that must wait for their answers
     shows: tuple[str, ...] = ()
     subject: tuple[str, ...] = ()
 

@@ -86,7 +86,25 @@ def dates(value: str, language: Language) -> list[str]:
         return [f"{day.month}月{day.day}日", f"{day.month}月{day.day}号", value]
     if language == "th":
         return [f"{day.day} {THAI_MONTHS[day.month - 1]}", f"วันที่ {day.day} {THAI_MONTHS[day.month - 1]}", value]
-    return [f"{day.day} {month}", f"{month} {day.day}", value, f"{day.day} {month[:3]}", f"{month[:3]} {day.day}"]
+    n, nth = day.day, ordinal(day.day)
+    short = month[:3]
+    plain = [f"{n} {month}", f"{month} {n}", value, f"{n} {short}", f"{short} {n}"]
+    return [*plain, f"{nth} {month}", f"{month} {nth}", f"{nth} of {month}", f"{nth} {short}", f"{short} {nth}"]
+
+
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th."""
+    teen = 10 < number % 100 < 20
+    return f"{number}{'th' if teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
+
+
+def times(value: str) -> list[str]:
+    """Ways to write a time given as HH:MM."""
+    hour, minute = map(int, value.split(":"))
+    half = "am" if hour < 12 else "pm"
+    clock = [f"{hour % 12 or 12}:{minute:02}"] + ([] if minute else [f"{hour % 12 or 12}"])
+    chinese = f"{hour}点" if not minute else f"{hour}点{minute}分"
+    return [value, f"{hour}:{minute:02}", *(f"{one}{gap}{half}" for one in clock for gap in (" ", "")), chinese]
 
 
 def text(about: str, of: str) -> Slot:

@@ -105,7 +105,8 @@ class _Making:
         self.episode.user(opening)
         self._play(steps, left_out)
         asked = sum(reply.asked for reply in self.replies)
-        goal = Goal(self.played.effects(), tuple(self.told), tuple(steps) * (2 if kind == "retry" else 1), asked)
+        calls = tuple(steps) * (2 if kind == "retry" else 1)
+        goal = Goal(self.played.effects(), tuple(self.told), calls, asked, steps[0][0] if asked else "")
         solution = tuple(one for one in self.episode.messages if one.role == "assistant")
         wish = " ".join([text, *(reply.text for reply in self.replies)])
         return Task(self.key, SYSTEM, opening, tuple(self.replies), goal, solution, wish), stage
