@@ -15,7 +15,8 @@ import pytest
 
 from moonlet.agent import Agent, CallResult, Ended, Limits
 from moonlet.agent.record import Record, RecordError
-from moonlet.chat.messages import Message, ToolCall, ToolSpec
+from moonlet.chat.messages import Message, Text, ToolCall, ToolSpec, to_openai
+from moonlet.llm import Usage
 from moonlet.llm.scripted import Scripted
 from moonlet.tools.tool import Tool, parameters
 
@@ -79,6 +80,49 @@ def test_a_record_is_the_history(tmp_path: Path) -> None:
     assert isinstance(list(follow.ask("And now?"))[-1], Ended)
     again.close()
     assert Record.resume(path)[1].history == follow.history
+
+
+def test_a_reply_that_was_stopped_is_given_again_whole(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    record = Record.create(path, "model")
+    events = Agent(Scripted(["The first half and the rest."]), record=record).ask("Tell me")
+    next(event for event in events if isinstance(event, Text))
+    events.close()
+    record.close()
+    record, past = Record.resume(path)
+    assert past.broken and past.history[-1].role == "assistant"
+    agent = Agent(Scripted(["All of it."]), past=past, record=record)
+    assert isinstance(list(agent.run())[-1], Ended)
+    record.close()
+    assert [message.content for message in agent.history] == ["Tell me", "All of it."]
+    assert Record.resume(path)[1].history == agent.history
+
+
+def test_what_a_run_took_is_known_after_a_crash(tmp_path: Path) -> None:
+    """Calls side by side took the time of the longest, and replies to others count."""
+    path = tmp_path / "run.jsonl"
+    record = Record.create(path, "model")
+    agent = Agent(_model(), (), record=record)
+    agent.charge(Usage(700, output_tokens=30))
+    record.close()
+    calls = tuple(ToolCall(f"c{i}", "read", "{}") for i in range(4))
+    began = json.loads(path.read_text().splitlines()[-1])["time"]
+    with path.open("a") as out:
+        reply = {"message": to_openai(Message("assistant", "", calls=calls)), "finish": "tool_calls", "usd": 0}
+        lines: list[dict[str, object]] = [
+            {
+                "event": "reply",
+                "time": began + 1,
+                "seconds": 1,
+                "usage": {"prompt_tokens": 5, "output_tokens": 5},
+                **reply,
+            }
+        ]
+        lines += [{"event": "call", "time": began + 1, "index": i, "changes": False} for i in range(4)]
+        lines += [{"event": "result", "time": began + 61, "index": i, "text": "x", "seconds": 60} for i in range(3)]
+        out.writelines(json.dumps(line) + "\n" for line in lines)
+    spent = Record.resume(path)[1].spent
+    assert spent.seconds == pytest.approx(61) and spent.prompt_tokens == 705 and spent.output_tokens == 35
 
 
 def test_a_run_goes_on_from_every_place_where_it_can_be_cut(tmp_path: Path) -> None:

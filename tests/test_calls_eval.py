@@ -34,7 +34,8 @@ def test_values_are_compared_as_a_reader_would() -> None:
     assert normal(20) == normal("20") == normal(20.0)
     assert normal("1,299") == normal(1299)
     assert normal(10**400) == normal("1" + 400 * "0") != normal(1e300)
-    assert normal(True) is True
+    assert normal(True) == normal("true") != normal(1)
+    assert normal("10,20") != normal(1020) and normal("007") != normal(7) and normal(".5") == normal(0.5)
     assert normal("20 minutes") != normal("20")
 
 

@@ -176,6 +176,15 @@ def test_tasks_are_judged_by_what_their_solutions_do() -> None:
             assert all(one.judge(Message("assistant", " ".join(told))).values()), one.id
 
 
+def test_other_words_are_other_questions() -> None:
+    """A record of answers to questions of the same names and other words is not gone on with."""
+    asked = suites.questions({name: suites.TOOLS[name] for name in ("trigger", "order")}, 0, 2)
+    one, *rest = asked
+    assert isinstance(one, Asked)
+    other = replace(one, messages=(*one.messages[:-1], Message("user", "something else")))
+    assert suites.digest(asked) == suites.digest(list(asked)) != suites.digest([other, *rest])
+
+
 def test_order_is_that_of_the_solution() -> None:
     (one,) = order.questions(0, 1)
     assert isinstance(one, Played)

@@ -359,6 +359,7 @@ def test_every_familiar_way_to_name_a_server(tmp_path: Path, monkeypatch: pytest
     (line,) = read_servers("npx -y @modelcontextprotocol/server-filesystem '/tmp/my folder'")
     assert (line.name, line.command, line.args[-1]) == ("filesystem", "npx", "/tmp/my folder")
     assert read_servers("mcp-server-time")[0].name == "time"
+    assert read_servers("mcp-server-memory --file /nowhere/mem.json")[0].args == ("--file", "/nowhere/mem.json")
     (tmp_path / "mcp-server-own").touch(0o700)
     assert read_servers(str(tmp_path / "mcp-server-own"))[0].command == str(tmp_path / "mcp-server-own")
     with pytest.raises(ConfigError, match="cannot be read"):

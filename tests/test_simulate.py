@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from moonlet.chat.messages import ToolCall, ToolSpec
 from moonlet.cli import main
@@ -15,7 +16,8 @@ from moonlet.llm.scripted import Scripted
 from moonlet.simulate.keys import mock_suite, suite
 from moonlet.simulate.mock.roles import understood
 from moonlet.simulate.mock.server import Example, Offered, Server, ServerError, inlined, read_server
-from moonlet.simulate.mock.tasks import kinds
+from moonlet.simulate.mock.tasks import kinds, make_mock
+from moonlet.simulate.mock.values import value
 from moonlet.simulate.mock.world import Mock
 from moonlet.simulate.parallel import Players, rollouts
 from moonlet.simulate.report import Row
@@ -124,6 +126,35 @@ def test_odd_schemas_of_a_server() -> None:
         done = rollout(key, None, server=server)
         calls = [one for message in done.messages for one in message.calls if one.name == "define_word"]
         assert all(0.1 <= json.loads(one.arguments)["dose"] <= 0.9 for one in calls)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string", "maxLength": 3},
+        {"type": "string", "minLength": 90},
+        {"type": "array", "maxItems": 1, "items": {"type": "string"}},
+        {"type": "integer", "exclusiveMaximum": 3},
+        {"type": "integer", "exclusiveMinimum": 70},
+        {"type": "integer", "multipleOf": 5},
+        {"type": "number", "minimum": 0.2, "maximum": 0.4},
+        {"type": "number", "maximum": -4},
+    ],
+)
+def test_made_up_values_fit_their_schemas(schema: dict[str, object]) -> None:
+    for seed in range(20):
+        made = value(schema, "notes", Random(seed))
+        assert Draft202012Validator(schema).is_valid(made), made
+
+
+def test_no_task_asks_for_what_a_schema_forbids() -> None:
+    """Nothing can be made up for a pattern: a tool that wants one is shown, and in no task wanted."""
+    plate = {"plate": {"type": "string", "pattern": "^[A-Z]{3}$"}}
+    odd = Offered(ToolSpec("find_car", "Find a car.", parameters(plate)), plate, True)
+    server = Server("cars", (odd, *GRAPH.tools))
+    for key in mock_suite(server, 20, seed=1):
+        wanted = make_mock(key, server)[0].goal.calls
+        assert not any(name == "find_car" for name, _ in wanted)
 
 
 def test_a_running_server_is_read_and_mocked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

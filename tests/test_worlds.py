@@ -193,6 +193,13 @@ def test_a_changed_line_is_noticed() -> None:
             Trajectory.parse(broken)
 
 
+def test_whatever_a_model_writes_is_one_line() -> None:
+    done = rollout(Key("bank", "talk", seed=5), Scripted(["half a pair \ud83d and \u2028 an end \x85 of a line"]))
+    line = done.line()
+    assert len(line.splitlines()) == 1 and line.encode("utf-8")
+    assert replay(Trajectory.parse(line)).line() == line
+
+
 def test_a_model_that_breaks_is_a_record() -> None:
     done = rollout(Key("bank", "single", seed=5), Scripted([]))
     assert done.end.startswith("failed") and not done.verdict.passed

@@ -88,8 +88,11 @@ class Agent:
 
     def charge(self, usage: Usage) -> None:
         """Count a reply that the model gave to somebody else in this run's course, from any thread."""
+        took = Spent.reply(usage, self.price, steps=0)
         with self._lock:
-            self.spent += Spent.reply(usage, self.price, steps=0)
+            self.spent += took
+        if self._record:
+            self._record.charge(took)
 
     def run(self) -> Generator[Event, None, None]:
         """Go on from the history as it stands. Raises LLMError, RecordError."""
@@ -98,6 +101,9 @@ class Agent:
         until = None if self.limits.seconds is None else base + self.limits.seconds
         if self._past and self._past.open:
             yield from self._settle(self._past, until)
+        elif self._past and self._past.broken:
+            self.history.pop()  # it is given again, whole
+            self._past = None
         elif self._past and self.history and self.history[-1].role == "assistant":
             yield self._end("stop", usages)  # only its last line is missing
             return

@@ -5,8 +5,9 @@ A line is written before what it announces happens and after what it reports has
 process that is killed; where a call has effects its lines are also forced to the disk, before it starts and when it
 has ended. A last line that was cut off is dropped when the file is opened again.
 
-Lines, by their `event`: `start` (format, model), `message` (of the system or the user), `reply` (the model's, with its
-usage), `ruling` (whether a call may run, and who said so), `call` (it starts now), `result`, `notice`, `end`.
+Lines, by their `event`: `start` (format, model), `message` (of the system or the user, or what was said of a reply that
+was stopped), `reply` (the model's, with its usage), `charge` (a reply to somebody else in its course), `ruling`
+(whether a call may run, and who said so), `call` (it starts now), `result`, `notice`, `end`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -45,6 +47,8 @@ class Past:
     longer: list[tuple[str, bool]] = field(default_factory=list)  # texts kept for reading on, and who wrote them
     spent: Spent = NOTHING  # by the last request
     ended: bool = False  # the last request came to its end
+    broken: bool = False  # the history ends with what was said of a reply that was stopped
+    at: float = 0.0  # when the last line was written
 
     def settle(self) -> None:
         """Results that are there in the order of the calls become history."""
@@ -66,6 +70,7 @@ class Record:
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
         self._descriptor = descriptor
+        self._writing = threading.Lock()
 
     @staticmethod
     def create(path: Path, model: str) -> Record:
@@ -105,10 +110,11 @@ class Record:
         line = json.dumps({"event": event, "time": round(time.time(), 3), **facts}, ensure_ascii=True) + "\n"
         try:
             data = memoryview(line.encode())
-            while data:
-                data = data[os.write(self._descriptor, data) :]
-            if durable:
-                os.fdatasync(self._descriptor)
+            with self._writing:
+                while data:
+                    data = data[os.write(self._descriptor, data) :]
+                if durable:
+                    os.fdatasync(self._descriptor)
         except OSError as error:
             raise RecordError(f"{self.path}: cannot be written: {error.strerror}; the run stops here") from None
 
@@ -125,6 +131,9 @@ class Record:
             usd=usd,
             seconds=round(seconds, 6),
         )
+
+    def charge(self, spent: Spent) -> None:
+        self.write("charge", prompt_tokens=spent.prompt_tokens, output_tokens=spent.output_tokens, usd=spent.usd)
 
     def event(self, event: CallStarted | CallResult | Ruling | Notice | Ended, durable: bool = False) -> None:
         """An event of the loop as its line."""
@@ -170,6 +179,7 @@ def past_of(lines: Iterator[Mapping[str, Any]]) -> Past:
     past.model = str(first["model"])
     for line in lines:
         _take(past, line)
+        past.at = line["time"]
     return past
 
 
@@ -178,9 +188,15 @@ def _take(past: Past, line: Mapping[str, Any]) -> None:
         case "message":
             (message,) = from_openai([line["message"]])
             past.history.append(message)
+            past.broken = message.role == "assistant"
             if message.role == "user":
                 past.spent, past.ended = Spent(), False
+        case "charge":
+            past.spent += Spent(0, line["prompt_tokens"], line["output_tokens"], usd=line["usd"])
         case "reply":
+            if past.broken:  # it was given again, whole
+                past.history.pop()
+                past.broken = False
             (message,) = from_openai([line["message"]])
             past.history.append(message)
             past.reply(message.calls)
@@ -193,7 +209,8 @@ def _take(past: Past, line: Mapping[str, Any]) -> None:
             past.spent += Spent(calls=1)
         case "result":
             past.results[line["index"]] = line["text"]
-            past.spent += Spent(seconds=line["seconds"])
+            # Of calls side by side only what each took longer than the ones before it.
+            past.spent += Spent(seconds=min(line["seconds"], max(line["time"] - past.at, 0.0)))
             past.started.pop(line["index"], None)
             if "full" in line:
                 past.longer.append((line["full"], line["outside"]))

@@ -56,18 +56,18 @@ def main(asked: argparse.Namespace) -> int:
     if asked.ray and not all(places):
         raise UsageError("--ray needs endpoints: a model of this process cannot be sent to other machines")
     options = _options(asked)
-    settings = {"version": suites.VERSION, "seed": asked.seed, "n": count, "temperature": options.temperature}
+    questions = suites.spread(suites.questions(parts, asked.seed, count), asked.limit)
+    settings = {"questions": suites.digest(questions), "seed": asked.seed, "n": count}
+    settings |= {"temperature": options.temperature}
     for target in filter(None, (asked.html, asked.svg)):
         whole.check(target)
     path = asked.record or _new_record(asked.suite)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     found: list[tuple[Candidate, Mapping[str, Outcome]]] = []
     with Record(path, {"suite": asked.suite, **settings, "max_tokens": asked.max_tokens}) as record:
-        questions: Sequence[Question] = ()
         try:
             for name, place in zip(asked.models, places):
                 with _opened(asked, name, place, places, options) as candidates:
-                    questions = questions or suites.spread(suites.questions(parts, asked.seed, count), asked.limit)
                     for candidate in candidates:
                         candidate = _named_apart(candidate, place, [one.label for one, _ in found])
                         found.append((candidate, _asked(candidate, questions, record, asked)))

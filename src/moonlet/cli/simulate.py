@@ -148,11 +148,12 @@ def _cells(row: Row) -> list[str]:
 def _replay(path: Path) -> int:
     """Plays every trajectory of a file again. Raises TrajectoryError at the first that is not what it was."""
     count = 0
-    for line in path.read_text(encoding="utf-8").splitlines():
-        count += 1
-        try:
-            replay(Trajectory.parse(line))
-        except TrajectoryError as error:
-            raise TrajectoryError(f"{path}, line {count}: {error}") from None
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            count += 1
+            try:
+                replay(Trajectory.parse(line))
+            except TrajectoryError as error:
+                raise TrajectoryError(f"{path}, line {count}: {error}") from None
     print(f"{count} trajectories replayed: all as recorded")
     return 0

@@ -11,18 +11,21 @@ from moonlet.chat.messages import ToolCall
 
 Wanted = tuple[str, Mapping[str, Any]]  # tool name and arguments
 
+NUMBER = re.compile(r"-?(?:0|[1-9]\d*|[1-9]\d{0,2}(?:,\d{3})+)(?:\.\d+)?|-?\.\d+")
+
 
 def normal(value: Any) -> Any:
     """A value as it is compared: text without regard to case, spacing, quotes and a final full stop.
 
-    Text that is a number equals the number, as 20 and "20" do.
+    Text that is a number equals the number, as 20 and "20" do; 007 and "10,20" are none.
     """
+    if isinstance(value, bool):
+        return str(value).lower()  # in Python True is 1
     if isinstance(value, str):
-        text = " ".join(value.casefold().replace("’", "'").replace("“", '"').replace("”", '"').split()).strip(
-            " \"'.,!。"
-        )
+        text = " ".join(value.casefold().replace("’", "'").replace("“", '"').replace("”", '"').split())
+        text = text.rstrip(" \"'.,!。").lstrip(" \"',!。")
         try:
-            digits = text.replace(",", "") if re.fullmatch(r"-?\d[\d,]*(?:\.\d+)?", text) else ""
+            digits = text.replace(",", "") if NUMBER.fullmatch(text) else ""
             return (float(digits) if "." in digits else int(digits)) if digits else text
         except ValueError:
             return text

@@ -37,6 +37,11 @@ class Question(Protocol):
     def group(self) -> str: ...
     @property
     def rows(self) -> Sequence[str]: ...
+    @property
+    def shown(self) -> str:
+        """What a model is told first, whole: a question with the same id and other words is another question."""
+        ...
+
     def ask(self, model: Patient, options: ReplyOptions) -> Outcome:
         """Raises LLMError if the model cannot be reached."""
         ...
@@ -53,6 +58,10 @@ class Asked:
     tools: tuple[ToolSpec, ...]
     judge: Callable[[Message], Marks]
 
+    @property
+    def shown(self) -> str:
+        return repr((self.messages, self.tools))
+
     def ask(self, model: Patient, options: ReplyOptions) -> Outcome:
         *_, done = model.reply(self.messages, self.tools, options)
         assert isinstance(done, Done), done
@@ -68,6 +77,10 @@ class Played:
     rows: tuple[str, ...]
     key: Key
     judge: Callable[[Task, Trajectory], Marks]
+
+    @property
+    def shown(self) -> str:
+        return make(self.key)[0].opening
 
     def ask(self, model: Patient, options: ReplyOptions) -> Outcome:
         task, stage = make(self.key)

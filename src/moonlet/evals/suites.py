@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -22,7 +23,6 @@ from moonlet.evals import (
 from moonlet.evals.question import Question, passed
 from moonlet.simulate.tasks import KINDS
 
-VERSION = 1  # counted up when a suite asks other questions for the same seed
 Part = Callable[[int, int], list[Question]]  # seed and questions a row -> questions
 
 TOOLS: Mapping[str, Part] = {
@@ -61,6 +61,12 @@ def _worlds(seed: int, n: int) -> list[Question]:
 def questions(parts: Mapping[str, Part], seed: int, n: int) -> list[Question]:
     """The questions of all parts, in their order."""
     return [question for part in parts.values() for question in part(seed, n)]
+
+
+def digest(asked: Sequence[Question]) -> str:
+    """Of all that is asked: answers to other questions do not go on a record."""
+    told = "\n".join(f"{one.id}\n{one.shown}" for one in asked)
+    return hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
 def spread(asked: Sequence[Question], most: int | None) -> Sequence[Question]:

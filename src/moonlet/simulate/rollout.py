@@ -4,6 +4,7 @@ line that each leaves, from which it can be played again."""
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,8 @@ from moonlet.simulate.stage import Stage
 from moonlet.simulate.tasks import Key, Task
 from moonlet.simulate.users import PlayedUser, RecordedUser, ScriptedUser, User
 
+# What a model may write and a line cannot hold: half a surrogate pair, and what some readers end a line at.
+UNWRITABLE = re.compile("[\ud800-\udfff\x85\u2028\u2029]")
 VERSION = 1
 STEPS = 12  # replies of the model to one message of the user
 TURNS = 10  # messages of the user
@@ -68,7 +71,8 @@ class Trajectory:
             "usage": {name: getattr(self.usage, name) for name in ("prompt_tokens", "cached_tokens", "output_tokens")},
             "seconds": round(self.seconds, 3),
         }
-        return json.dumps({**told, **({"source": self.source} if self.source else {})}, ensure_ascii=False)
+        line = json.dumps({**told, **({"source": self.source} if self.source else {})}, ensure_ascii=False)
+        return UNWRITABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
 
     @classmethod
     def parse(cls, line: str) -> Trajectory:

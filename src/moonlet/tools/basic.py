@@ -33,7 +33,6 @@ Number = int | float
 # What people write for an operator, in the order in which it is replaced; numbers are in figures then.
 _PARTS = ("half", "third", "quarter", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 WORDS: tuple[tuple[str, str], ...] = (
-    (r"(?<=\d),(?=\d{3}\b)", ""),
     (r"\b(?:an? )?half of\b|ครึ่ง\s*(?:1|นึง)?\s*ของ", "0.5 *"),
     *((rf"\ban? {part}\b|^{part}(?= of\b)", f"(1/{i})") for i, part in enumerate(_PARTS, 2)),
     *((rf"(\d+) {part}s?\b", rf"(\1/{i})") for i, part in enumerate(_PARTS, 2)),
@@ -104,6 +103,8 @@ def symbols(expression: str) -> str:
     """Plain words and typographic signs replaced by operators: "15% of 80" becomes "(15/100) * 80"."""
     text = expression.lower().strip().rstrip("?=. ")
     text = in_figures(text)
+    if not re.search(r"\b(?:min|max)\s*\(", text):  # whose numbers stand apart by commas
+        text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
     for pattern, sign in WORDS:
         text = re.sub(pattern, sign, text)
     return text.strip()
@@ -210,7 +211,10 @@ def zone_of(place: str) -> ZoneInfo | None:
 
 @lru_cache(maxsize=1)
 def _zones_by_place() -> dict[str, str]:
-    named = {name.rsplit("/", 1)[-1].replace("_", " ").lower(): name for name in sorted(available_timezones())}
+    zones = sorted(
+        name for name in available_timezones() if not name.startswith("Etc/")
+    )  # GMT+7 there is what lies west
+    named = {name.rsplit("/", 1)[-1].replace("_", " ").lower(): name for name in zones}
     listed = {place.replace("_", " "): zone for zone, places in ZONES.items() for place in places.split()}
     return named | listed
 

@@ -101,8 +101,10 @@ def _without_nulls(arguments: Any, schema: Mapping[str, Any]) -> Any:
     return {name: value for name, value in arguments.items() if not left_out(name, value)}
 
 
-def _with_integers(value: Any, schema: Mapping[str, Any]) -> Any:
+def _with_integers(value: Any, schema: Mapping[str, Any] | bool) -> Any:
     """What was checked, with an int wherever an integer is declared: JSON takes 2.0 for one, Python does not."""
+    if isinstance(schema, bool):
+        return value
     choices = schema.get("anyOf") or schema.get("oneOf") or ()
     if fitting := next((choice for choice in choices if check(value, choice, "") is None), None):
         value = _with_integers(value, fitting)
@@ -136,25 +138,38 @@ def error(message: str) -> str:
     return json.dumps({"error": message}, ensure_ascii=False)
 
 
-def check(value: Any, schema: Mapping[str, Any], where: str) -> str | None:
+def check(value: Any, schema: Mapping[str, Any] | bool, where: str, alone: bool = True) -> str | None:
     """What is wrong with a value under a JSON schema, or None.
 
-    Covers type, enum, const, bounds, items, properties, required, additionalProperties, anyOf and oneOf; other keywords
-    are not looked at. Names that a schema does not declare are wrong unless it says additionalProperties.
+    Covers type, enum, const, bounds, items, properties, required, additionalProperties, allOf, anyOf and oneOf; other
+    keywords are not looked at. Names that a schema does not declare are wrong unless it says additionalProperties, or
+    others beside it may declare them (`alone`: it is no part of another).
     """
+    if isinstance(schema, bool):
+        return None if schema else f"{where} may not be given"
+    apart = alone and "properties" not in schema
     choices = schema.get("anyOf") or schema.get("oneOf")
     if choices:
-        faults = [check(value, choice, where) for choice in choices]
+        faults = [check(value, choice, where, apart) for choice in choices]
         if all(faults):
             return faults[0]
     wrong = _check_type(value, schema, where) or _check_choice(value, schema, where)
+    wrong = wrong or _first(check(value, part, where, alone=False) for part in schema.get("allOf") or ())
     if wrong:
         return wrong
     if isinstance(value, dict):
-        return _check_object(value, schema, where)
+        return _check_object(value, schema, where, alone and not _open(schema))
     if isinstance(value, list) and isinstance(schema.get("items"), dict):
         return _first(check(item, schema["items"], f"{where}[{index}]") for index, item in enumerate(value))
     return None
+
+
+def _open(schema: Mapping[str, Any]) -> bool:
+    """Whether what stands beside its properties may declare others."""
+    parts = [part for name in ("allOf", "anyOf", "oneOf") for part in schema.get(name) or () if isinstance(part, dict)]
+    return any(one.keys() & {"$ref", "patternProperties"} for one in (schema, *parts)) or any(
+        part.keys() & {"properties", "allOf", "anyOf", "oneOf"} for part in parts
+    )
 
 
 def _first(faults: Iterable[str | None]) -> str | None:
@@ -194,12 +209,12 @@ def _check_choice(value: Any, schema: Mapping[str, Any], where: str) -> str | No
     return None
 
 
-def _check_object(value: dict[str, Any], schema: Mapping[str, Any], where: str) -> str | None:
+def _check_object(value: dict[str, Any], schema: Mapping[str, Any], where: str, closed: bool) -> str | None:
     properties = schema.get("properties") or {}
     for name in schema.get("required") or ():
         if name not in value:
             return f"{name!r} is missing in {where}"
-    if properties and not schema.get("additionalProperties"):
+    if closed and properties and not schema.get("additionalProperties"):
         for name in value:
             if name not in properties:
                 return f"{where} has no {name!r}; it takes: {', '.join(properties)}"

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
+from jsonschema import Draft202012Validator
+
 from moonlet.simulate.domains.locale import Language
 from moonlet.simulate.episode import Episode, Wanted
 from moonlet.simulate.manners import styled
@@ -37,7 +39,7 @@ TRIES = 40
 
 def kinds(server: Server) -> list[TaskKind]:
     """The kinds of tasks that the server's tools allow."""
-    known = Mock(server).known
+    known = _usable(Mock(server))
     found: list[TaskKind] = ["single", "parallel", "retry", "explain", "no_tool", "talk"]
     if any(_open(one) for one in known):
         found.append("clarify")
@@ -53,6 +55,26 @@ def make_mock(key: Key, server: Server) -> tuple[Task, Stage]:
     if key.kind not in kinds(server):
         raise TaskError(f"the tools of {server.name} allow no {key.kind} tasks")
     return _Making(key, server).task()
+
+
+def _usable(mock: Mock) -> list[Known]:
+    """The tools that something can be made up for: their declarations may ask for more than values.py knows, such as a
+    pattern. All of them, if that leaves none."""
+    return [one for one in mock.known if _can_be_made_up(one)] or list(mock.known)
+
+
+def _can_be_made_up(one: Known) -> bool:
+    parameters = one.offered.spec.parameters
+    declared, rng = parameters.get("properties") or {}, Random(0)
+    needed = [name for name in parameters.get("required") or () if name in declared]
+    try:
+        return all(
+            Draft202012Validator(declared[name]).is_valid(value(declared[name], name, rng))
+            for name in needed
+            for _ in range(3)
+        )
+    except Exception:  # a schema that refers outside of itself, or is none
+        return True
 
 
 def _open(one: Known) -> list[str]:
@@ -113,7 +135,7 @@ class _Making:
 
     def _steps(self) -> list[Wanted]:
         """The calls of a right solution."""
-        kind, known = self.key.kind, self.mock.known
+        kind, known = self.key.kind, _usable(self.mock)
         if kind == "talk":
             self.talk = self.rng.choice(TALK[self.language])
         if kind in ("talk", "no_tool"):

@@ -38,14 +38,12 @@ def value(schema: Mapping[str, Any], name: str, rng: Random, language: Language 
     kind = kind[0] if isinstance(kind, list) and kind else kind
     match kind:
         case "integer" | "number":
-            least, most = schema.get("minimum", 1), schema.get("maximum", max(60, schema.get("minimum", 1)))
-            low, high = math.ceil(least), math.floor(most)
-            return rng.randint(low, high) if low <= high else (least + most) / 2  # no whole number is between
+            return _number(schema, rng)
         case "boolean":
             return rng.random() < 0.5
         case "array":
             items = schema.get("items") or {"type": "string"}
-            count = max(rng.choice((1, 2)), int(schema.get("minItems", 1)))
+            count = min(max(rng.choice((1, 2)), int(schema.get("minItems", 1))), int(schema.get("maxItems", 1000)))
             return [value(items, name, rng, language, depth + 1) for _ in range(count)] if depth < DEPTH else []
         case "object":
             inner = schema.get("properties") or {}
@@ -57,7 +55,24 @@ def value(schema: Mapping[str, Any], name: str, rng: Random, language: Language 
             )
         case "null":
             return None
-    return _text(schema, name, rng, language)
+    text = _text(schema, name, rng, language)
+    short, long = int(schema.get("minLength", 0)), schema.get("maxLength")
+    while len(text) < short:
+        text += f" {text}"
+    return text if long is None else text[: int(long)].strip()
+
+
+def _number(schema: Mapping[str, Any], rng: Random) -> float:
+    """A whole one, if one lies within the bounds."""
+    least, most = (schema.get(name) for name in ("minimum", "maximum"))
+    above, below = (schema.get(f"exclusive{name}") for name in ("Minimum", "Maximum"))
+    step = schema.get("multipleOf", 1)
+    lows = [one for one in (least, None if above is None else above + 1e-9) if one is not None]
+    highs = [one for one in (most, None if below is None else below - 1e-9) if one is not None]
+    low = max(lows) if lows else min([1, *highs])
+    high = min(highs) if highs else max(60, low + step)
+    first, last = math.ceil(low / step), math.floor(high / step)
+    return rng.randint(first, last) * step if first <= last else (low + high) / 2
 
 
 def _text(schema: Mapping[str, Any], name: str, rng: Random, language: Language) -> str:

@@ -71,7 +71,8 @@ def read_servers(source: str, folder: Path = Path(".")) -> list[ServerConfig]:
     if source.startswith(("http://", "https://")):
         return [ServerConfig(_name_of(source), url=source)]
     path = Path(source).expanduser()
-    if path.suffix == ".json" or (os.path.isfile(path) and not os.access(path, os.X_OK)):  # else it is a program
+    # A program is executable, and a command line may end in a file that is given to it.
+    if (path.suffix == ".json" and len(source.split()) == 1) or (path.is_file() and not os.access(path, os.X_OK)):
         return _read_file(path, folder)
     try:
         command, *args = shlex.split(source)

@@ -123,7 +123,7 @@ class Connection:
         else:
             auth = None
             if self._visit is not None and "authorization" not in {name.lower() for name in self.config.headers}:
-                auth, bound = oauth.provider(self.config, self._state, self._visit)
+                auth, bound = oauth.provider(self.config, self._state, self._visit, self._paused)
                 stack.callback(bound.close)
             streams = transport.http(self.config, auth, self._forgotten.set)
         return Client(

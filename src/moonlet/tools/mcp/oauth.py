@@ -8,6 +8,7 @@ import json
 import os
 import socket
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -85,10 +86,10 @@ class Tokens:
 
 
 def provider(
-    config: ServerConfig, folder: Path, visit: Callable[[str], bool]
+    config: ServerConfig, folder: Path, visit: Callable[[str], bool], paused: Callable[[], AbstractContextManager[None]]
 ) -> tuple[OAuthClientProvider, socket.socket]:
     """What authorizes requests to this server, and the listening socket, to be closed with it. `visit` shows the user
-    an address and tells whether they agree; it is called in a thread."""
+    an address and tells whether they agree; it is called in a thread. While they log in calls are `paused`."""
     tokens = Tokens(folder, config)
     known = tokens.port
     try:
@@ -102,8 +103,13 @@ def provider(
         tokens.set_port(port)
 
     async def redirect(url: str) -> None:
-        if not await asyncio.to_thread(visit, url):
-            raise OAuthRefusedError("the user did not go there")
+        with paused():
+            if not await asyncio.to_thread(visit, url):
+                raise OAuthRefusedError("the user did not go there")
+
+    async def callback() -> AuthorizationCodeResult:
+        with paused():
+            return await _callback(bound)
 
     metadata = OAuthClientMetadata(
         client_name="moonlet",
@@ -116,7 +122,7 @@ def provider(
         metadata,
         tokens,
         redirect_handler=redirect,
-        callback_handler=lambda: _callback(bound),
+        callback_handler=callback,
         client_metadata_url=config.oauth.metadata_url,
     )
     return auth, bound
