@@ -169,6 +169,7 @@ def test_a_context_is_one_conversation(tmp_path: Path) -> None:
         first = send(url, "I am Ada")
         second = send(url, "Who am I?", contextId=first["contextId"])
     assert second["id"] != first["id"]
+    assert [one["artifacts"][0]["artifactId"] for one in (first, second)] == ["reply-1", "reply-1"]
     said = [(message.role, message.content) for message in model.asked[1][0] if message.role != "system"]
     assert said == [("user", "I am Ada"), ("assistant", "Hello Ada."), ("user", "Who am I?")]
 

@@ -143,9 +143,10 @@ class AgentExecution(AgentExecutor):
         run = Running()
         agent = self._agent(model, record, past, before, run)
         record.message_id = message.message_id
-        replies = [one for one in agent.history if one.role == "assistant"]
+        # Of this task: its record begins with the conversation before it, as messages.
+        replies = [line["message"].get("content") or "" for line in record.lines if line["event"] == "reply"]
         events = agent.run() if taken or answered else agent.ask(text_of(message.parts))
-        return _Work(record, run, len(replies), replies[-1].content if replies else "", shown, events=events)
+        return _Work(record, run, len(replies), replies[-1] if replies else "", shown, events=events)
 
     def _shown(self, record: TaskRecord, task_id: str, caller: Caller, model: LLM, message: A2AMessage) -> WatchedRun:
         """The run for who looks on, with all that its record says."""
