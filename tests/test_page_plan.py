@@ -61,6 +61,8 @@ def by_command(*arguments: object) -> dict[str, Any]:
             {"machine": "8x-h200", "price": "90000", "watts": 5000, "idle_watts": 900},
             ["kimi-k2-thinking", "--machine", "8x-h200", "--price", 90000, "--watts", 5000, "--idle-watts", 900],
         ),
+        ({"watts": 500}, ["kimi-k2-thinking", "--machine", BOX, "--watts", 500]),
+        ({"idle_watts": 90}, ["kimi-k2-thinking", "--machine", BOX, "--idle-watts", 90]),
     ],
 )
 def test_the_page_says_what_the_command_says(asked: dict[str, Any], flags: list[object]) -> None:

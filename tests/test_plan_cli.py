@@ -75,6 +75,18 @@ def test_this_machine_is_measured_once_and_needs_a_price() -> None:
     assert code == 0 and "Claude Pro" in out and "kimi" not in out
 
 
+def test_watts_that_are_not_stated_are_the_machines_own() -> None:
+    def cash(*watts: object) -> str:
+        found = json.loads(moonlet("plan", K2, "--machine", BOX, "--json", *watts)[1])
+        told: str = found["money"]["cash_a_year"]
+        return told
+
+    load, idle = 1000, 150  # of the catalogue
+    assert cash("--watts", load) == cash("--idle-watts", idle) == cash()
+    assert cash("--watts", 500) == cash("--watts", 500, "--idle-watts", idle) != cash()
+    assert cash("--idle-watts", 90) == cash("--watts", load, "--idle-watts", 90) != cash()
+
+
 @pytest.mark.parametrize("flags", [(), ("--experts", "int4"), ("--dense", "int8", "--experts", "bf16")])
 def test_a_checkpoint_of_fp8_is_planned_as_the_folder_that_is_made_of_it(tmp_path: Path, flags: tuple[str]) -> None:
     """Our engine knows no fp8: the judge is `moonlet pull`, whose folder is planned beside its source."""
@@ -102,6 +114,14 @@ def test_a_checkpoint_of_fp8_is_planned_as_the_folder_that_is_made_of_it(tmp_pat
 def test_a_list_without_a_model() -> None:
     code, out, _ = moonlet("plan")
     assert code == 0 and "kimi-k2-thinking" in out and "8x-b200" in out and "$320,000" in out
+
+
+@pytest.mark.parametrize("verb", ["plan", "ledger"])
+def test_help_says_of_each_amount_what_it_is(verb: str) -> None:
+    told = " ".join(moonlet(verb, "--help")[1].split())
+    for flag in ("--idle-watts W watts when idle", "--admin-hours X hours of care a year", "--rent X rent a year",
+                 "--on-hours N hours a year that it is on", "--residual X resale value"):  # fmt: skip
+        assert flag in told, flag
 
 
 def test_json_is_one_object_with_exact_money() -> None:

@@ -23,10 +23,10 @@ VERBS = {
     "plan": "does it fit, how fast is it, does owning pay",
     "deploy": "manifests for a plan: compose, systemd, Kubernetes",
     "prices": "what tokens and seats cost elsewhere",
-    "bench": "measure what plan predicts: predicted, measured, error",
+    "bench": "measure what plan predicts, and show the error",
     "simulate": "try a model in simulated worlds, or on your own MCP tools",
     "eval": "measure how well models use tools, side by side",
-    "train": "train a small model, or train one further",
+    "train": "train a small model from scratch, or an existing one further",
     "article": "a video becomes an article that can be checked",
 }
 

@@ -79,10 +79,11 @@ def make(
     asked: argparse.Namespace, placed: Fit, popularity: Popularity, correction: Correction, own: bool = True
 ) -> Plan:
     """A plan by the command's flags; `own`: the price and watts of the flags are this machine's."""
-    machine = placed.machine
-    if own and asked.watts is not None:
-        machine = replace(machine, watts_load=asked.watts, watts_idle=min(asked.idle_watts or 0.0, asked.watts))
-        placed = replace(placed, machine=machine)
+    if own and (asked.watts is not None or asked.idle_watts is not None):
+        machine = placed.machine
+        load = machine.watts_load if asked.watts is None else asked.watts
+        idle = machine.watts_idle if asked.idle_watts is None else asked.idle_watts
+        placed = replace(placed, machine=replace(machine, watts_load=load, watts_idle=min(idle, load)))
     api, seat = _against(asked.against)
     names = (field.name for field in fields(Terms) if own or field.name != "price")
     terms = Terms(**{name: value for name in names if (value := getattr(asked, name)) is not None})

@@ -61,7 +61,7 @@ class Wanted:
     developers: int = _TEAM.developers
     tokens_per_day: int = _TEAM.tokens_per_day
     tariff: Decimal = _TERMS.tariff
-    price: Decimal | None = None  # of the machine; None: its own
+    price: Decimal | None = None  # of the machine, as are the watts; None: its own
     watts: Decimal | None = None
     idle_watts: Decimal | None = None
     api: str = USUAL_API
@@ -137,10 +137,11 @@ class Sliders:
     def plan(self, wanted: Wanted) -> Plan:
         """As `moonlet plan` makes it. Raises SlidersError, MoneyError, PriceError."""
         placed, working = self._placed(wanted.model, wanted.machine)
-        if wanted.watts is not None:
-            idle = min(wanted.idle_watts or Decimal(0), wanted.watts)
-            machine = replace(placed.machine, watts_load=float(wanted.watts), watts_idle=float(idle))
-            placed = replace(placed, machine=machine)
+        if wanted.watts is not None or wanted.idle_watts is not None:
+            machine = placed.machine
+            load = machine.watts_load if wanted.watts is None else float(wanted.watts)
+            idle = machine.watts_idle if wanted.idle_watts is None else float(wanted.idle_watts)
+            placed = replace(placed, machine=replace(machine, watts_load=load, watts_idle=min(idle, load)))
             working = replace(working, fit=placed) if working else None
         api = find_price(wanted.api) if wanted.api else None
         seat = find_price(wanted.seat) if wanted.seat else None

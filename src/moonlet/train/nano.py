@@ -1,4 +1,6 @@
-"""The small model that ships: its sizes, its recipe, and the way from nothing to a model folder.
+"""The small model: its sizes, its recipe, and the way from nothing to a model folder.
+
+On a GPU it has the shape that ships, on a processor a smaller one.
 
 python -m moonlet.train.nano FOLDER [--start MODEL] [--data FOLDER] [--steps N] [--threads N]
 
@@ -43,8 +45,8 @@ from moonlet.train.rows import Rows
 from moonlet.train.telling import train
 from moonlet.train.vocabulary import texts, train_vocabulary
 
-# What two cores train: 15.3 million parameters, 5.0 of them at work on a token. The shape is K2's, but queries have no
-# low rank.
+# What two cores train from nothing: 15.3 million parameters, 5.0 of them at work on a token. The shape is K2's, but
+# queries have no low rank.
 CONFIG: dict[str, Any] = {
     "architectures": ["DeepseekV3ForCausalLM"],
     "model_type": "deepseek_v3",
@@ -86,7 +88,7 @@ RECIPE = Recipe(steps=1900, rows=2, length=2048, long_from=1.0)
 FURTHER = replace(RECIPE, steps=3000, lr=4e-3, decay_from=0.45, length=4096)  # with --start
 FORMATS = ConvertOptions(dense="int8", experts="int8")  # 18.8 MB
 
-# For a GPU: 27.9 million parameters, of which a token uses 11.4; 23.3 MB with int4 experts. The kernels like widths of
+# For a GPU: 27.9 million parameters, of which a token uses 11.4; 23.2 MB with int4 experts. The kernels like widths of
 # 128. Its rows, 2.3 conversations each, are made by as many processes on any machine, since they depend on the number.
 LARGE = CONFIG | {
     "hidden_size": 384,

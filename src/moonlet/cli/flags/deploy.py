@@ -16,8 +16,8 @@ def add_flags(deploy: argparse.ArgumentParser) -> None:
         help="default: kubernetes for several machines, else compose",
     )
     deploy.add_argument("--engine", choices=("vllm", "sglang"), default="vllm", help="default: vllm")
-    deploy.add_argument("--image", default="moonlet", metavar="IMAGE", help="of moonlet, for containers")
+    deploy.add_argument("--image", default="moonlet", metavar="IMAGE", help="container image of moonlet")
     deploy.add_argument(
-        "--models", default="/srv/models", metavar="FOLDER", help="of the machines, with the checkpoint"
+        "--models", default="/srv/models", metavar="FOLDER", help="on the machines, with the checkpoint"
     )
     deploy.add_argument("--price", metavar="P/C/O", help="dollars a million tokens, for the ledger")

@@ -15,7 +15,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add = actions.add_parser("add", help="make a key and show it once")
     add.add_argument("name", metavar="NAME", help="whose it is, in the books")
     add.add_argument("--owner", help="a person or team with several keys (default: the name)")
-    add.add_argument("--scopes", default="chat,models", help="of chat, models, admin (default: chat,models)")
+    add.add_argument("--scopes", default="chat,models", help="from chat, models, admin (default: chat,models)")
     add.add_argument("--expires", type=moment("future"), metavar="WHEN", help="like 90d or 2027-06-30 (default: never)")
     add.add_argument("--weight", type=float, default=1.0, help="share of the machine when others wait (default: 1)")
     add.add_argument(
@@ -30,8 +30,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     limit.add_argument("name", metavar="NAME")
     for one in (add, limit):
         one.add_argument("--tokens-per-minute", type=_limit("count"), metavar="N", help="in any 60 seconds")
-        one.add_argument("--tokens-per-day", type=_limit("count"), metavar="N", help="of a day, UTC")
-        one.add_argument("--tokens-per-month", type=_limit("count"), metavar="N", help="of a month, UTC")
+        one.add_argument("--tokens-per-day", type=_limit("count"), metavar="N", help="in a UTC day")
+        one.add_argument("--tokens-per-month", type=_limit("count"), metavar="N", help="in a UTC month")
         one.add_argument("--concurrent", type=_limit("count"), metavar="N", help="requests at once")
         one.add_argument(
             "--usd-per-month", dest="nano_usd_per_month", type=_limit("usd"), metavar="USD", help="at the stated price"

@@ -14,5 +14,5 @@ def add_flags(train: argparse.ArgumentParser) -> None:
     )
     train.add_argument("config", type=Path, metavar="CONFIG", help="a TOML file of settings")
     train.add_argument("--nodes", type=positive, metavar="N", help="train on N machines, where this command is run too")
-    train.add_argument("--leader", type=place, metavar="HOST:PORT", help="of one of them, at which all meet")
-    train.add_argument("--processes", type=positive, metavar="N", help="of each machine (default: one for each GPU)")
+    train.add_argument("--leader", type=place, metavar="HOST:PORT", help="address of one of them, where all meet")
+    train.add_argument("--processes", type=positive, metavar="N", help="on each machine (default: one for each GPU)")

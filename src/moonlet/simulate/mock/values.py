@@ -72,7 +72,8 @@ def _number(schema: Mapping[str, Any], rng: Random) -> float:
     low = max(lows) if lows else min([1, *highs])
     high = min(highs) if highs else max(60, low + step)
     first, last = math.ceil(low / step), math.floor(high / step)
-    return rng.randint(first, last) * step if first <= last else (low + high) / 2
+    found: float = rng.randint(first, last) * step if first <= last else (low + high) / 2
+    return found
 
 
 def _text(schema: Mapping[str, Any], name: str, rng: Random, language: Language) -> str:
