@@ -14,7 +14,7 @@ import openai
 import pytest
 
 from foreign import Body, Chunks, Foreign, called, delta, said, usage
-from moonlet.chat.messages import CallStart, Message, Text, ToolSpec
+from moonlet.chat.messages import Message, Text, ToolSpec
 from moonlet.fleet import fleet as fleet_module
 from moonlet.fleet.fleet import Fleet
 from moonlet.fleet.replica import Replica
@@ -298,97 +298,8 @@ def test_only_what_the_others_cannot_take_flows_over(database: Database) -> None
         assert spent == [(10 * 1000 + 2 * 2000,)]
 
 
-def spent(database: Database) -> int:
-    """What is gone of the only allowance."""
-    with database.reading() as connection:
-        ((nano_usd,),) = connection.run("SELECT nano_usd FROM spent WHERE key_id LIKE 'overflow:%'")
-    return int(nano_usd)
-
-
-@contextmanager
-def only_rented(reply: Callable[[Body], Chunks | int], database: Database) -> Iterator[tuple[Fleet, Foreign]]:
-    with Foreign(reply) as rented:
-        words = ("http://127.0.0.1:9,name=away", f"{rented.url},{RENTED}")
-        with fleet_of(*words, database=database) as fleet:
-            yield fleet, rented
-
-
-def left_while_it_waits(fleet: Fleet, engine: Foreign, go: threading.Event, tools: Sequence[ToolSpec] = ()) -> Done:
-    """The end of a reply whose client went before the first of it had come."""
-    events, heard = fleet.reply(USER, tools), []
-    reading = threading.Thread(target=lambda: heard.extend(events))
-    reading.start()
-    wait_for(lambda: bool(engine.bodies))
-    events.close()  # type: ignore[attr-defined]
-    go.set()
-    reading.join()
-    (done,) = heard
-    assert isinstance(done, Done)
-    return done
-
-
 CLOCK = ToolSpec("clock", "", {"type": "object", "properties": {}})
-
-
-def test_what_is_left_before_its_first_word_costs_its_prompt(database: Database) -> None:
-    go = threading.Event()
-
-    def slow(body: Body) -> Chunks:
-        go.wait(5)
-        return said("word " * 200)
-
-    with only_rented(slow, database) as (fleet, rented):
-        done = left_while_it_waits(fleet, rented, go)
-        assert done.finish == "cancelled" and done.usage.prompt_tokens == fleet.count(USER) > 0
-        assert spent(database) == done.usage.prompt_tokens * 1000
-
-
-def test_what_is_left_while_its_calls_are_held_costs_what_the_engine_says(database: Database) -> None:
-    go = threading.Event()
-
-    def slow(body: Body) -> Chunks:
-        go.wait(5)
-        return called(("clock", "{}"), ("clock", "{}"))
-
-    with only_rented(slow, database) as (fleet, rented):
-        done = left_while_it_waits(fleet, rented, go, [CLOCK])
-        assert (done.usage.prompt_tokens, done.usage.output_tokens) == (20, 8) and len(done.message.calls) == 2
-        assert spent(database) == 20 * 1000 + 8 * 2000
-        events = fleet.reply(USER, [CLOCK])
-        assert [type(next(events)) for _ in range(2)] == [Served, CallStart]
-        events.close()  # type: ignore[attr-defined]
-        (done,) = events
-        assert isinstance(done, Done) and done.usage.output_tokens == 8
-        assert spent(database) == 2 * (20 * 1000 + 8 * 2000)
-
-
 BEGUN = delta(tool_calls=[{"index": 0, "id": "a", "function": {"name": "clock", "arguments": "{"}}])
-
-
-@pytest.mark.parametrize(
-    ("reply", "prompts", "tokens"),
-    [
-        (500, 0, 0),
-        ([BEGUN, {"error": {"message": "out of memory"}}], 1, 0),
-        (said("No."), 0, 3 * (10 * 1000 + 2000)),  # a call is owed and asked for again, twice: each says what it took
-    ],
-)
-def test_what_fails_costs_what_was_answered_of_it(
-    database: Database, reply: Chunks | int, prompts: int, tokens: int
-) -> None:
-    with only_rented(lambda body: reply, database) as (fleet, _):
-        with pytest.raises(LLMError):
-            list(fleet.reply(USER, [CLOCK], ReplyOptions(tool_choice="required")))
-        assert spent(database) == prompts * fleet.count(USER, [CLOCK]) * 1000 + tokens
-
-
-@pytest.mark.parametrize(("chunks", "pieces"), [(said("one two"), 2), (called(("clock", "{}")), 3)])
-def test_what_an_engine_does_not_count_is_not_free(database: Database, chunks: Chunks, pieces: int) -> None:
-    with only_rented(lambda body: chunks[:-1], database) as (fleet, _):
-        *_, done = fleet.reply(USER, [CLOCK])
-        prompt = fleet.count(USER, [CLOCK])
-        assert isinstance(done, Done) and (done.usage.prompt_tokens, done.usage.output_tokens) == (prompt, pieces)
-        assert spent(database) == prompt * 1000 + pieces * 2000
 
 
 def test_the_month_s_allowance_is_never_exceeded_however_many_ask(database: Database) -> None:
@@ -420,6 +331,22 @@ def test_where_the_allowance_is_used_up_a_busy_engine_is_asked_after_all(databas
         fleet.replicas[0].in_flight = 1  # somebody is there
         assert whole(fleet, max_tokens=8000)[0] == own.name
         assert whole(fleet, max_tokens=5)[0] == rented.name
+
+
+def test_what_can_wait_is_never_rented(database: Database) -> None:
+    with (
+        Foreign(hello("own")) as own,
+        Foreign(hello("rented")) as rented,
+        fleet_of(f"{own.url},slots=1", f"{rented.url},{RENTED}", database=database) as fleet,
+    ):
+        fleet.replicas[0].in_flight = 1  # somebody is there
+        assert whole(fleet, priority="batch") == (own.name, "own") and not rented.bodies
+        assert whole(fleet) == (rented.name, "rented")
+        # Whichever engine it is, a reply without a limit has the one of our own engine.
+        assert own.bodies[0]["max_tokens"] == rented.bodies[0]["max_tokens"] == 8192
+        fleet.replicas[0].eject("is away")
+        with pytest.raises(LLMError, match="is away"):
+            whole(fleet, priority="batch")
 
 
 def test_a_client_that_was_told_is_not_moved_to_a_rented_engine(database: Database) -> None:

@@ -23,9 +23,12 @@ from moonlet.ledger.books import Books
 from moonlet.ledger.database import open_database
 from moonlet.ledger.keys import Limits
 from moonlet.ledger.money import Price
-from moonlet.llm import LLMError
+from moonlet.llm import Done, Event, LLMError, ReplyOptions, Usage
 from moonlet.llm.scripted import Prepared, Scripted
+from moonlet.server.accounts import Accounts
+from moonlet.server.charged import Charged
 from moonlet.server.keys import Access
+from moonlet.server.metrics import Metrics
 from serving import serving
 
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "hello there"}]  # 3 tokens of the scripted model
@@ -231,6 +234,33 @@ def test_each_request_is_one_row(tmp_path: Path) -> None:
         assert (first["api"], first["model"], first["owner"]) == ("chat.completions", "scripted", "team")
         assert (first["prompt_tokens"], first["cached_tokens"], first["output_tokens"]) == (3, 0, 5)
         assert first["ended"] >= first["started"] and first["decode_s"] >= 0 and first["asked"] is None
+
+
+class Breaks(Scripted):
+    """Its replies break before their Done, but those that say hi."""
+
+    def reply(self, *asked: Any) -> Iterator[Event]:
+        for event in super().reply(*asked):
+            if isinstance(event, Done) and event.message.content != "hi":
+                raise LLMError("the model is on fire", Usage(30, 20, 5))
+            yield event
+
+
+def test_what_a_reply_that_failed_took_is_charged(tmp_path: Path) -> None:
+    model = Breaks(["oh", "hi", "oh", "oh"])
+    with closing(Books(open_database(tmp_path / "ledger"), Price.read("1/0/1"))) as books, serving(model, books) as url:
+        asked = Team(url, books, model)
+        ann = asked.key("ann", limits=Limits(tokens_per_day=1000))
+        assert asked.ask(ann).status_code == 500
+        assert asked.ask(ann, n=2, max_tokens=100).status_code == 500
+        charged = Charged(model, Accounts([model], Metrics("scripted"), books), keys.all_keys(books.database)[0], "a2a")
+        with pytest.raises(LLMError):
+            list(charged.reply([Message("user", "hello")], (), ReplyOptions(max_tokens=100)))
+        books.wait_settled(5)
+        names = ("state", "prompt_tokens", "cached_tokens", "output_tokens", "nano_usd")
+        one, two, three = ([row[name] for name in names] for row in asked.rows())
+        assert one == three == ["error", 30, 20, 5, 15_000] and two == ["error", 33, 20, 6, 19_000]
+        assert f"{15 + 19 + 15} used" in asked.ask(ann, max_tokens=990).text
 
 
 @pytest.mark.parametrize("stream", [False, True])

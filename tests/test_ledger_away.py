@@ -10,8 +10,8 @@ from typing import NoReturn
 
 import pytest
 
-from moonlet.ledger import database, keys, report
-from moonlet.ledger.books import Books, Entry, Took
+from moonlet.ledger import database, keys, report, rows
+from moonlet.ledger.books import Books, Entry, OverLimitError, Took
 from moonlet.ledger.database import DatabaseError, open_database
 from moonlet.ledger.keys import Limits
 from postgres import postgres
@@ -86,6 +86,51 @@ def test_nobody_waits_for_who_looks_for_a_postgresql_that_is_away(monkeypatch: p
             assert time.monotonic() < until
             time.sleep(0.05)
         assert {str(row["id"]) for row in report.rows(kept.database)} == {entry.id for entry in sent}
+
+
+def test_requests_at_once_are_counted_while_rows_are_caught_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those of a part that is written and still waits for that to be noted."""
+    with closing(Books(open_database(tmp_path / "ledger"))) as kept:
+        key, _ = keys.add(kept.database, "ann", limits=Limits(concurrent=2))
+        early = [kept.admit(key, "chat", "nano", 1, 1) for _ in range(2)]
+        monkeypatch.setattr(kept, "_flush", lambda patient: None)
+        with monkeypatch.context() as away:
+            away.setattr(kept.database, "transaction", full)
+            over = [kept.settle(entry, "done", Took(1, 0, 1)) for entry in early]
+        with kept.database.transaction() as connection:
+            for entry in over:
+                rows.write(connection, entry, kept.database.server)
+        for _ in range(2):
+            kept.admit(key, "chat", "nano", 1, 1)
+        with pytest.raises(OverLimitError, match="concurrent"):
+            kept.admit(key, "chat", "nano", 1, 1)
+        monkeypatch.undo()
+
+
+def test_a_new_line_to_postgresql_is_used_only_with_its_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old session may still hold it; without it other servers take this one for dead."""
+    psycopg = pytest.importorskip("psycopg", reason="psycopg, the driver of PostgreSQL, is not installed")
+    with postgres() as url, closing(Books(open_database(url))) as kept, closing(open_database(url)) as other:
+        monkeypatch.setattr(kept.database._line, "_settings", "-c lock_timeout=100")  # type: ignore[attr-defined]
+        entry = kept.admit(None, "chat", "nano", 1, 1)
+        with psycopg.connect(url, autocommit=True) as holds:
+            waits = threading.Thread(
+                target=holds.execute, args=("SELECT pg_advisory_lock(%s)", (kept.database.server,))
+            )
+            waits.start()
+            with psycopg.connect(url, autocommit=True) as ends:
+                ends.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+            waits.join(20)
+            kept.settle(entry, "done", Took(1, 0, 1))
+            assert kept.waiting == 1
+            time.sleep(2.1)  # it is tried again then
+            kept._flush(patient=True)
+            assert kept.waiting == 1
+        until = time.monotonic() + 20
+        while kept.waiting:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert not other.is_dead(kept.database.server)
 
 
 def test_a_close_is_not_lost_between_two_lines_of_the_thread_that_syncs(

@@ -193,6 +193,50 @@ def test_the_mark_of_the_end_is_no_token_of_the_text(finish: str, listed: list[s
     assert found == listed
 
 
+@pytest.mark.parametrize(
+    ("told", "place"),
+    [
+        ({"prompt_tokens_details": {"cached_tokens": 6}}, "chunk"),  # as OpenAI, vLLM and SGLang tell it
+        ({"cached_tokens": 6}, "chunk"),  # Moonshot
+        ({"cached_tokens": 6}, "choice"),  # and within the last choice of its streams
+        ({"prompt_cache_hit_tokens": 6, "prompt_cache_miss_tokens": 3}, "chunk"),  # DeepSeek
+    ],
+)
+def test_cached_tokens_are_found_wherever_they_are_told(told: dict[str, Any], place: str) -> None:
+    usage = {"prompt_tokens": 9, "completion_tokens": 7, **told}
+    last = _delta("stop")
+    (last if place == "chunk" else last["choices"][0])["usage"] = usage
+    with Endpoint(_sse(_delta(content="Hi"), last)) as endpoint:
+        took = _done(Remote(endpoint.url, "k2").reply(USER)).usage
+    assert (took.prompt_tokens, took.cached_tokens, took.output_tokens) == (9, 6, 7)
+
+
+@pytest.mark.parametrize(("told", "thoughts"), [(None, 2), ({"reasoning_tokens": 4}, 4), ({"reasoning_tokens": 0}, 2)])
+def test_thoughts_are_counted_by_whom_can(told: dict[str, int] | None, thoughts: int) -> None:
+    usage = {"prompt_tokens": 9, "completion_tokens": 7, "completion_tokens_details": told}
+    chunks = [_delta(reasoning_content="Hm"), _delta(reasoning_content="m"), _delta("stop", content="Hi")]
+    with Endpoint(_sse(*chunks, {"choices": [], "usage": usage})) as endpoint:
+        took = _done(Remote(endpoint.url, "k2").reply(USER)).usage
+    assert (took.thinking_tokens, took.queue_s) == (thoughts, None)
+
+
+@pytest.mark.parametrize(
+    ("told", "stop"),
+    [
+        ({"stop_reason": "END"}, "END"),  # vLLM
+        ({"matched_stop": "END"}, "END"),  # SGLang
+        ({"stop_reason": None, "matched_stop": 163586}, None),  # the model's own end, by its token
+        ({"stop_reason": "</s>"}, None),
+    ],
+)
+def test_the_stop_string_that_ended_a_reply_is_told(told: dict[str, Any], stop: str | None) -> None:
+    last = _delta("stop")
+    last["choices"][0] |= told
+    with Endpoint(_sse(_delta(content="Hi"), last)) as endpoint:
+        done = _done(Remote(endpoint.url, "k2").reply(USER, options=ReplyOptions(stop=("STOP", "END"))))
+    assert (done.stop, done.finish) == (stop, "stop")
+
+
 def test_remote_takes_the_first_model_of_the_endpoint() -> None:
     with Endpoint(json.dumps({"object": "list", "data": [{"id": "kimi"}, {"id": "other"}]})) as endpoint:
         assert Remote(endpoint.url + "/").name == "kimi"

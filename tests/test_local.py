@@ -13,11 +13,13 @@ import pytest
 
 import moonlet
 import speaking
+import tiny
 from moonlet import llm
 from moonlet.chat.messages import CallEnd, CallStart, Message, Text, ToolSpec
 from moonlet.chat.tokenizer import SMALL_PATTERN, Tokenizer
 from moonlet.engine.engine import EngineOptions, QueueFullError, Terms
-from moonlet.llm import BusyError, Done, Event, RefusedError, ReplyOptions
+from moonlet.engine.sequence import EngineError, Reply, Stats
+from moonlet.llm import BusyError, Done, Event, LLMError, RefusedError, ReplyOptions
 from moonlet.local import Local, ModelNotFoundError, find, golden_gap, make_golden
 from moonlet.model.config import ConfigError
 from moonlet.model.convert import convert
@@ -171,6 +173,20 @@ def test_a_schema_that_cannot_be_enforced_is_refused_by_name(model: Local) -> No
         model.reply(HELLO, [odd])
 
 
+def test_a_model_that_only_gives_logits_refuses_texts(tmp_path: Path) -> None:
+    """It has no chat format that is known, or no tokenizer."""
+    tiny.write(tmp_path / "strange", "k2", changes={"vocab_size": 256 + 32})
+    speaking.write(tmp_path / "mute")
+    (tmp_path / "mute" / "tiktoken.model").unlink()
+    for name, told in (("strange", "no chat template is known"), ("mute", r"tiktoken\.model: not readable")):
+        folder = convert(tmp_path / name, tmp_path / f"{name}-made").folder
+        with Local(folder, EngineOptions(threads=1, cache_tokens=512)) as model:
+            for ask in (model.prepare, model.count, lambda messages: model.complete(messages[0].content)):
+                with pytest.raises(RefusedError, match=told):
+                    ask(HELLO)
+            assert model.logits([1, 2]).shape == (2, model.config.vocab)
+
+
 def test_unknown_options_are_errors(model: Local, checkpoint: Path) -> None:
     with pytest.raises(TypeError, match="temprature"):
         model.generate("hello", temprature=0.5)
@@ -279,6 +295,19 @@ def test_terms_reach_the_engine_and_a_full_line_is_busy(monkeypatch: pytest.Monk
             ask()
         assert busy.value.retry_s == 7.0
     assert seen == [Terms("ann", 2.0, "batch")] * 2
+
+
+@pytest.mark.parametrize("written", [0, 2])
+def test_a_reply_that_fails_says_what_it_took(monkeypatch: pytest.MonkeyPatch, model: Local, written: int) -> None:
+    """Where its prompt was not read to its end, that is not known."""
+    reply = Reply(Stats(prompt_tokens=9, output_tokens=written))
+    reply.error, reply.finish = EngineError("an expert could not be read"), "error"
+    reply._announce()
+    monkeypatch.setattr(model.engine, "submit", lambda *_: reply)
+    with pytest.raises(LLMError, match="could not be read") as caught:
+        list(model.stream("hello"))
+    took = caught.value.usage
+    assert (took and (took.prompt_tokens, took.output_tokens)) == ((9, 2) if written else None)
 
 
 def test_tools_nested_without_end_are_refused(model: Local) -> None:

@@ -1,6 +1,7 @@
 """OpenAI's responses, asked by the official client: prepared replies, and the real engine."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import moonlet
 import speaking
 from moonlet.chat.messages import Message, ToolCall, ToolSpec
+from moonlet.ledger import report
 from moonlet.ledger.books import Books
 from moonlet.ledger.database import Database, open_database
 from moonlet.llm import LLMError
@@ -288,6 +290,40 @@ def test_responses_in_the_ledger_are_bounded_in_bytes_and_time(tmp_path: Path) -
         beyond.keep("me", {"id": "new"}, (), [])
         beyond.close()
         assert rows_of(database, "SELECT id FROM kept_responses") == [("new",)]
+
+
+def test_what_another_server_forgets_is_forgotten(tmp_path: Path) -> None:
+    place = tmp_path / "ledger"
+    with (
+        closing(Books(open_database(place), keep_prompts=True)) as books,
+        closing(Books(open_database(place), keep_prompts=True)) as others,
+        going_on(books, "one", "two") as (asked, _),
+        going_on(others) as (other, _),
+    ):
+        first = asked.responses.create(model="scripted", input="1")
+        second = asked.responses.create(model="scripted", input="2", previous_response_id=first.id)
+        until = time.monotonic() + 10
+        while len(rows_of(books.database, "SELECT id FROM kept_responses")) < 2:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        other.responses.delete(first.id)
+        with pytest.raises(openai.NotFoundError):
+            asked.responses.retrieve(first.id)
+        assert asked.responses.retrieve(second.id).output_text == "two"
+
+
+def test_what_is_past_its_day_is_deleted_also_by_servers_that_keep_nothing(tmp_path: Path) -> None:
+    now = time.time()
+    with closing(Books(open_database(tmp_path / "ledger"))) as books:
+        ages = {"new": 0.0, "older": KEPT_S / 2, "old": KEPT_S + 60.0}
+        for id, age in ages.items():
+            beyond = Beyond(books.database, 2 * KEPT_S, 1000, clock=lambda age=age: now - age)  # type: ignore[misc]
+            beyond.keep("me", {"id": id}, (), [])
+            beyond.close()
+        with going_on(books):
+            assert rows_of(books.database, "SELECT id FROM kept_responses ORDER BY id") == [("new",), ("older",)]
+        report.prune(books.database, now - KEPT_S / 4)
+        assert rows_of(books.database, "SELECT id FROM kept_responses") == [("new",)]
 
 
 def test_a_ledger_that_cannot_be_written_stops_no_response(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

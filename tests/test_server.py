@@ -405,3 +405,20 @@ def test_a_silent_stream_says_that_it_lives(monkeypatch: pytest.MonkeyPatch) -> 
         theirs = httpx.post(f"{url}/messages", json=body).text
     assert chat.count(": keep-alive\n\n") >= 2 and chat.endswith("data: [DONE]\n\n") and "late" in chat
     assert theirs.count("event: ping") >= 3 and "late" in theirs
+
+
+def test_a_reply_of_an_endpoint_can_be_ended_from_another_thread() -> None:
+    model = Scripted(["one two three"], pause_s=1.0)
+    with serving(model) as url:
+        events = Remote(url).reply([Message("user", "hello")])
+        heard: list[Any] = []
+        reading = threading.Thread(target=lambda: heard.extend(events), daemon=True)
+        reading.start()
+        _wait_for(lambda: len(heard) == 1)
+        begun = time.monotonic()
+        events.close()
+        reading.join(10)
+        assert time.monotonic() - begun < 0.5, "it waited for the next word"
+        done = heard[-1]
+        assert isinstance(done, Done) and (done.finish, done.message.content) == ("cancelled", "one ")
+        _wait_for(lambda: model.closed == 1)

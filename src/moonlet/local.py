@@ -33,7 +33,7 @@ from moonlet.chat.template import (
     opens_thinking,
     render,
 )
-from moonlet.chat.tokenizer import Tokenizer, read_tokenizer_config
+from moonlet.chat.tokenizer import Tokenizer, TokenizerError, read_tokenizer_config
 from moonlet.engine.engine import DeadlineError, Engine, EngineError, EngineOptions, QueueFullError, Terms
 from moonlet.engine.sampler import Sampling, Token
 from moonlet.engine.sequence import Reply, Seen, Stats
@@ -241,7 +241,7 @@ class Local:
             elif options.answer_schema is not None:
                 raise RefusedError(f"{self.name} cannot be held to a JSON schema: its vocabulary has no marks of calls")
             sampling = self._sampling(options, limit)
-        except (TemplateError, SchemaError, ChoiceError, ValueError) as error:
+        except (TemplateError, TokenizerError, SchemaError, ChoiceError, ValueError) as error:
             raise RefusedError(str(error)) from None
         except RecursionError:
             raise RefusedError("the tools or the schema are nested too deeply") from None
@@ -249,22 +249,22 @@ class Local:
         return Prepared(prompt, sampling, constraint, parser)
 
     def complete(self, prompt: str | Sequence[int], options: ReplyOptions = PLAIN) -> Iterator[Event]:
-        """As `moonlet.llm.Plain` says: no conversation around the text, no tools."""
+        """As `moonlet.llm.Plain` says: no conversation around the text, no tools. Raises BusyError, RefusedError."""
         try:
             ids = self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
             # A reply cannot come after nothing: what comes first of all comes after the mark of a beginning.
             ids = ids or [id for id in [self.tokenizer.special("[BOS]")] if id is not None]
             sampling = self._sampling(options, self._limit(ids, options))
-        except ValueError as error:
+        except (TemplateError, TokenizerError, ValueError) as error:
             raise RefusedError(str(error)) from None
         parser = Parser(self.tokenizer, self.family, marks=False)  # nobody offered tools: calls are text too
         return self._run(Prepared(list(ids), sampling, None, parser), options)
 
     def count(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN) -> int:
-        """Tokens of the prompt that these messages become."""
+        """Tokens of the prompt that these messages become. Raises RefusedError."""
         try:
             return len(render(self.tokenizer, self.family, messages, tools, thinking=options.thinking))
-        except TemplateError as error:
+        except (TemplateError, TokenizerError, ValueError) as error:
             raise RefusedError(str(error)) from None
         except RecursionError:
             raise RefusedError("the tools are nested too deeply") from None
@@ -340,7 +340,9 @@ class Local:
         except DeadlineError as error:
             raise LateError(str(error), self._usage(running.stats, thought)) from None
         except EngineError as error:
-            raise LLMError(f"{self.name}: {error}") from None
+            # Of a prompt that was not read to its end the engine does not say how much was.
+            took = self._usage(running.stats, thought) if running.stats.output_tokens else None
+            raise LLMError(f"{self.name}: {error}", took) from None
         finally:
             running.cancel()
         message = said.message()

@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 
-from moonlet.chat.messages import CallArguments, CallStart, Message, Text, Thinking, ToolSpec
+from moonlet.chat.messages import CallStart, Message, ToolSpec
+from moonlet.fleet.bill import Bill, Money
 from moonlet.fleet.counts import Counts
 from moonlet.fleet.guard import NoCallError, promised
 from moonlet.fleet.hedge import Race, faster
@@ -32,9 +33,10 @@ from moonlet.llm import (
     ToldError,
     Usage,
 )
+from moonlet.llm.exchange import RemoteReply
 
 CHECK_EVERY_S = 2.0
-OVERFLOW_TOKENS = 8192  # of a rented reply that states no limit: what it can cost must be known beforehand
+MOST_TOKENS = 8192  # of a reply that states no limit, as of our own engine
 _PER_MESSAGE = 16  # tokens that a template writes around a message, and of the system message that it may add
 _BYTES_PER_TOKEN = 3  # of English, code and Chinese a token has more: so prompts are estimated rather too long
 
@@ -163,36 +165,14 @@ class _OutrunError(LLMError):
     """An engine is left at its first word, because another one that was asked the same began before it."""
 
 
-class _Money:
-    """What a rented request may cost, taken from the allowance until it is known what it did cost."""
-
-    def __init__(self, allowance: Allowance, served: Served, prompt: int, options: ReplyOptions) -> None:
-        assert served.price is not None and options.max_tokens is not None
-        self._allowance, self._price = allowance, served.price
-        self._most = self._price.most_nano_usd(prompt, options.max_tokens)
-        self._period = allowance.take(self._most)
-
-    @property
-    def taken(self) -> bool:
-        """Whether there was so much left."""
-        return self._period is not None
-
-    def settle(self, usage: Usage) -> None:
-        """It is over."""
-        if self._period is not None:
-            cost = self._price.nano_usd(usage.prompt_tokens, usage.cached_tokens, usage.output_tokens)
-            self._allowance.give_back(self._period, self._most - cost)
-            self._period = None
-
-
 @dataclass(frozen=True, slots=True)
 class _Try:
-    """One engine that is asked, and how."""
+    """One engine that is asked."""
 
     replica: Replica
     served: Served
-    options: ReplyOptions
-    money: _Money | None = None
+    bill: Bill
+    money: Money | None = None
     race: Race = field(default_factory=Race)  # with another engine, or with nobody
 
 
@@ -201,18 +181,20 @@ _Begun = tuple[_Try, Event, Generator[Event]]  # its first event, and the rest
 
 class _Reply(Iterator[Event]):
     """A reply under way. Unlike a generator it can be closed while another thread waits for its next event; it then
-    ends with what it took so far, as far as that can be told from outside."""
+    ends with what it took so far, as far as that can be told from outside, and its engine is free."""
 
     routed = True  # which engine answers is told by the first event, see `moonlet.server.replies`
 
     def __init__(
         self, fleet: Fleet, messages: Sequence[Message], tools: Sequence[ToolSpec], options: ReplyOptions
     ) -> None:
-        self._fleet, self._messages, self._tools, self._options = fleet, messages, tools, options
+        self._fleet, self._messages, self._tools = fleet, messages, tools
+        self._options = replace(options, max_tokens=options.max_tokens or MOST_TOKENS)
         self._request = beginnings(messages, tools)
         self._prompt = _estimate(self._request, tools)
-        self._said, self._pieces = Assembly(), 0
-        self._served: Served | None = None
+        self._said = Assembly()
+        self._try: _Try | None = None  # the last
+        self._asked: list[RemoteReply] = []  # under way: of two engines, if they race
         self._left = self._ends = self._over = False
         self._pinned: bool | None = None
         self._lock = threading.Lock()
@@ -222,7 +204,12 @@ class _Reply(Iterator[Event]):
         if self._over:
             raise StopIteration
         while not self._left or self._ends:
-            event = next(self._events, None)
+            try:
+                event = next(self._events, None)
+            except LLMError:
+                if not self._left:
+                    raise
+                break
             if isinstance(event, Done):
                 self._over = True
                 self._events.close()  # its engine is free
@@ -233,22 +220,21 @@ class _Reply(Iterator[Event]):
                 return event
         self._over = True
         self._events.close()
-        return Done(self._said.message(), "cancelled", self._usage, served=self._served)
+        usage, served = (self._try.bill.usage, self._try.served) if self._try else (Usage(), None)
+        return Done(self._said.message(), "cancelled", usage, served=served)
 
     def close(self) -> None:
-        """Nobody listens any more: it ends with its engine's next event, or with its Done where that has come too."""
-        self._left = True
+        """Nobody listens any more: it ends at once, or where its engine has given no sign yet, with the first; with its
+        Done where that has come too."""
+        self._left = True  # before what is asked is looked at, and there the other way round: so neither is missed
+        for one in tuple(self._asked):
+            one.close()
 
     def pin(self) -> bool:
         """Whether a rented engine is asked; from now on that stays so, because the client has been told."""
         with self._lock:
-            self._pinned = self._served is not None and self._served.overflow
+            self._pinned = self._try is not None and self._try.served.overflow
             return self._pinned
-
-    @property
-    def _usage(self) -> Usage:
-        """An estimate of what an engine that answers has taken, until it says it."""
-        return Usage() if self._served is None else Usage(self._prompt, output_tokens=self._pieces)
 
     def _answered(self) -> Generator[Event]:
         tried: list[Replica] = []
@@ -262,7 +248,7 @@ class _Reply(Iterator[Event]):
             except LLMError as error:
                 failure = failure if isinstance(failure, BusyError) else error
                 continue
-            self._served = one.served
+            self._try = one
             self._ends = isinstance(first, CallStart | Done)  # calls are held until the engine is done
             with closing(rest):  # not left to the collector: money is given back, and its engine is free
                 yield one.served
@@ -281,25 +267,24 @@ class _Reply(Iterator[Event]):
         raise failure
 
     def _next(self, tried: list[Replica]) -> _Try | None:
-        """Who is asked next, and how; None if nobody is left."""
+        """Who is asked next; None if nobody is left."""
         passed = list(tried)
         while True:
             with self._lock:
-                overflow = self._pinned is not False
+                overflow = self._pinned is not False and self._options.priority != "batch"
                 replica = self._fleet.choose(self._request, passed, overflow)
                 if replica is None or (self._pinned and not replica.spec.overflow):
                     return None
                 served = Served(replica.name, replica.spec.overflow, replica.spec.price)
-                options, money = self._options, None
+                money = None
                 if (allowance := self._fleet.allowance(replica)) is not None:
-                    options = replace(options, max_tokens=options.max_tokens or OVERFLOW_TOKENS)
-                    money = _Money(allowance, served, self._prompt, options)
+                    money = Money(allowance, served, self._prompt, self._options)
                     if not money.taken:
                         passed.append(replica)
                         continue
-                self._served = served
+                self._try = found = _Try(replica, served, Bill(self._prompt), money)
             self._count(replica)
-            return _Try(replica, served, options, money)
+            return found
 
     def _begun(self, one: _Try, tried: list[Replica]) -> _Begun:
         """A reply's first event, of this engine; or of another one, if both are our own and this one is silent."""
@@ -324,12 +309,12 @@ class _Reply(Iterator[Event]):
             tried.append(replica)
             self._fleet.counts.add("engine_hedged", replica.name)
             served = Served(replica.name, False, replica.spec.price)
-            return lambda: run(_Try(replica, served, self._options, race=one.race))
+            return lambda: run(_Try(replica, served, Bill(self._prompt), race=one.race))
 
         return faster(lambda: run(one), other, self._fleet.hedge_s, lambda late: late[2].close())
 
     def _first(self, one: _Try) -> _Begun:
-        events = self._asked(one)
+        events = self._answer(one)
         try:
             return one, next(events), events
         except (RefusedError, NoCallError, _OutrunError):
@@ -338,40 +323,52 @@ class _Reply(Iterator[Event]):
             self._fleet.failed(one.replica, error)
             raise
 
-    def _asked(self, one: _Try) -> Generator[Event]:
-        usage, answers = Usage(), False
-        replica = one.replica
+    def _answer(self, one: _Try) -> Generator[Event]:
+        replica, bill = one.replica, one.bill
 
         def ask(messages: Sequence[Message], tools: Sequence[ToolSpec], options: ReplyOptions) -> Iterator[Event]:
-            """Once for the reply, and again for calls that are wrong. What answers is billed, also if it is never
-            heard how much."""
-            nonlocal usage, answers
-            pieces = 0
-            for event in replica.reply(messages, tools, options):
-                if not one.race.begins(one):
-                    raise _OutrunError(f"{replica.name} was slower than another engine")
-                answers = not isinstance(event, Done)
-                if isinstance(event, Done):
-                    event = _counted(event, self._prompt, pieces)
-                    usage += event.usage
-                pieces += isinstance(event, Text | Thinking | CallStart | CallArguments)
-                yield event
+            """Once for the reply, and again for calls that are wrong."""
+            with self._listening(replica.reply(messages, tools, options), bill) as events:
+                try:
+                    for event in events:
+                        if not one.race.begins(one):
+                            raise _OutrunError(f"{replica.name} was slower than another engine")
+                        yield bill.hear(event)
+                except BusyError as error:
+                    replica.rest(error.retry_s)
+                    raise
 
         try:
             with replica.working(self._request):
-                for event in promised(ask, self._messages, self._tools, one.options, self._fleet.counts):
+                for event in promised(ask, self._messages, self._tools, self._options, self._fleet.counts):
                     if isinstance(event, Done):
-                        self._fleet.counts.add("engine_replies", replica.name)
-                        event = replace(event, served=one.served)
+                        if event.finish != "cancelled":
+                            self._fleet.counts.add("engine_replies", replica.name)
+                        event = replace(event, usage=bill.usage, served=one.served)
                     yield event
+        except LLMError as error:
+            error.usage = bill.usage
+            raise
         finally:
             if one.money is not None:
-                one.money.settle(usage + self._usage if answers else usage)
+                one.money.settle(bill)
+
+    @contextmanager
+    def _listening(self, asked: RemoteReply, bill: Bill) -> Iterator[Iterator[Event]]:
+        """While it is listened to: whoever closes this reply closes it too."""
+        bill.begin(asked.exchange)
+        self._asked.append(asked)
+        try:
+            if self._left:
+                asked.close()
+            yield asked
+        finally:
+            self._asked.remove(asked)
+            asked.close()
 
     def _heard(self, event: Event) -> Event:
         if not isinstance(event, Done):
             self._said.add(event)
-            self._pieces += isinstance(event, Text | Thinking)
             self._ends |= isinstance(event, CallStart)
         return event
 
@@ -381,13 +378,6 @@ class _Reply(Iterator[Event]):
         self._fleet.counts.add("engine_routed", why)
         self._fleet.counts.add("engine_prefix_characters", "all", whole)
         self._fleet.counts.add("engine_prefix_characters", "known", known)
-
-
-def _counted(done: Done, prompt: int, pieces: int) -> Done:
-    """With an estimate where its engine does not say what it took: what costs nothing would meet no limit."""
-    if done.usage.prompt_tokens or done.usage.output_tokens:
-        return done
-    return replace(done, usage=replace(done.usage, prompt_tokens=prompt, output_tokens=pieces))
 
 
 def _estimate(request: Beginnings, tools: Sequence[ToolSpec]) -> int:

@@ -60,6 +60,9 @@ def promised(
     for shown in heard.rest():
         said.add(shown)
         yield shown
+    if done.finish == "cancelled":  # nobody is there to be asked again for
+        yield replace(done, message=said.message())
+        return
     settling = _Settling(ask, asked, judge, options, counts)
     calls, lost = settling.settle(heard.calls, cut=done.finish == "length")
     for event in [*_as_events(calls, count_calls(asked)), *map(Text, lost)]:
@@ -185,6 +188,8 @@ class _Settling:
                 for event in self._ask(history, tools, options):
                     if isinstance(event, Done):
                         self.usage += event.usage
+                        if event.finish == "cancelled":
+                            return fault
                     for _ in heard.hear(event):  # words beside the call: the client has those of the first time
                         pass
             except LLMError as error:

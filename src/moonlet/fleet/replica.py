@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from moonlet.chat.messages import Message, ToolSpec
 from moonlet.fleet.route import Beginnings, Known
 from moonlet.fleet.spec import EngineSpec
-from moonlet.llm import BusyError, Event, LLMError, ReplyOptions
+from moonlet.llm import LLMError, ReplyOptions
+from moonlet.llm.exchange import RemoteReply
 from moonlet.llm.remote import Remote
 
 CHECK_S = 5.0  # an engine that takes longer to list its models does not answer
@@ -64,13 +65,13 @@ class Replica:
         self.why = why
         self.known.forget()
 
-    def reply(self, messages: Sequence[Message], tools: Sequence[ToolSpec], options: ReplyOptions) -> Iterator[Event]:
+    def reply(self, messages: Sequence[Message], tools: Sequence[ToolSpec], options: ReplyOptions) -> RemoteReply:
         """What it answers, as it is. Raises LLMError."""
-        try:
-            yield from self._connected().reply(messages, tools, options)
-        except BusyError as error:
-            self._busy_until = time.monotonic() + error.retry_s
-            raise
+        return self._connected().reply(messages, tools, options)
+
+    def rest(self, seconds: float) -> None:
+        """It said that it is busy, for so long."""
+        self._busy_until = time.monotonic() + seconds
 
     @contextmanager
     def working(self, request: Beginnings) -> Iterator[None]:

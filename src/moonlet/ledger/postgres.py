@@ -76,20 +76,28 @@ class _Line:
             if time.monotonic() < self._away_until:  # a server that cannot be reached must not hold up every request
                 raise psycopg.OperationalError("the server is away")
             try:
-                self._inner = psycopg.connect(
-                    self._url,
-                    autocommit=True,
-                    connect_timeout=int(WAIT_S),
-                    options=self._settings,
-                    application_name="moonlet",
-                )
+                self._inner = self._connect()
             except psycopg.Error:
                 self._away_until = time.monotonic() + _AWAY_S
                 raise
             self._away_until = 0.0
-            if self.held is not None:
-                self._inner.execute("SELECT pg_advisory_lock(%s)", (self.held,))
         return self._inner
+
+    def _connect(self) -> psycopg.Connection[Row]:
+        inner = psycopg.connect(
+            self._url,
+            autocommit=True,
+            connect_timeout=int(WAIT_S),
+            options=self._settings,
+            application_name="moonlet",
+        )
+        if self.held is not None:
+            try:
+                inner.execute("SELECT pg_advisory_lock(%s)", (self.held,))
+            except psycopg.Error:
+                inner.close()  # without it others would take this server's rows for lost
+                raise
+        return inner
 
     def close(self) -> None:
         with self._lock, suppress(psycopg.Error):

@@ -125,14 +125,22 @@ LINE_FIELDS = tuple(field.name for field in fields(Line))
 
 
 def prune(database: Database, before: float) -> int:
-    """Deletes the rows, and prompts, of requests that began before then and are over. Returns how many.
+    """Deletes the rows, and prompts, of requests that began before then and are over, and responses that were kept
+    before. Returns how many requests.
 
     What keys have spent stays, so that quotas go on as they were.
     """
+    with database.transaction() as connection:
+        forget(connection, before)
     deleted = 0
     while count := _prune_some(database, before):
         deleted += count
     return deleted
+
+
+def forget(connection: Connection, before: float) -> None:
+    """Deletes responses that were kept until then to be gone on from."""
+    connection.run("DELETE FROM kept_responses WHERE born <= ?", (before,))
 
 
 def _prune_some(database: Database, before: float) -> int:

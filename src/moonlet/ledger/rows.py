@@ -81,7 +81,7 @@ _UPSERT = (
 def write(connection: Connection, entry: Entry, server: int, new: bool = False) -> None:
     """The row as it is now, and what its key has spent by it. `new`: there cannot be one of its id yet."""
     took, known = entry.took, entry.state != "running"
-    tokens, nano_usd = (None if new else _charged(connection, entry.id)) or (0, 0)
+    tokens, nano_usd, _ = (None if new else _written(connection, entry.id)) or _UNWRITTEN
     connection.run(
         _UPSERT,
         (
@@ -102,11 +102,15 @@ def write(connection: Connection, entry: Entry, server: int, new: bool = False) 
         connection.run("INSERT INTO prompts VALUES (?, ?) ON CONFLICT DO NOTHING", (entry.id, entry.asked))
 
 
-def _charged(connection: Connection, id: str) -> tuple[int, int] | None:
+_UNWRITTEN = (0, 0, None)
+
+
+def _written(connection: Connection, id: str) -> tuple[int, int, State] | None:
+    """Of a row as the database has it: tokens and billionths of a dollar that are charged, its state."""
     rows = connection.run(
-        f"SELECT charged_tokens, charged_nano_usd FROM requests WHERE id = ?{connection.lock_rows}", (id,)
+        f"SELECT charged_tokens, charged_nano_usd, state FROM requests WHERE id = ?{connection.lock_rows}", (id,)
     )
-    return (rows[0][0], rows[0][1]) if rows else None
+    return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
 
 
 def _spend(connection: Connection, key_id: str, started: float, tokens: int, nano_usd: int) -> None:
@@ -119,7 +123,7 @@ def _spend(connection: Connection, key_id: str, started: float, tokens: int, nan
 
 def lose(connection: Connection, id: str) -> int:
     """What a lost request took is not known: it is charged nothing. Returns 1, or 0 if it was closed meanwhile."""
-    tokens, nano_usd = _charged(connection, id) or (0, 0)
+    tokens, nano_usd, _ = _written(connection, id) or _UNWRITTEN
     lost = connection.run(
         "UPDATE requests SET state = 'lost', charged_tokens = 0, charged_nano_usd = 0 "
         "WHERE id = ? AND state = 'running' RETURNING key_id, started",
@@ -161,8 +165,7 @@ def used_by(connection: Connection, key_id: str, now: float, limits: Limits | No
 
 def with_waiting(connection: Connection | None, used: Used, entry: Entry, now: float) -> Used:
     """What the key has used, with a row as it waits in memory in place of what the database holds of it."""
-    written = _charged(connection, entry.id) if connection else None
-    tokens, nano_usd = written or (0, 0)
+    tokens, nano_usd, state = (_written(connection, entry.id) if connection else None) or _UNWRITTEN
     tokens, nano_usd = entry.charged_tokens - tokens, entry.charged_nano_usd - nano_usd
     same_month = month(entry.started) == month(now)
     return Used(
@@ -170,5 +173,5 @@ def with_waiting(connection: Connection | None, used: Used, entry: Entry, now: f
         day_tokens=used.day_tokens + tokens * (day(entry.started) == day(now)),
         month_tokens=used.month_tokens + tokens * same_month,
         month_nano_usd=used.month_nano_usd + nano_usd * same_month,
-        running=used.running + (entry.state == "running") - (written is not None),
+        running=used.running + (entry.state == "running") - (state == "running"),
     )

@@ -76,6 +76,18 @@ CREATE TABLE spent (
 # What was asked, word for word; only with `moonlet serve --keep-prompts`.
 _PROMPTS = "CREATE TABLE prompts (request_id TEXT PRIMARY KEY, asked TEXT NOT NULL)"
 
+# Responses that later requests may go on from, for a day; only with `moonlet serve --keep-prompts`.
+_KEPT = """
+CREATE TABLE IF NOT EXISTS kept_responses (
+    owner TEXT NOT NULL,
+    id TEXT NOT NULL,
+    born DOUBLE PRECISION NOT NULL,
+    response TEXT NOT NULL,
+    messages TEXT NOT NULL,
+    items TEXT NOT NULL,
+    PRIMARY KEY (owner, id)
+)"""
+
 MIGRATIONS: Mapping[int, tuple[str, ...]] = {
     1: (
         _KEYS,
@@ -90,4 +102,5 @@ MIGRATIONS: Mapping[int, tuple[str, ...]] = {
         "ALTER TABLE requests ADD COLUMN engine TEXT",
         "ALTER TABLE requests ADD COLUMN overflow BIGINT",
     ),
+    3: (_KEPT,),
 }

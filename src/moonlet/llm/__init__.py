@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from moonlet.chat.messages import (
     CallArguments,
@@ -29,10 +29,16 @@ if TYPE_CHECKING:  # numpy is slow to import, and only who looks inside a model 
     from numpy.typing import NDArray
 
 Finish = Literal["stop", "length", "tool_calls", "cancelled"]
+Number = TypeVar("Number", int, float)
 
 
 class LLMError(Exception):
-    """The model, or the endpoint that stands for it, could not answer."""
+    """The model, or the endpoint that stands for it, could not answer. `usage`: what was taken all the same, where that
+    is known."""
+
+    def __init__(self, message: str, usage: Usage | None = None) -> None:
+        super().__init__(message)
+        self.usage = usage
 
 
 class RefusedError(LLMError):
@@ -60,6 +66,10 @@ class BusyError(LLMError):
 
 class ToldError(LLMError):
     """An endpoint that is alive said itself that it failed at this request. It may do well with others."""
+
+
+class LateError(LLMError):
+    """The reply had not ended by its deadline."""
 
 
 class LoadingError(LLMError):
@@ -134,7 +144,7 @@ class ExpertUse:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a reply took. Times are zero where they are not known."""
+    """What a reply took. Times are zero where they are not known, unless they say otherwise."""
 
     prompt_tokens: int = 0
     cached_tokens: int = 0  # of the prompt, not computed again
@@ -144,7 +154,7 @@ class Usage:
     decode_tokens: int = 0  # of the output, those that decode_s was taken for: all but the first
     experts: ExpertUse | None = None
     thinking_tokens: int = 0  # of the output
-    queue_s: float = 0.0
+    queue_s: float | None = None  # None: nobody measured it
     expert_hits: int | None = None  # experts that were in memory when they were needed
     expert_reads: int | None = None  # experts that had to be read
     bytes_read: int | None = None  # for those
@@ -167,7 +177,7 @@ class Usage:
             self.decode_tokens + other.decode_tokens,
             replace(mine, seen=mine.seen | more.seen) if mine and more else mine or more,
             self.thinking_tokens + other.thinking_tokens,
-            self.queue_s + other.queue_s,
+            _sum(self.queue_s, other.queue_s),
             _sum(self.expert_hits, other.expert_hits),
             _sum(self.expert_reads, other.expert_reads),
             _sum(self.bytes_read, other.bytes_read),
@@ -175,16 +185,8 @@ class Usage:
         )
 
 
-def _sum(one: int | None, other: int | None) -> int | None:
+def _sum(one: Number | None, other: Number | None) -> Number | None:
     return other if one is None else one if other is None else one + other
-
-
-class LateError(LLMError):
-    """The reply had not ended by its deadline. `usage`: what it took, where that is known."""
-
-    def __init__(self, message: str, usage: Usage | None = None) -> None:
-        super().__init__(message)
-        self.usage = usage
 
 
 @dataclass(frozen=True, slots=True)

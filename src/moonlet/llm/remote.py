@@ -8,14 +8,22 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 import urllib3
-from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, ProtocolError, TimeoutError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+    ProxyError,
+    SSLError,
+    TimeoutError,
+)
 
 from moonlet.chat.messages import (
     CallArguments,
@@ -43,10 +51,12 @@ from moonlet.llm import (
     TooLongError,
     Usage,
 )
+from moonlet.llm.exchange import Exchange, RemoteReply
 from moonlet.llm.failure import failure, message_of
 
 # Reasons that engines give for an end; whatever else they say is an end of the model's own.
 _CUT = ("length", "max_tokens", "model_length", "max_output_tokens")
+_UNSENT = (ConnectTimeoutError, NewConnectionError, ProxyError, SSLError)  # before anything was asked
 _CONNECT_S = 10.0
 _TOLD = 1 << 16  # bytes of an error that are read
 _KEPT = 64  # idle connections; every client under way has one of its own, their number is bounded by who asks
@@ -77,8 +87,10 @@ class Remote:
 
     def reply(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), options: ReplyOptions = PLAIN
-    ) -> Iterator[Event]:
-        return self._answered(_request(self.name, messages, tools, options))
+    ) -> RemoteReply:
+        """As `moonlet.llm.LLM` says; `close()` on the iterator ends the reply, from any thread."""
+        exchange = Exchange()
+        return RemoteReply(exchange, self._answered(exchange, _request(self.name, messages, tools, options)))
 
     def close(self) -> None:
         self._client.clear()
@@ -100,54 +112,61 @@ class Remote:
             raise LLMError(f"{self._url}/models lists no model; is this an OpenAI-style endpoint?")
         return names
 
-    def _answered(self, body: dict[str, Any]) -> Iterator[Event]:
+    def _answered(self, exchange: Exchange, body: dict[str, Any]) -> Iterator[Event]:
         """A limit of tokens is the most that is wanted, but vLLM and SGLang refuse one that the context has no room for
         after the prompt. Without a limit they take what room there is, which then is less than was asked for."""
         try:
-            yield from self._stream(body)
+            yield from self._stream(exchange, body)
         except TooLongError:
             if "max_tokens" not in body:
                 raise
-            yield from self._stream({name: value for name, value in body.items() if name != "max_tokens"})
+            yield from self._stream(exchange, {name: value for name, value in body.items() if name != "max_tokens"})
 
-    def _stream(self, body: Mapping[str, Any]) -> Iterator[Event]:
+    def _stream(self, exchange: Exchange, body: Mapping[str, Any]) -> Iterator[Event]:
         begun, first_s = time.perf_counter(), 0.0
-        reading = _Reading()
+        reading = _Reading(body.get("stop", ()))
         try:
-            with self._posted(body) as answer:
-                if answer.status >= 400:
-                    raise failure(self._url, answer, answer.read(_TOLD))
-                for line in _lines(iter(answer.read1, b"")):
-                    for event in reading.line(line):
-                        first_s = first_s or time.perf_counter() - begun
-                        yield event
+            for line in self._posted(exchange, body):
+                for event in reading.line(line):
+                    first_s = first_s or time.perf_counter() - begun
+                    yield event
         except HTTPError as error:
-            raise LLMError(f"{self._url}: {_reason(error)}") from None
+            if not exchange.left:
+                raise LLMError(f"{self._url}: {_reason(error)}") from None
         except _WireError as error:
-            raise (ToldError if error.told else LLMError)(f"{self._url}: {error}") from None
-        if reading.finish is None and not reading.ended:
-            raise LLMError(f"{self._url}: the stream broke off before the reply was finished")
-        for event in reading.close_call():
-            reading.assembly.add(event)
-            yield event
-        usage = reading.usage
+            if not exchange.left:  # its last line may be cut
+                raise (ToldError if error.told else LLMError)(f"{self._url}: {error}") from None
+        if not exchange.left:
+            if reading.finish is None and not reading.ended:
+                raise LLMError(f"{self._url}: the stream broke off before the reply was finished")
+            for event in reading.close_call():
+                reading.assembly.add(event)
+                yield event
         message = reading.assembly.message()
         finish: Finish = "length" if reading.finish in _CUT else "tool_calls" if message.calls else "stop"
-        decode_s = time.perf_counter() - begun - first_s
-        yield Done(
-            message, finish, Usage(*usage, prefill_s=first_s, decode_s=decode_s, decode_tokens=max(usage[2] - 1, 0))
-        )
+        whole_s = time.perf_counter() - begun
+        usage = reading.usage(first_s or whole_s, whole_s)
+        yield Done(message, "cancelled" if exchange.left else finish, usage, reading.stop)
 
-    @contextmanager
-    def _posted(self, body: Mapping[str, Any]) -> Iterator[urllib3.BaseHTTPResponse]:
-        """The answer, to be read as it comes. What is not read to its end is cut off."""
+    def _posted(self, exchange: Exchange, body: Mapping[str, Any]) -> Iterator[str]:
+        """The answer's lines as they come."""
         url, text = f"{self._url}/chat/completions", json.dumps(body).encode()
         times = _times(self._timeout_s)
-        answer = self._client.request("POST", url, body=text, timeout=times, retries=False, preload_content=False)
+        if exchange.left:
+            return
+        exchange.sent, exchange.status = True, None
         try:
-            yield answer
-        finally:
-            answer.close()  # one that was read to its end has given its connection back
+            answer = self._client.request("POST", url, body=text, timeout=times, retries=False, preload_content=False)
+        except _UNSENT:
+            exchange.sent = False
+            raise
+        with exchange.reading(answer):
+            if answer.status >= 400:
+                raise failure(self._url, answer, answer.read(_TOLD))
+            for line in _lines(iter(answer.read1, b"")):
+                if exchange.left:
+                    return
+                yield line
 
 
 def _client(url: str, headers: Mapping[str, str]) -> urllib3.PoolManager:
@@ -205,13 +224,30 @@ class _WireError(Exception):
 class _Reading:
     """Lines of a server-sent stream, turned into events."""
 
-    def __init__(self) -> None:
+    def __init__(self, stops: Sequence[str] = ()) -> None:
+        """`stops`: the texts that may end the reply."""
         self.assembly = Assembly()
         self.finish: str | None = None
         self.ended = False  # in order, whether a reason was given or not
-        self.usage = (0, 0, 0)  # prompt, cached, output
+        self.stop: str | None = None  # the text that did, where the endpoint tells
+        self._stops = stops
+        self._took = (0, 0, 0, 0)  # prompt, cached, output, thoughts
+        self._thoughts = 0  # pieces that came
         self._open: tuple[int, str, str, list[str]] | None = None  # index, id, name, arguments of the call being read
         self._calls = 0
+
+    def usage(self, prefill_s: float, whole_s: float) -> Usage:
+        """What the endpoint says of it. Thoughts that it does not count are a token for each piece."""
+        prompt, cached, output, thoughts = self._took
+        return Usage(
+            prompt,
+            cached,
+            output,
+            prefill_s=prefill_s,
+            decode_s=whole_s - prefill_s,
+            decode_tokens=max(output - 1, 0),
+            thinking_tokens=min(thoughts or self._thoughts, output),
+        )
 
     def line(self, line: str) -> Iterator[Event]:
         if not line.startswith("data:"):
@@ -236,16 +272,14 @@ class _Reading:
             raise _WireError(f"sent {data[:60]!r}, which is no chunk of a completion") from None
 
     def _chunk(self, chunk: Mapping[str, Any]) -> Iterator[Event]:
-        if usage := chunk.get("usage"):
-            details = usage.get("prompt_tokens_details") or {}
-            self.usage = (
-                int(usage.get("prompt_tokens") or 0),
-                int(details.get("cached_tokens") or 0),
-                int(usage.get("completion_tokens") or 0),
-            )
+        self._count(chunk.get("usage"))
         for choice in chunk.get("choices") or ():
+            self._count(choice.get("usage"))  # where Moonshot has it
+            ended_by = choice.get("stop_reason") or choice.get("matched_stop")  # vLLM; SGLang
+            self.stop = ended_by if ended_by in self._stops else self.stop
             delta = choice.get("delta") or {}
             if thought := delta.get("reasoning_content") or delta.get("reasoning"):
+                self._thoughts += 1
                 yield Thinking(thought)
             text, reason = delta.get("content") or "", choice.get("finish_reason")
             if tokens := tuple(map(_scored, (choice.get("logprobs") or {}).get("content") or ())):
@@ -257,6 +291,18 @@ class _Reading:
             for part in delta.get("tool_calls") or ():
                 yield from self._call_part(part)
             self.finish = reason or self.finish
+
+    def _count(self, usage: Mapping[str, Any] | None) -> None:
+        if not usage:
+            return
+        prompt, output = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
+        cached = prompt.get("cached_tokens") or usage.get("cached_tokens")  # vLLM, OpenAI; Moonshot
+        self._took = (
+            int(usage.get("prompt_tokens") or 0),
+            int(cached or usage.get("prompt_cache_hit_tokens") or 0),  # DeepSeek
+            int(usage.get("completion_tokens") or 0),
+            int(output.get("reasoning_tokens") or 0),
+        )
 
     def _call_part(self, part: Mapping[str, Any]) -> Iterator[Event]:
         function = part.get("function") or {}

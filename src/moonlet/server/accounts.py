@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from moonlet.chat.messages import CallArguments, CallStart, Message, Text, Thinking, to_openai
 from moonlet.ledger.books import Answered, Books, Entry, OverLimitError, State, Took
 from moonlet.ledger.keys import Key, KeyEndedError, Limits, Priority
-from moonlet.ledger.money import Price
 from moonlet.ledger.quota import most_output
 from moonlet.llm import LLM, Done, Event, Plain, ReplyOptions, Served, Usage
 from moonlet.local import MAX_TOKENS
@@ -116,8 +115,7 @@ class Account:
             self._served = event
         elif isinstance(event, Done):
             self._finishes.append(event.finish)
-            if event.served is not None and self._books is not None:
-                self._charge(event.usage, event.served.price or self._books.price)
+            self.charge(event.usage, event.served)
         elif isinstance(event, Text | Thinking | CallStart | CallArguments):
             with self._lock:
                 self._pieces += 1
@@ -125,8 +123,11 @@ class Account:
             if first:
                 self._metrics.first_token(time.perf_counter() - self._began)
 
-    def _charge(self, took: Usage, price: Price | None) -> None:
-        if price is not None:
+    def charge(self, took: Usage, served: Served | None) -> None:
+        """What one of its replies took, at the price of the engine that answered; without one the tokens decide."""
+        if served is None or self._books is None:
+            return
+        if (price := served.price or self._books.price) is not None:
             cost = price.nano_usd(took.prompt_tokens, took.cached_tokens, took.output_tokens)
             with self._lock:
                 self._nano_usd = (self._nano_usd or 0) + cost

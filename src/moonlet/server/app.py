@@ -37,7 +37,7 @@ from moonlet.server.engine_metrics import engine_families
 from moonlet.server.errors import ApiError, api_error
 from moonlet.server.fleet_metrics import fleet_families
 from moonlet.server.kept import KEPT_BYTES, KEPT_S, Kept, KeptResponses
-from moonlet.server.kept_beyond import Beyond
+from moonlet.server.kept_beyond import Beyond, forget_old
 from moonlet.server.keys import Access, Door, HostCheck, KeyCheck, owner_of
 from moonlet.server.metrics import CONTENT_TYPE, Metrics
 from moonlet.server.page_about import loaded
@@ -65,6 +65,8 @@ def create_app(
     metrics = Metrics(",".join(one.name for one in models))
     app.state.accounts = Accounts(models, metrics, books)  # also of what is mounted beside the APIs
     replies = Replies(models, app.state.accounts)
+    if books is not None:
+        forget_old(books.database, KEPT_S)
     # What is asked is written down only where that is wanted.
     beyond = Beyond(books.database, KEPT_S, KEPT_BYTES) if books is not None and books.keep_prompts else None
     kept = app.state.kept = KeptResponses(beyond=beyond)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from moonlet import llm
 from moonlet.chat.messages import Message, ToolSpec
 from moonlet.ledger.keys import Key
-from moonlet.llm import LLM, PLAIN, Done, Event, ReplyOptions, Usage
+from moonlet.llm import LLM, PLAIN, Done, Event, LLMError, ReplyOptions, Usage
 from moonlet.server.accounts import Account, Accounts
 from moonlet.server.replies import Asked
 
@@ -55,6 +55,8 @@ class _ChargedReply:
         try:
             event = next(self._events)
         except Exception as error:
+            if isinstance(error, LLMError):
+                self._usage = error.usage
             self._end(None if isinstance(error, StopIteration) else error)
             raise
         self._account.see(event)

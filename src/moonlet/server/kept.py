@@ -8,6 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,7 @@ class Kept:
     owner: str
     size: int
     born_s: float
+    written: Future[bool] | None = None  # besides; the result is whether it could be
 
 
 class KeptResponses:
@@ -55,20 +57,21 @@ class KeptResponses:
         size = len(json.dumps([response, items])) + sum(
             len(m.content) + len(m.thinking) + sum(len(call.arguments) for call in m.calls) for m in messages
         )
+        written = self.beyond.keep(owner, response, messages, items) if self.beyond is not None else None
         with self._lock:
-            self._kept[response["id"]] = Kept(response, messages, items, owner, size, self._clock())
+            self._kept[response["id"]] = Kept(response, messages, items, owner, size, self._clock(), written)
             self._used += size
             while self._kept and (self._used > self._bytes or self._old(next(iter(self._kept.values())))):
                 self._used -= self._kept.popitem(last=False)[1].size
-        if self.beyond is not None:
-            self.beyond.keep(owner, response, messages, items)
 
     def find(self, owner: str, id: str) -> Kept | None:
         """None if there is none, or not for this owner. Raises DatabaseError."""
         with self._lock:
             kept = self._kept.get(id)
-        if kept is not None:
-            return kept if kept.owner == owner and not self._old(kept) else None
+        if kept is not None and (kept.owner != owner or self._old(kept)):
+            return None
+        if kept is not None and (self.beyond is None or self._there(self.beyond, id, kept)):
+            return kept
         found = self.beyond.find(owner, id) if self.beyond is not None else None
         return Kept(*found, owner, 0, self._clock()) if found else None
 
@@ -113,6 +116,12 @@ class KeptResponses:
         """Waits for what is to be written."""
         if self.beyond is not None:
             self.beyond.close()
+
+    def _there(self, beyond: Beyond, id: str, kept: Kept) -> bool:
+        """Whether no other server of the ledger has forgotten it. What is not written none can know."""
+        if kept.written is None or not kept.written.done() or not kept.written.result():
+            return True
+        return beyond.has(kept.owner, id)
 
     def _old(self, kept: Kept) -> bool:
         return self._clock() - kept.born_s > KEPT_S

@@ -7,25 +7,25 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from moonlet.chat.messages import Message, from_openai, to_openai
-from moonlet.ledger.database import Connection, Database, DatabaseError
+from moonlet.ledger import report
+from moonlet.ledger.database import Database, DatabaseError
 
 _log = logging.getLogger("moonlet.server")
 
-_TABLE = """CREATE TABLE IF NOT EXISTS kept_responses (
-    owner TEXT NOT NULL,
-    id TEXT NOT NULL,
-    born DOUBLE PRECISION NOT NULL,
-    response TEXT NOT NULL,
-    messages TEXT NOT NULL,
-    items TEXT NOT NULL,
-    PRIMARY KEY (owner, id)
-)"""
-
 Found = tuple[dict[str, Any], tuple[Message, ...], list[Any]]  # a response, its conversation, its request's input
+
+
+def forget_old(database: Database, kept_s: float) -> None:
+    """For every server at its start, also one that keeps none: those that did may never run again."""
+    try:
+        with database.transaction() as connection:
+            report.forget(connection, time.time() - kept_s)
+    except DatabaseError as error:  # a full disk keeps nobody from starting
+        _log.warning("old responses could not be deleted: %s", error)
 
 
 class Beyond:
@@ -37,10 +37,9 @@ class Beyond:
         self._database, self._kept_s, self._bytes, self._clock = database, kept_s, kept_bytes, clock
         self._writer = ThreadPoolExecutor(1, "moonlet-kept")
         self._failed = False  # the last time, which was said
-        self._told(self._make)
 
-    def keep(self, owner: str, response: dict[str, Any], messages: Sequence[Message], items: list[Any]) -> None:
-        """Soon. That it cannot be is said in the log, once until it can."""
+    def keep(self, owner: str, response: dict[str, Any], messages: Sequence[Message], items: list[Any]) -> Future[bool]:
+        """Soon; then, whether it could be. That it cannot is said in the log, once until it can."""
         born = self._clock()
 
         def write() -> None:
@@ -48,7 +47,7 @@ class Beyond:
             texts = [json.dumps(value, ensure_ascii=False) for value in (response, told, items)]
             self._write(owner, response["id"], born, texts)
 
-        self._writer.submit(self._told, write)
+        return self._writer.submit(self._told, write)
 
     def find(self, owner: str, id: str) -> Found | None:
         """Raises DatabaseError."""
@@ -60,6 +59,11 @@ class Beyond:
         response, messages, items = map(json.loads, rows[0])
         return response, from_openai(messages), items
 
+    def has(self, owner: str, id: str) -> bool:
+        """Whether what was written is still there. Raises DatabaseError."""
+        with self._database.reading() as connection:
+            return bool(connection.run("SELECT 1 FROM kept_responses WHERE owner = ? AND id = ?", (owner, id)))
+
     def drop(self, owner: str, id: str) -> None:
         """Behind what is still to be written. Raises DatabaseError."""
         self._writer.submit(self._drop, owner, id).result()
@@ -68,7 +72,7 @@ class Beyond:
         """Waits for what is to be written."""
         self._writer.shutdown()
 
-    def _told(self, work: Callable[[], None]) -> None:
+    def _told(self, work: Callable[[], None]) -> bool:
         try:
             work()
             self._failed = False
@@ -76,18 +80,11 @@ class Beyond:
             if not self._failed:
                 _log.warning("responses are kept in memory only: %s", error)
             self._failed = True
-
-    def _make(self) -> None:
-        with self._database.transaction() as connection:
-            self._clear(connection)
-
-    def _clear(self, connection: Connection) -> None:
-        connection.run(_TABLE)
-        connection.run("DELETE FROM kept_responses WHERE born <= ?", (self._clock() - self._kept_s,))
+        return not self._failed
 
     def _write(self, owner: str, id: str, born: float, texts: Sequence[str]) -> None:
         with self._database.transaction() as connection:
-            self._clear(connection)
+            report.forget(connection, self._clock() - self._kept_s)
             connection.run("INSERT INTO kept_responses VALUES (?, ?, ?, ?, ?, ?)", (owner, id, born, *texts))
             size = "LENGTH(response) + LENGTH(messages) + LENGTH(items)"
             sql = f"SELECT id, {size} FROM kept_responses WHERE owner = ? ORDER BY born DESC"

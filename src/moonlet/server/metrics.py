@@ -131,7 +131,8 @@ class Metrics:
             ("request_prompt_tokens", usage.prompt_tokens),
             ("request_generation_tokens", usage.output_tokens),
         ):
-            see[name].see(value)
+            if value is not None:
+                see[name].see(value)
         if usage.decode_tokens and usage.decode_s:
             each = usage.decode_s / usage.decode_tokens
             see["time_per_output_token_seconds"].see(each)

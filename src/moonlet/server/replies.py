@@ -246,8 +246,9 @@ class Reply:
         except Exception as error:
             if not isinstance(error, LLMError):
                 _log.exception("a reply broke")
-            if isinstance(error, LateError) and error.usage is not None:
+            elif error.usage is not None:
                 self._usages.append(error.usage)  # what it took is charged, whatever it was worth
+                self._account.charge(error.usage, self._served.get(number))
             self._error = self._error or error
             self._place()
             self._tell(error)
