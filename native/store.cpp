@@ -87,7 +87,7 @@ void ExpertStore::open(const float* heat, double tokens) {
   place_.assign(count, -1);
   recent_.assign(count, 0), lasting_.assign(count, 0), value_.assign(count, 0), heat_.assign(count, 0);
   nearness_.assign(layers_.size(), 1), records_.resize(layers_.size());
-  asked_at_.assign(E_, 0);
+  asked_at_.assign(E_, 0), ahead_reading_.assign(drives_, 0);
   for (std::vector<int32_t>* list : {&asked_, &present_, &todo_, &coming_, &wave_, &failed_, &guessed_, &forecast_})
     list->reserve(E_);
   resize(slots_for(budget_));
@@ -277,7 +277,7 @@ Tier ExpertStore::ask(int index) {
     push(wanted_, at);
   } else {
     s.wanted = true;
-    wanted_reading_++, ahead_reading_--;
+    wanted_reading_++, ahead_reading_[s.drive]--;
   }
   return Tier::disk;
 }

@@ -114,7 +114,7 @@ class ExpertStore {
     int32_t owner = -1;  // layer * E + expert
     int32_t before = -1, after = -1;
     int16_t layer = 0;
-    int8_t drive = 0;  // that read it last
+    int8_t drive = 0;  // that reads it, or read it last
     State state = State::empty;
     bool wanted = false;   // a layer waits for it; otherwise it is read ahead and gives way
     bool held = false;     // by the layer under way
@@ -197,7 +197,8 @@ class ExpertStore {
   mutable std::mutex mutex_;
   std::condition_variable work_, arrived_;
   Queue wanted_, guesses_, warming_;
-  int wanted_reading_ = 0, ahead_reading_ = 0;
+  int wanted_reading_ = 0;
+  std::vector<int> ahead_reading_;  // of each drive
   bool closing_ = false;
   StoreCounters counters_;
   std::vector<std::thread> readers_;

@@ -7,7 +7,7 @@ namespace moonlet {
 namespace {
 
 constexpr int64_t WANTED_PIECE = 8 << 20;
-constexpr int AHEAD_READERS = 2;  // of each drive, at most
+constexpr int AHEAD_READERS = 2;  // of each drive, at most: they stand still while another drive fails a demand
 
 }  // namespace
 
@@ -29,7 +29,7 @@ void ExpertStore::remove(Queue& queue, int slot) {
 int ExpertStore::pick(int drive) {
   for (int slot = wanted_.first; slot >= 0; slot = slots_[slot].after)
     if (!(slots_[slot].tried >> drive & 1)) return slot;
-  if (busy() || ahead_reading_ >= AHEAD_READERS * drives_) return -1;
+  if (busy() || ahead_reading_[drive] >= AHEAD_READERS) return -1;
   return guesses_.first >= 0 ? guesses_.first : warming_.first;
 }
 
@@ -41,8 +41,8 @@ void ExpertStore::read_loop(int drive) {
     if (closing_) return;
     Slot& s = slots_[slot];
     remove(queue_of(s), slot);
-    s.state = State::reading;
-    (s.wanted ? wanted_reading_ : ahead_reading_)++;
+    s.state = State::reading, s.drive = (int8_t)drive;
+    (s.wanted ? wanted_reading_ : ahead_reading_[drive])++;
     finish(slot, drive, fetch(slot, drive, lock));
   }
 }
@@ -75,8 +75,8 @@ const char* ExpertStore::fetch(int slot, int drive, std::unique_lock<std::mutex>
 
 void ExpertStore::finish(int slot, int drive, const char* why) {
   Slot& s = slots_[slot];
-  (s.wanted ? wanted_reading_ : ahead_reading_)--;
-  s.drive = (int8_t)drive, s.why = why;
+  (s.wanted ? wanted_reading_ : ahead_reading_[drive])--;
+  s.why = why;
   s.state = why ? State::failed : State::ready;  // what was read whole is kept, wanted or not
   s.dropped = false;
   if (why && s.wanted) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -245,6 +246,27 @@ def test_close_ends_what_is_under_way(folder: ModelFolder) -> None:
     assert reply.finish == "cancelled"
     with pytest.raises(EngineError, match="closed"):
         engine.submit([1])
+
+
+def test_a_closed_engine_has_no_threads_and_says_so(folder: ModelFolder) -> None:
+    if not Path("/proc/self/task").exists():
+        pytest.skip("this system does not list a process's threads")
+    before = _threads()
+    engine = Engine(folder, EngineOptions(cache_tokens=512, threads=3, expert_bytes=200_000))
+    ids_of(engine, [1, 2, 3])
+    assert engine.memory.streamed and _threads() >= before + 3 + 4  # that compute and that read
+    engine.close()
+    deadline = time.monotonic() + 20
+    while _threads() > before:  # one that was joined may still be listed
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    for ask in (engine.tiers, lambda: engine.set_budget(300_000), lambda: engine.logits([1])):
+        with pytest.raises(EngineError, match="the engine is closed"):
+            ask()
+
+
+def _threads() -> int:
+    return len([*Path("/proc/self/task").iterdir()])
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import engines
 import tiny
@@ -20,7 +24,7 @@ from moonlet.engine.line import TURN
 from moonlet.engine.pace import Curve, Pace, bytes_read
 from moonlet.engine.sampler import Sampling
 from moonlet.engine.scheduler import Scheduler
-from moonlet.engine.sequence import Sequence
+from moonlet.engine.sequence import Reply, Sequence
 from moonlet.kernels import PAGE
 from moonlet.model.config import parse_config
 
@@ -173,17 +177,35 @@ def test_what_a_reply_under_way_has_is_shared_at_once() -> None:
 def test_owners_get_what_their_weights_say(weights: tuple[int, int]) -> None:
     """Also when one of them asks for ten times as much: shares of the tokens computed, within 10 %."""
     drive = Drive(pages=400, slots=8)
-    seed = 0
     for _ in range(3000):
-        for owner, weight, demand in (("a", weights[0], 20), ("b", weights[1], 200)):
-            known = drive.scheduler.line.owners.get(owner)
-            while known is None or len(known.waiting) < demand // 10:
-                seed += 1
-                drive.add(ids(300, seed), 40, Terms(owner, weight))
-                known = drive.scheduler.line.owners[owner]
+        keep_asking(drive, Terms("a", weights[0]), 2)
+        keep_asking(drive, Terms("b", weights[1]), 20)
         drive.step()
     a, b = (drive.scheduler.line.owners[name].served * w for name, w in zip("ab", weights))
     assert a / b == pytest.approx(weights[0] / weights[1], rel=0.1)
+
+
+def keep_asking(drive: Drive, terms: Terms, waiting: int, prompt: int = 300, tokens: int = 40) -> None:
+    """Until so many requests of the owner wait."""
+    owners = drive.scheduler.line.owners
+    while terms.owner not in owners or len(owners[terms.owner].waiting) < waiting:
+        drive.add(ids(prompt, drive.scheduler._arrivals), tokens, terms)
+
+
+def test_what_an_owner_had_alone_is_not_held_against_it() -> None:
+    """Whoever comes next, when nobody has work, does not get as much first."""
+    drive, names = Drive(pages=400), ("late", "early")
+    for seed in range(40):
+        drive.add(ids(1000, seed), 40, Terms("early"))
+    drive.run()
+    owners, before = drive.scheduler.line.owners, list[float]()
+    for _ in range(300):
+        for name in names:
+            keep_asking(drive, Terms(name), 5, prompt=3000, tokens=5)
+        before = before or [owners[name].served for name in names]
+        drive.step()
+    late, early = (owners[name].served - had for name, had in zip(names, before))
+    assert early / late == pytest.approx(1, rel=0.1)
 
 
 def test_an_owner_who_has_all_places_makes_room_for_another() -> None:
@@ -353,6 +375,33 @@ def test_a_full_queue_says_when_to_come_again() -> None:
             engine.submit([1, 6], Sampling(max_tokens=5), None, Terms("c"))
         running.cancel()
         assert [len(list(reply)) for reply in waiting] == [5] * 4
+
+
+def test_the_limit_for_one_owner_holds_while_a_step_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    under_way, go_on = threading.Event(), threading.Event()
+    with Engine(engines.folder(), EngineOptions(cache_tokens=2048, threads=1, max_waiting=8)) as engine:
+        step = engine._network.step
+
+        def held(batch: Batch, watched: bool) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+            under_way.set()
+            go_on.wait()
+            return step(batch, watched)
+
+        def ask(owner: str) -> Reply | None:
+            with suppress(QueueFullError):
+                return engine.submit([1], Sampling(max_tokens=5), None, Terms(owner))
+
+        monkeypatch.setattr(engine._network, "step", held)
+        running = ask("")
+        under_way.wait()
+        with ThreadPoolExecutor(10) as pool:
+            greedy = [reply for reply in pool.map(ask, ["greedy"] * 10) if reply]
+        other = ask("other")
+        go_on.set()
+        assert len(greedy) == 4 and running and other
+        assert [len(list(reply)) for reply in (running, other, *greedy)] == [5] * 6
+        again = ask("greedy")
+        assert again and len(list(again)) == 5
 
 
 def test_a_deadline_ends_a_reply_that_runs_and_one_that_waits() -> None:

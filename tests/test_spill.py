@@ -235,6 +235,40 @@ def test_a_disk_in_trouble_is_told_once_and_used_again_later(
     assert read(spill, keys(8, 5)) == 8
 
 
+@pytest.mark.parametrize(("call", "problem"), [("open", errno.EMFILE), ("preadv", errno.EIO)])
+def test_a_file_that_cannot_be_read_now_is_told_once_and_found_later(
+    spill: Spill, call: str, problem: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(spill, keys(8))
+
+    def fails(*_: object) -> None:
+        raise OSError(problem, os.strerror(problem))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, fails)
+        assert [read(spill, keys(8)) for _ in range(2)] == [0, 0]
+    assert caplog.text.count(os.strerror(problem)) == 1
+    assert read(spill, keys(8)) == 8
+
+
+def test_a_file_that_cannot_be_read_at_one_start_is_found_at_the_next(
+    spill: Spill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(spill, keys(8))
+    spill.close()
+
+    def fails(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    for found in (0, 8):
+        with monkeypatch.context() as patch:
+            if not found:
+                patch.setattr(Path, "open", fails)
+            again = Spill(tmp_path, b"i" * 32, SIZE, 100 * SIZE)
+        assert read(again, keys(8)) == found
+        again.close()
+
+
 def test_a_folder_that_cannot_be_made_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("")
     caplog.set_level(logging.WARNING)

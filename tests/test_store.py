@@ -210,6 +210,17 @@ def test_the_reads_of_replies_add_up_to_those_of_the_engine(model: Tiny) -> None
     assert engine.reads.wait_s > 0 and engine.reads.misses > 0 and engine.reads.faults == 0
 
 
+def test_logits_are_not_charged_to_the_next_reply(model: Tiny) -> None:
+    scored, prompt = prompts(2, seed=9)
+    with model.stream(2) as engine:
+        engine.logits(scored)
+        before = engine.reads
+        reply = submit(engine, prompt, tokens=1)
+        said(reply)
+    assert before.misses and engine.reads.read_bytes == engine.reads.misses * model.row
+    assert reply.stats.reads.misses == engine.reads.misses - before.misses == _distinct(model, prompt)
+
+
 def test_a_skewed_use_hits_more_often_than_the_memory_s_share(model: Tiny) -> None:
     """One prompt over and over, the others now and then: what is used often stays through the sweeps of the prompts."""
     usual, *others = [p[:8] for p in prompts(12, seed=6)]
@@ -305,6 +316,7 @@ def test_resident_memory_grows_by_the_budget_alone(tmp_path: Path) -> None:
         assert engine.reads.misses > 100  # every slot has been filled
         grown = _anonymous() - anonymous
     assert 0.8 * budget < grown <= 1.02 * budget + (2 << 20)  # what Python needed meanwhile
+    assert _anonymous() - anonymous < 0.1 * budget  # the engine is closed, if not forgotten
 
 
 def _anonymous() -> int:

@@ -1,12 +1,16 @@
 // A model and its expert store under the sanitizers: the same bits whatever the budget, the threads, the disk's delays
 // and faults; no allocation in a step. `make check-native` builds and runs it.
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <new>
+#include <numeric>
 #include <thread>
 
 #include "check.h"
@@ -148,6 +152,44 @@ void small_cache(const Tiny& tiny) {
   CHECK(apart > 0 && apart < 0.1 * size);
 }
 
+// Of two drives one is dead while the other reads ahead: what is asked for must not wait for readers that wait for it.
+void a_dead_drive(const Tiny&) {
+  constexpr int64_t ROW = 4 << 20, E = 64;  // several pieces of what is read ahead
+  constexpr int SPARSE = 4, SLOTS = 200, K = 8;
+  std::vector<std::string> paths{"moonlet-check-dead", "moonlet-check-alive"};
+  for (const std::string& path : paths) {
+    const int fd = open(path.c_str(), O_RDWR | O_CREAT, 0600);
+    CHECK(fd >= 0 && ftruncate(fd, SPARSE * E * ROW) == 0);
+    close(fd);
+  }
+  struct stat dead;
+  CHECK(stat(paths[0].c_str(), &dead) == 0);
+  const ReadCall call = [&](int fd, void*, size_t bytes, off_t) -> ssize_t {
+    struct stat info;
+    CHECK(fstat(fd, &info) == 0);
+    usleep(300);
+    return info.st_ino == dead.st_ino ? (errno = EIO, -1) : (ssize_t)bytes;
+  };
+  std::mt19937 random(10);
+  alarm(60);  // s: a hang would last for ever
+  for (int round = 0; round < 20; round++) {
+    ExpertStore store(SLOTS * (ROW + 64) + SPARSE * E * 20, call);
+    for (int layer = 0; layer < SPARSE; layer++) store.add_layer(paths, layer * E * ROW, E, ROW);
+    const std::vector<float> heat(SPARSE * E, 0.5f);
+    store.open(heat.data(), 1000);
+    for (int layer = 0; layer < SPARSE; layer++) {
+      std::vector<int32_t> all(E), tokens(K, 1);
+      std::iota(all.begin(), all.end(), 0);
+      std::shuffle(all.begin(), all.end(), random);
+      std::sort(all.begin(), all.begin() + K);
+      store.begin(layer, all.data(), tokens.data(), K, 1, nullptr);
+      while (store.next(true)) CHECK(store.failed().empty());
+    }
+  }
+  alarm(0);
+  for (const std::string& path : paths) unlink(path.c_str());
+}
+
 void closing_in_the_middle(const Tiny& tiny) {
   for (int i = 0; i < 20; i++) {
     const ReadCall slow = [](int fd, void* to, size_t bytes, off_t at) -> ssize_t {
@@ -176,6 +218,7 @@ int main() {
            {"a cache of int8", &small_cache},
            {"no allocation in a step", &nothing_is_allocated_in_a_step},
            {"closing in the middle", &closing_in_the_middle},
+           {"a dead drive", &a_dead_drive},
            {"attention of the trainer", [](const Tiny&) { test_texts(); }},
        }) {
     test(tiny);

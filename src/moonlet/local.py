@@ -340,9 +340,7 @@ class Local:
         except DeadlineError as error:
             raise LateError(str(error), self._usage(running.stats, thought)) from None
         except EngineError as error:
-            # Of a prompt that was not read to its end the engine does not say how much was.
-            took = self._usage(running.stats, thought) if running.stats.output_tokens else None
-            raise LLMError(f"{self.name}: {error}", took) from None
+            raise LLMError(f"{self.name}: {error}", self._usage(running.stats, thought)) from None
         finally:
             running.cancel()
         message = said.message()

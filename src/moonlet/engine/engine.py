@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Sequence as Ids
 from concurrent.futures import Future
@@ -103,7 +104,7 @@ class Engine:
         self._drafting = drafting
         threads = options.threads or cores()
         slots = options.max_sequences
-        self.reads = Reads()  # of all steps
+        self.reads = Reads()  # of all replies and logits
         self.memory = share_out(
             folder,
             pages,
@@ -142,6 +143,7 @@ class Engine:
             self.shelf.loaded = self._scheduler.loaded
         self._closed = False  # None in the inbox: close
         self._sending = threading.Lock()  # nothing is put behind that
+        self._sent = Counter[str]()  # replies in the inbox, by owner; under that lock
         self._thread = threading.Thread(target=self._loop, name="moonlet-engine", daemon=True)
         self._thread.start()
 
@@ -173,7 +175,8 @@ class Engine:
             raise EngineError(f"the prompt has {len(prompt)} tokens, the context holds {self.context}")
         if sampling.max_tokens > room:
             sampling = replace(sampling, max_tokens=room)
-        self._check_queue(terms.owner)
+        with self._sending:  # it is asked again when it is sent; one that is refused should cost nothing
+            self._check_queue(terms.owner)
         guesser = Guesser(drafters(prompt, constraint, self._drafting)) if self._drafting else None
         sequence = Sequence(prompt, sampling, constraint, self.config.vocab, guesser, terms, trace)
         self._send(sequence)
@@ -190,7 +193,8 @@ class Engine:
     def _check_queue(self, owner: str) -> None:
         line, most = self._scheduler.line, self.options.max_waiting
         known = line.owners.get(owner)
-        waiting, own = line.count + self._inbox.qsize(), len(known.waiting) if known else 0
+        waiting = line.count + self._sent.total()
+        own = self._sent[owner] + (len(known.waiting) if known else 0)
         if waiting >= most or (owner and own >= max(most // 2, 1)):
             whose, count = ("of the same owner ", own) if waiting < most else ("", waiting)
             # By then a quarter of the line should have gone.
@@ -286,15 +290,17 @@ class Engine:
     def set_budget(self, bytes: int) -> None:
         """Memory for streamed experts from now on, for a machine that got busier or freer.
 
-        It changes between two steps, soon after. EngineError if it is too little.
+        It changes between two steps, soon after. EngineError if it is too little, or the engine is closed.
         """
-        store = self._network.experts.native
-        try:
-            store.set_budget(bytes)
-        except ValueError as error:
-            raise EngineError(str(error)) from None
-        if store.streamed and not self._closed:
-            self._inbox.put(store.adopt_budget)
+        with self._sending:
+            self._check_open()
+            store = self._network.experts.native
+            try:
+                store.set_budget(bytes)
+            except ValueError as error:
+                raise EngineError(str(error)) from None
+            if store.streamed:
+                self._inbox.put(store.adopt_budget)
 
     def _note_reads(self, batch: Batch) -> None:
         reads = self._network.reads
@@ -304,7 +310,7 @@ class Engine:
             work.sequence.reply.stats.reads += replace(part, wait_s=reads.wait_s)
 
     def close(self) -> None:
-        """Ends what is under way."""
+        """Ends what is under way and gives memory and threads back."""
         with self._sending:
             if not self._closed:
                 self._closed = True
@@ -319,9 +325,15 @@ class Engine:
 
     def _send(self, item: Sequence | _Scoring | Callable[[], None]) -> None:
         with self._sending:
-            if self._closed:
-                raise EngineError("the engine is closed")
+            self._check_open()
+            if isinstance(item, Sequence):
+                self._check_queue(item.terms.owner)
+                self._sent[item.terms.owner] += 1
             self._inbox.put(item)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EngineError("the engine is closed")
 
     def _loop(self) -> None:
         busy = False
@@ -333,9 +345,9 @@ class Engine:
             except Exception as error:  # the loop outlives it: every reply under way fails and says why
                 self._end_all("error", f"{type(error).__name__}: {error}")
         self._end_all("cancelled")
-        self._network.close()
         if self.shelf:
-            self.shelf.close()
+            self.shelf.close()  # it still copies pages out of the network's cache
+        self._network.close()
 
     def _receive(self, busy: bool) -> bool:
         """Takes in all that was sent, waiting for it only when there is nothing to compute. False: close."""
@@ -349,7 +361,9 @@ class Engine:
             if item is None:
                 return False
             if isinstance(item, Sequence):
-                self._scheduler.add(item)
+                with self._sending:  # it is counted in one place at any time
+                    self._scheduler.add(item)
+                    self._sent -= Counter([item.terms.owner])  # owners of none are gone from it
             elif isinstance(item, _Scoring):
                 self._score(item)
             else:
@@ -364,11 +378,14 @@ class Engine:
         if pages is None:
             return scoring.result.set_exception(EngineError("the cache is in use; try again"))
         try:
-            scoring.result.set_result(self._network.all_logits(scoring.ids, pages))
+            try:
+                logits = self._network.all_logits(scoring.ids, pages)
+            finally:
+                self._cache.release(pages)
+                self.reads += self._network.reads
+            scoring.result.set_result(logits)
         except Exception as error:  # whoever asked gets it
             scoring.result.set_exception(error)
-        finally:
-            self._cache.release(pages)
 
     def _end_all(self, finish: Finish, error: str = "") -> None:
         for sequence in self._scheduler.all():

@@ -48,8 +48,11 @@ class Line:
         owner = self.owners.get(sequence.terms.owner)
         if owner is None:
             owner = self.owners[sequence.terms.owner] = Owner(sequence.terms.owner)
-        if owner.idle:  # what was not used while away is not made up for
-            owner.served = max(owner.served, self._least_served(0.0))
+        # What was not used while away is not made up for: an owner comes in beside the least served of those that have
+        # work or, where nobody has, beside the most served.
+        if owner.idle and not front:
+            most = max(other.served for other in self.owners.values())
+            owner.served = max(owner.served, self._least_served(most))
         owner.weight = sequence.terms.weight
         if front:
             owner.waiting.appendleft(sequence)

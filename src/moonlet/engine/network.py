@@ -39,7 +39,7 @@ class Network:
         self.config = config
         self.tokens, self.rows = tokens, rows
         self.experts = Experts(folder, expert_bytes, also)
-        self.reads = Reads()  # of the last step
+        self.reads = Reads()  # of the last step, or of the last logits of all positions
         self.fault = ""  # why tokens of the last step failed; see sound()
         self._all_reads = self.experts.reads()
         self._failed = np.zeros(tokens, np.uint8)
@@ -89,9 +89,7 @@ class Network:
         self.fault = self._native.step(
             ids, positions, sequences, batch.pages, want, self._logits, chosen, self._failed, *seen
         )
-        if self.experts.streamed:
-            before, self._all_reads = self._all_reads, self.experts.reads()
-            self.reads = self._all_reads - before
+        self._note_reads()
         return self._logits[: batch.rows, : self.config.vocab], chosen
 
     def weights(self, chosen: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -115,21 +113,29 @@ class Network:
 
         EngineError if an expert cannot be read.
         """
-        out = np.empty((len(ids), self.config.vocab), np.float32)
         table = np.asarray([pages], np.int32)
         size = min(self.tokens, self.rows)
-        for start in range(0, len(ids), size):
-            part = np.asarray(ids[start : start + size], np.int32)
-            count = len(part)
-            positions = np.arange(start, start + count, dtype=np.int32)
-            want = np.arange(count, dtype=np.int32)
-            try:
+        try:
+            out = np.empty((len(ids), self.config.vocab), np.float32)
+            for start in range(0, len(ids), size):
+                part = np.asarray(ids[start : start + size], np.int32)
+                count = len(part)
+                positions = np.arange(start, start + count, dtype=np.int32)
+                want = np.arange(count, dtype=np.int32)
                 self._native.step(part, positions, np.zeros(count, np.int32), table, want, self._logits)
-            except OSError as error:
-                raise EngineError(str(error)) from None
-            out[start : start + count] = self._logits[:count, : self.config.vocab]
-        return out
+                out[start : start + count] = self._logits[:count, : self.config.vocab]
+            return out
+        except OSError as error:
+            raise EngineError(str(error)) from None
+        finally:
+            self._note_reads()
+
+    def _note_reads(self) -> None:
+        if self.experts.streamed:
+            before, self._all_reads = self._all_reads, self.experts.reads()
+            self.reads = self._all_reads - before
 
     def close(self) -> None:
-        """No more steps: what was learned about the experts is kept."""
+        """No more steps: what was learned about the experts is kept, memory and threads go."""
         self.experts.keep_heat()
+        del self._native, self._logits, self.experts.native

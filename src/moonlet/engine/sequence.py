@@ -326,7 +326,7 @@ class Sequence:
             stats = self.reply.stats
             if self.answered:
                 stats.decode_s = time.perf_counter() - self.answered
-            elif finish == "cancelled" or isinstance(error, DeadlineError):  # what was not read is charged to nobody
+            else:  # what was not read is charged to nobody
                 stats.prompt_tokens = max(self.computed, stats.cached_tokens)
             if finish == "error":
                 self.reply.error = EngineError(error) if isinstance(error, str) else error

@@ -98,7 +98,6 @@ class Spill:
             came = self._read_file(file, first, count, partial(_shifted, put, done))
             done += came
             if came < count:
-                self._drop(file)
                 break
         self.touch(keys[:done])
         return done
@@ -168,11 +167,11 @@ class Spill:
             if path.suffix == ".part" and self.writable:
                 path.unlink(missing_ok=True)
             elif path.suffix == ".pages":
-                file = _read_head(path, self._identity, self._page_bytes)
-                if file is not None:
-                    self._add(file)
-                elif self.writable:
-                    with suppress(OSError):
+                with suppress(OSError):  # of what cannot be read now nothing is known
+                    file = _read_head(path, self._identity, self._page_bytes)
+                    if file is not None:
+                        self._add(file)
+                    elif self.writable:
                         path.unlink()  # torn, or of nobody's
         if self.writable:
             self._make_room(0, (), ())
@@ -260,28 +259,30 @@ class Spill:
         return _File(path, keys, sums, size, time.time())
 
     def _read_file(self, file: _File, first: int, count: int, put: Callable[[int, Block], None]) -> int:
-        """Reads pages in order and hands on those that are what was written. Returns how many."""
-        start = _data_start(len(file.keys))
+        """Reads pages in order and hands on those that are what was written; a file with others is dropped. Returns
+        how many."""
+        start, came = _data_start(len(file.keys)), 0
         block = np.empty((min(self._block, count), self._page_bytes), np.uint8)
         try:
             source = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return 0
-        try:
-            for at in range(0, count, len(block)):
-                part = block[: min(len(block), count - at)]
-                if _read_all(source, part.reshape(-1).data, start + (first + at) * self._page_bytes) < part.nbytes:
-                    return at
-                sums = file.sums[first + at : first + at + len(part)]
-                if [hashlib.sha256(page).digest() for page in part] != sums:
-                    return at
-                put(at, part)
-            _forget_cached(source)
-        except OSError:
-            return 0
-        finally:
-            os.close(source)
-        return count
+            try:
+                while came < count:
+                    part = block[: min(len(block), count - came)]
+                    sums = file.sums[first + came : first + came + len(part)]
+                    read = _read_all(source, part.reshape(-1).data, start + (first + came) * self._page_bytes)
+                    if read < part.nbytes or [hashlib.sha256(page).digest() for page in part] != sums:
+                        self._drop(file)
+                        break
+                    put(came, part)
+                    came += len(part)
+                _forget_cached(source)
+            finally:
+                os.close(source)
+        except FileNotFoundError:
+            self._drop(file)
+        except OSError as error:  # too many files are open, say: it may be sound
+            self._cannot(0, f"{self._folder}: {error.strerror}")
+        return came
 
 
 def _shifted(put: Callable[[int, Block], None], by: int, first: int, block: Block) -> None:
@@ -299,20 +300,17 @@ def _head(identity: bytes, page_bytes: int, keys: Sequence[bytes], sums: Sequenc
 
 
 def _read_head(path: Path, identity: bytes, page_bytes: int) -> _File | None:
-    """The file, if its head is whole, it is of this model and has its size."""
-    try:
-        with path.open("rb") as source:
-            state = os.fstat(source.fileno())
-            fixed = source.read(_HEAD.size)
-            if len(fixed) < _HEAD.size:
-                return None
-            magic, whose, count, bytes_ = _HEAD.unpack(fixed)
-            size = _data_start(count) + count * bytes_
-            if (magic, whose, bytes_, state.st_size) != (_MAGIC, identity, page_bytes, size):
-                return None
-            rest = source.read(count * (_KEY + _SUM) + _SUM)
-    except OSError:
-        return None
+    """The file, if its head is whole, it is of this model and has its size. OSError if that cannot be read."""
+    with path.open("rb") as source:
+        state = os.fstat(source.fileno())
+        fixed = source.read(_HEAD.size)
+        if len(fixed) < _HEAD.size:
+            return None
+        magic, whose, count, bytes_ = _HEAD.unpack(fixed)
+        size = _data_start(count) + count * bytes_
+        if (magic, whose, bytes_, state.st_size) != (_MAGIC, identity, page_bytes, size):
+            return None
+        rest = source.read(count * (_KEY + _SUM) + _SUM)
     if hashlib.sha256(fixed + rest[:-_SUM]).digest() != rest[-_SUM:]:
         return None
     keys = [rest[at : at + _KEY] for at in range(0, count * _KEY, _KEY)]
