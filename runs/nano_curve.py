@@ -17,13 +17,16 @@ def main() -> None:
         return Line(name, [(float(row["step"]), times * float(row[column])) for row in found])
 
     later = [("the ninth version", "processor"), ("the tenth, from the ninth on", "processor again")]
+    later += [("the eleventh, from the tenth on", "processor a third time")]
     panels = {
         f"loss on one GPU, steps of 131,072 tokens, from {FROM} on": [line("from nothing", "gpu", "loss")],
         "loss on a processor, steps of 16,384 tokens": [line(name, on, "loss") for name, on in later],
         "rate on one GPU, thousandths": [line("from nothing", "gpu", "lr", 1000)],
         "rate on a processor, thousandths": [line(name, on, "lr", 1000) for name, on in later],
     }
-    (PLACE / "nano.svg").write_text(picture(panels, ["the ninth version", "the tenth, from it on"]), encoding="utf-8")
+    (PLACE / "nano.svg").write_text(
+        picture(panels, ["the ninth version", "the tenth, from it on", "the eleventh"]), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

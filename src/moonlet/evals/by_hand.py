@@ -1,8 +1,8 @@
 """Requests that were typed for the tools of `moonlet run`: is the whole call right?
 
 The requests (`requests.jsonl`, beside this file) were typed by hand as different people would. Training does not read
-them; 9 of the 632, all English and of at most five words ("set a timer"), occur word for word in 15,000 training
-conversations of three seeds. A line: `request`, the `calls` that are right (none: no tool fits or something must be
+them; 3 of the 701 ("hiya", "what's the hour") occur word for word in 15,000 training conversations of three seeds. A
+line: `request`, the `calls` that are right (none: no tool fits or something must be
 asked first), perhaps `or` (other lists of calls that are as right), `missing` (it must be asked back), `language` (zh,
 th; else English).
 """

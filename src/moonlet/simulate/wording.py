@@ -38,7 +38,7 @@ POLITE = ("can you", "could you", "would you", "will you", "can you please", "co
           "kindly", "i was wondering if you could", "would you be able to", "do you think you could",
           "could you kindly",
           "any chance you could", "if you don't mind,", "if it's not too much trouble,", "be a dear and", "can u",
-          "when you get a chance,", "would you be so kind as to", "could you possibly", "i'd be glad if you could",
+          "when you get a chance,", "would you be good enough to", "could you possibly", "i'd be glad if you could",
           "do me a favour and", "quickly", "can i get you to", "may i ask you to", "i'd appreciate it if you could",
           "would it be possible to", "yo,", "hey can you", "please could you", "might you")  # fmt: skip
 CLOSERS = ("please", "thanks", "thank you", "pls", "for me", "ok", "thx", "if you can", "will you", "now", "cheers",
