@@ -3,10 +3,11 @@
 python -m bench.overlap [--data FOLDER] [--bfcl FILE_OR_FOLDER] [--conversations N] [--worlds N] [--show N]
 
 Looks at the first N conversations of the training mixture and at N lessons of the simulated worlds: what is said in
-them, tool results included. FOLDER holds the public sets. Of Seal-Tools and SGD the test splits are taken where they
-are there, else the dev splits, which are held out of training as well (of Seal-Tools those of its requests that judge).
-Prints a line for each set and ends with 1 if an item shares a 13-gram. Texts of fewer than 13 words have none: how many
-are there word for word is told besides, and most of those are courtesies.
+them, tool results included. FOLDER holds the public sets. Of Seal-Tools the test split is taken where it is there, else
+what judges of the dev split, and so of SGD, whose other dialogues have a line of their own: some of their assistant's
+sentences are those of the training split. Prints a line for each set and ends with 1 if what judges shares a 13-gram.
+Texts of fewer than 13 words have none: how many are there word for word is told besides, and most of those are
+courtesies.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from moonlet.simulate import lessons, seal
+from moonlet.simulate import lessons, seal, sgd
 from moonlet.train.data import conversations
 
 N = 13
+BESIDE = "with services of the training split, judging nothing"
 SHORTEST = 6  # words: "what time is it" is nobody's text
 
 
@@ -45,7 +47,7 @@ def main() -> int:
     for name, items in wanted.items():
         hit = [i for i, one in enumerate(items) if one & seen]
         long = [i for i in hit if any(len(gram) == N for gram in items[i])]
-        found += len(long)
+        found += len(long) if BESIDE not in name else 0
         print(f"{name}: {len(long)} of {len(items)} share a {N}-gram; short and word for word: {len(hit) - len(long)}")
         for i in long or hit[: asked.show]:
             print(f"  {' '.join(next(iter(items[i] & seen)))}")
@@ -85,11 +87,12 @@ def _judged(data: Path | None, bfcl: Path | None) -> Iterator[tuple[str, list[st
         if path and path.exists():
             yield f"Seal-Tools {kind}", [one["query"] for one in _lines(path) if kind == "test" or one["id"] in judging]
             break
-    for kind in ("test", "dev"):
-        path = data / "sgd" / f"sgd_{kind}.jsonl.xz" if data else None
-        if path and path.exists():
-            yield f"SGD {kind}", [turn["text"] for one in _lines(path) for turn in one["turns"]]
-            break
+    if data and (data / "sgd").is_dir():
+        judging = {one["id"] for one in sgd.judging(data)}
+        every = list(map(json.loads, sgd.dialogues(data, "dev")))
+        yield "SGD dev", [turn["text"] for one in every if one["id"] in judging for turn in one["turns"]]
+        rest = [turn["text"] for one in every if one["id"] not in judging for turn in one["turns"]]
+        yield f"SGD dev, {BESIDE}", rest
     if bfcl:
         files = sorted(bfcl.rglob("BFCL*.json")) if bfcl.is_dir() else [bfcl]
         yield "BFCL", [text for file in files for one in _lines(file) for text in _contents(one.get("question"))]

@@ -67,8 +67,7 @@ def sgd_questions(data: Path, seed: int, n: int) -> list[Question]:
     """One call each of dialogues all of whose services are new, with what was truly said before it."""
     rng = Random(f"sgd {seed}")
     services = sgd.services(data, "dev")
-    new = services.keys() - sgd.services(data, "train").keys()
-    every = [one for one in map(json.loads, sgd.dialogues(data, "dev")) if new.issuperset(one["services"])]
+    every = sgd.judging(data)
     found: list[Question] = []
     for dialogue in rng.sample(every, len(every)):
         made = sgd.rendered(dialogue, services, rng)

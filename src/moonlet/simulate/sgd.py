@@ -32,6 +32,12 @@ def dialogues(data: Path, split: Split) -> list[str]:
     return lines(data / "sgd" / f"sgd_{split}.jsonl.xz")
 
 
+def judging(data: Path) -> list[dict[str, Any]]:
+    """Dialogues of the dev split all of whose services are in no training dialogue: those that a model is judged by."""
+    new = services(data, "dev").keys() - services(data, "train").keys()
+    return [one for one in map(json.loads, dialogues(data, "dev")) if new.issuperset(one["services"])]
+
+
 def maker(data: Path, split: Split) -> Callable[[Random], Conversation]:
     """Draws conversations of a split."""
     known, every = services(data, split), dialogues(data, split)
