@@ -262,6 +262,7 @@ def test_json_has_message_calls_results_and_usage(home: Path) -> None:
         done = moonlet("run", url, "What is 6 * 7?", "--json")
     told = json.loads(done.stdout)
     assert told["message"] == {"role": "assistant", "content": "42."} and told["reason"] == "stop"
+    assert [call["id"] for call in told["calls"]] == [SUM.id, WRONG.id]  # whichever ended first
     assert told["calls"][0] == {"id": SUM.id, "name": "calculate", "arguments": {"expression": "6 * 7"}}
     assert told["results"][0]["content"]["result"] == 42
     assert [result["failed"] for result in told["results"]] == [False, True]

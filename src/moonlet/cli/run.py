@@ -20,7 +20,7 @@ from moonlet.cli import UsageError
 from moonlet.cli.console import checked, piped
 from moonlet.cli.open import is_url, open_any
 from moonlet.cli.view import View
-from moonlet.llm import LLM, ReplyOptions, Usage
+from moonlet.llm import LLM, Done, ReplyOptions, Usage
 from moonlet.local import NANO, ModelNotFoundError, find
 from moonlet.simulate.demo import demonstration, system_text
 
@@ -98,23 +98,24 @@ def new_agent(model: LLM, with_tools: bool, options: ReplyOptions) -> Agent:
 
 
 def answer(agent: Agent, prompt: str) -> dict[str, Any]:
-    """A whole run as one JSON object."""
-    calls: list[dict[str, Any]] = []
-    results: list[dict[str, Any]] = []
-    ended: Ended | None = None
+    """A whole run as one JSON object. Calls made side by side end in any order; they are told in their own."""
+    found: list[tuple[int, int, CallResult]] = []
+    replies, ended = 0, None
     for event in agent.ask(prompt):
         if isinstance(event, CallResult):
-            calls.append(_call(event.call))
-            results.append(_result(event))
+            found.append((replies, event.index, event))
+        elif isinstance(event, Done):
+            replies += 1
         elif isinstance(event, Ended):
             ended = event
+    done = [one for _, _, one in sorted(found, key=lambda one: one[:2])]
     assert ended is not None
     last = agent.history[-1]
     return {
         "model": agent.model.name,
         "message": to_openai(last) if last.role == "assistant" else None,
-        "calls": calls,
-        "results": results,
+        "calls": [_call(one.call) for one in done],
+        "results": [_result(one) for one in done],
         "reason": ended.reason,
         "usage": _usage(reduce(add, ended.usages)),
     }
