@@ -137,14 +137,23 @@ def test_odd_schemas_of_a_server() -> None:
         {"type": "integer", "exclusiveMaximum": 3},
         {"type": "integer", "exclusiveMinimum": 70},
         {"type": "integer", "multipleOf": 5},
+        True,
         {"type": "number", "minimum": 0.2, "maximum": 0.4},
         {"type": "number", "maximum": -4},
     ],
 )
-def test_made_up_values_fit_their_schemas(schema: dict[str, object]) -> None:
+def test_made_up_values_fit_their_schemas(schema: dict[str, object] | bool) -> None:
     for seed in range(20):
         made = value(schema, "notes", Random(seed))
         assert Draft202012Validator(schema).is_valid(made), made
+
+
+def test_schemas_of_servers_that_are_odd_or_none_end_nothing() -> None:
+    odd = {"any": True, "never": False, "none": {"type": "integer", "multipleOf": 0}, "endless": {"minLength": 10**9}}
+    thing = inlined({"type": "object", "properties": odd, "required": ["any", "none", "endless"]})
+    server = Server("odd", (Offered(ToolSpec("make_thing", "Make a thing.", thing), thing, False), *GRAPH.tools))
+    for key in mock_suite(server, 24):
+        assert not any(name == "make_thing" for name, _ in make_mock(key, server)[0].goal.calls)
 
 
 def test_no_task_asks_for_what_a_schema_forbids() -> None:

@@ -229,12 +229,12 @@ def test_a_run_is_taken_up_only_as_what_it_was(tmp_path: Path, tokenizer: Tokeni
 def test_a_run_goes_on_with_what_it_read(tmp_path: Path) -> None:
     data = tmp_path / "data"
     (data / "snips").mkdir(parents=True)
-    same_source(tmp_path, "run", 1, data, None)
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "checkpoint.pt").touch()
-    same_source(tmp_path, "run", 1, data, None)
+    run = tmp_path / "run"
+    same_source(run, 1, data, None)
+    (run / "checkpoint.pt").touch()
+    same_source(run, 1, data, None)
     with pytest.raises(CheckpointError, match=r"other conversations: sets was \['snips'\], is \[\]$"):
-        same_source(tmp_path, "run", 1, None, None)
+        same_source(run, 1, None, None)
 
 
 def test_a_full_disk_leaves_the_checkpoint_whole_and_is_told_as_such(tmp_path: Path) -> None:

@@ -170,6 +170,8 @@ def test_guessing_first_and_mending_it_when_told_fails() -> None:
         ("15:30", "at 3:30 PM", True),
         ("09:00", "at 9 am", True),
         ("09:00", "at 9 pm", False),
+        ("09:00", "上午9点整", True),
+        ("09:00", "上午9点30分", False),
     ],
 )
 def test_values_are_recognised_in_every_way_to_write_them(value: object, text: str, told: bool) -> None:

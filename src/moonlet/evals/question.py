@@ -80,7 +80,8 @@ class Played:
 
     @property
     def shown(self) -> str:
-        return make(self.key)[0].opening
+        task, stage = make(self.key)
+        return repr((task.opening, [one.spec for one in stage.operations]))
 
     def ask(self, model: Patient, options: ReplyOptions) -> Outcome:
         task, stage = make(self.key)

@@ -211,9 +211,8 @@ def zone_of(place: str) -> ZoneInfo | None:
 
 @lru_cache(maxsize=1)
 def _zones_by_place() -> dict[str, str]:
-    zones = sorted(
-        name for name in available_timezones() if not name.startswith("Etc/")
-    )  # GMT+7 there is what lies west
+    # Without Etc/GMT+7, which is what lies seven hours west.
+    zones = sorted(name for name in available_timezones() if not name.startswith("Etc/"))
     named = {name.rsplit("/", 1)[-1].replace("_", " ").lower(): name for name in zones}
     listed = {place.replace("_", " "): zone for zone, places in ZONES.items() for place in places.split()}
     return named | listed

@@ -62,20 +62,21 @@ def write(path: Path, state: Mapping[str, Any]) -> None:
         raise
 
 
-def same_source(folder: Path, run: str, seed: int, data: Path | None, begun: ModelFolder | None) -> None:
-    """What a run reads and began from is written beside it, and must be the same when it goes on: its checkpoint, in
-    the folder `run`, says only how much it has read. Raises CheckpointError."""
-    path = folder / "stream.json"
+def same_source(run: Path, seed: int, data: Path | None, begun: ModelFolder | None) -> None:
+    """What a run reads and began from is written beside its checkpoint, in the folder `run`, and must be the same when
+    it goes on: the checkpoint says only how much it has read. Raises CheckpointError."""
+    path = run / "stream.json"
     told = {
         "seed": seed,
         "sets": sorted(one.name for one in data.iterdir() if one.is_dir()) if data else [],
         "start": hashlib.sha256((begun.path / "moonlet.json").read_bytes()).hexdigest() if begun else None,
     }
-    if not (folder / run / "checkpoint.pt").exists():
+    if not (run / "checkpoint.pt").exists():
+        run.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(told), encoding="utf-8")
     elif path.exists() and (was := json.loads(path.read_text(encoding="utf-8"))) != told:
         other = [f"{name} was {was.get(name)}, is {told[name]}" for name in told if was.get(name) != told[name]]
-        raise CheckpointError(f"{folder} is a run of other conversations: {'; '.join(other)}")
+        raise CheckpointError(f"{run} is a run of other conversations: {'; '.join(other)}")
 
 
 def read(path: Path, recipe: DataclassInstance, weights: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
     check_rows(recipe, everyone.count)
     if everyone.first:
         _vocabulary(asked, begun, out)
-        same_source(asked.folder, "run", asked.seed, asked.data, begun)
+        same_source(asked.folder / "run", asked.seed, asked.data, begun)
     everyone.wait()
     rows: Feed | Rows
     if gpu:

@@ -55,7 +55,7 @@ def main(settings: Settings, recipe: Recipe) -> int:
     check(begun, recipe)
     folder = settings.folder
     folder.mkdir(parents=True, exist_ok=True)
-    same_source(folder, "rl", recipe.seed, settings.data, begun)
+    same_source(folder / "rl", recipe.seed, settings.data, begun)
     if not (folder / "rl" / "checkpoint.pt").exists():  # else the run has its vocabulary
         for name in TOKENIZER_FILES:
             shutil.copyfile(begun.path / name, folder / name)

@@ -124,12 +124,12 @@ def served(
     what a killed run left there is cleared away by the next.
     """
     name = hashlib.sha256(str(owner.resolve()).encode()).hexdigest()[:16]
-    places = (MEMORY, Path(tempfile.gettempdir()))
-    for place in places:
+    disk = Path(tempfile.gettempdir())
+    for place in (MEMORY, disk):
         shutil.rmtree(place / f"moonlet-{name}", ignore_errors=True)
     needed = NEEDED * sum(weight.numel() for weight in network.state_dict().values())
     free = shutil.disk_usage(MEMORY).free if MEMORY.is_dir() else 0
-    scratch = places[free < needed] / f"moonlet-{name}"
+    scratch = (MEMORY if free >= needed else disk) / f"moonlet-{name}"
     scratch.mkdir(mode=0o700)
     try:
         export(network, tokenizer, scratch / "public")

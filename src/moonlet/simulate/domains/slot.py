@@ -103,8 +103,9 @@ def times(value: str) -> list[str]:
     hour, minute = map(int, value.split(":"))
     half = "am" if hour < 12 else "pm"
     clock = [f"{hour % 12 or 12}:{minute:02}"] + ([] if minute else [f"{hour % 12 or 12}"])
-    chinese = f"{hour}点" if not minute else f"{hour}点{minute}分"
-    return [value, f"{hour}:{minute:02}", *(f"{one}{gap}{half}" for one in clock for gap in (" ", "")), chinese]
+    # A bare 9点 would also be found in 9点30分.
+    chinese = [f"{hour}点{minute}分"] if minute else [f"{hour}点整", f"{hour}点钟"]
+    return [value, f"{hour}:{minute:02}", *(f"{one}{gap}{half}" for one in clock for gap in (" ", "")), *chinese]
 
 
 def text(about: str, of: str) -> Slot:

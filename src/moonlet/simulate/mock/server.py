@@ -161,7 +161,9 @@ def inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             return value
         if "properties" in value and isinstance(value["properties"], Mapping):  # whose names are no words of schemas
-            inner = {name: walk(one, depth) for name, one in value["properties"].items()}
+            # true is a schema that everything fits, and false one that nothing does.
+            given = {name: {} if one is True else one for name, one in value["properties"].items() if one is not False}
+            inner = {name: walk(one, depth) for name, one in given.items()}
             return {**walk({key: one for key, one in value.items() if key != "properties"}, depth), "properties": inner}
         name = str(value.get("$ref", "")).split("/")[-1]
         if name in definitions and depth < MAX_DEPTH:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from random import Random
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, SchemaError
+from referencing.exceptions import Unresolvable
 
 from moonlet.simulate.domains.locale import Language
 from moonlet.simulate.episode import Episode, Wanted
@@ -65,15 +68,20 @@ def _usable(mock: Mock) -> list[Known]:
 
 def _can_be_made_up(one: Known) -> bool:
     parameters = one.offered.spec.parameters
-    declared, rng = parameters.get("properties") or {}, Random(0)
-    needed = [name for name in parameters.get("required") or () if name in declared]
+    declared, needed = parameters.get("properties") or {}, parameters.get("required") or ()
+    return all(_fits(name, json.dumps(declared[name])) for name in needed if name in declared)
+
+
+@lru_cache(maxsize=4096)  # asked for each task anew
+def _fits(name: str, text: str) -> bool:
+    """Whether values made up for a parameter fit its schema."""
+    schema, rng = json.loads(text), Random(0)
     try:
-        return all(
-            Draft202012Validator(declared[name]).is_valid(value(declared[name], name, rng))
-            for name in needed
-            for _ in range(3)
-        )
-    except Exception:  # a schema that refers outside of itself, or is none
+        Draft202012Validator.check_schema(schema)
+        return all(Draft202012Validator(schema).is_valid(value(schema, name, rng)) for _ in range(3))
+    except SchemaError:  # nothing fits what is no schema
+        return False
+    except Unresolvable:  # it refers outside of itself: nobody can say
         return True
 
 

@@ -23,10 +23,13 @@ POOLED = {
     "address": "streets", "task": "tasks", "file": "files", "folder": "folders", "comment": "lines",
 }  # fmt: skip
 DEPTH = 6
+LONGEST = 1000  # characters that are made up for a text, whatever its schema asks for
 
 
-def value(schema: Mapping[str, Any], name: str, rng: Random, language: Language = "en", depth: int = 0) -> Any:
+def value(schema: Mapping[str, Any] | bool, name: str, rng: Random, language: Language = "en", depth: int = 0) -> Any:
     """A value that fits."""
+    if isinstance(schema, bool):  # true: anything
+        schema = {}
     if "const" in schema:
         return schema["const"]
     if schema.get("enum"):
@@ -56,7 +59,7 @@ def value(schema: Mapping[str, Any], name: str, rng: Random, language: Language 
         case "null":
             return None
     text = _text(schema, name, rng, language)
-    short, long = int(schema.get("minLength", 0)), schema.get("maxLength")
+    short, long = min(int(schema.get("minLength", 0)), LONGEST), schema.get("maxLength")
     while len(text) < short:
         text += f" {text}"
     return text if long is None else text[: int(long)].strip()
@@ -66,7 +69,7 @@ def _number(schema: Mapping[str, Any], rng: Random) -> float:
     """A whole one, if one lies within the bounds."""
     least, most = (schema.get(name) for name in ("minimum", "maximum"))
     above, below = (schema.get(f"exclusive{name}") for name in ("Minimum", "Maximum"))
-    step = schema.get("multipleOf", 1)
+    step = schema.get("multipleOf") or 1
     lows = [one for one in (least, None if above is None else above + 1e-9) if one is not None]
     highs = [one for one in (most, None if below is None else below - 1e-9) if one is not None]
     low = max(lows) if lows else min([1, *highs])
