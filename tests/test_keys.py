@@ -237,13 +237,21 @@ def test_each_request_is_one_row(tmp_path: Path) -> None:
 
 
 class Breaks(Scripted):
-    """Its replies break before their Done, but those that say hi."""
+    """Its replies break before their Done, but those that say hi: a reply beside them breaks when they are through."""
+
+    def __init__(self, replies: list[str]) -> None:
+        super().__init__(replies)
+        self.through = threading.Event()
+        self.through.set()
 
     def reply(self, *asked: Any) -> Iterator[Event]:
         for event in super().reply(*asked):
             if isinstance(event, Done) and event.message.content != "hi":
+                assert self.through.wait(20)
                 raise LLMError("the model is on fire", Usage(30, 20, 5))
             yield event
+            if isinstance(event, Done):
+                self.through.set()
 
 
 def test_what_a_reply_that_failed_took_is_charged(tmp_path: Path) -> None:
@@ -252,6 +260,7 @@ def test_what_a_reply_that_failed_took_is_charged(tmp_path: Path) -> None:
         asked = Team(url, books, model)
         ann = asked.key("ann", limits=Limits(tokens_per_day=1000))
         assert asked.ask(ann).status_code == 500
+        model.through.clear()
         assert asked.ask(ann, n=2, max_tokens=100).status_code == 500
         charged = Charged(model, Accounts([model], Metrics("scripted"), books), keys.all_keys(books.database)[0], "a2a")
         with pytest.raises(LLMError):
