@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 import tiny
+from moonlet.chat.tokenizer import Tokenizer
 from moonlet.cli import main
+from moonlet.local import NANO, find
 from moonlet.planner import measure, probe, system
 from moonlet.planner.machine import GB, Machine
 from moonlet.planner.rates import MeasuredRates
@@ -253,5 +255,15 @@ def test_bench_prints_what_was_predicted_and_what_came(tmp_path: Path) -> None:
     assert np.load(trace).ndim == 3
     code, out, _ = moonlet("plan", "nano", "--trace", trace)
     assert code == 0 and "routing measured in" in out and "corrected by" in out
-    code, _, err = moonlet("bench", tmp_path / "none")
-    assert code == 2 and err.count("\n") == 1
+    for wrong in ((tmp_path / "none",), ("--text", trace), ("--trace", trace, "--text", trace)):
+        code, _, err = moonlet("bench", *wrong)
+        assert code == 2 and err.count("\n") == 1
+
+
+def test_a_trace_is_of_the_text_that_is_given(tmp_path: Path) -> None:
+    keep_a_machine()
+    text, trace = tmp_path / "text.txt", tmp_path / "trace.npy"
+    text.write_text("Remind me to water the plants at six. " * 4)
+    words = len(Tokenizer.load(find(NANO)).encode(text.read_text()))
+    code, _, _ = moonlet("bench", "--prompt", 8, "--tokens", 2, "--batches", 1, "--trace", trace, "--text", text)
+    assert code == 0 and words <= np.load(trace).shape[1] <= words + 2

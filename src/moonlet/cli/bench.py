@@ -13,10 +13,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from moonlet.chat.tokenizer import Tokenizer
 from moonlet.cli import UsageError
 from moonlet.cli.plan import ticking
 from moonlet.local import NANO, find
-from moonlet.model.folder import open_folder
+from moonlet.model.folder import ModelFolder, open_folder
 from moonlet.planner import measure, prove
 from moonlet.planner.fit import fit
 from moonlet.planner.measure import Measured
@@ -30,8 +31,10 @@ def main(asked: argparse.Namespace) -> int:
     if not (path / "moonlet.json").exists():
         raise UsageError(f"{path}: is a checkpoint; `moonlet pull {path}` makes a model folder of it")
     folder = open_folder(path)
+    if asked.text and not asked.trace:
+        raise UsageError("--text says what --trace reads")
     if asked.trace:
-        _trace(asked, Path(asked.trace))
+        _trace(asked, folder)
     measured = measure.kept()
     if measured is None:
         with ticking() as tick:
@@ -55,16 +58,30 @@ def main(asked: argparse.Namespace) -> int:
     return 0
 
 
-def _trace(asked: argparse.Namespace, path: Path) -> None:
-    folder = open_folder(find(asked.model or NANO))
-    dice = random.Random(0)
-    length = min(asked.prompt, folder.config.max_positions - asked.tokens - 1)
-    ids = [dice.randrange(folder.config.vocab) for _ in range(max(length, 1))]
-    chosen = prove.trace(folder, ids, asked.tokens, asked.threads or 0)
+def _trace(asked: argparse.Namespace, folder: ModelFolder) -> None:
+    most = max(folder.config.max_positions - asked.tokens - 1, 1)
+    ids = _read(asked, folder) if asked.text else _drawn(folder, asked.prompt)
+    chosen = prove.trace(folder, ids[:most], asked.tokens, asked.threads or 0)
+    path = Path(asked.trace)
     beside = path.with_name(path.name + ".part")
     with beside.open("wb") as file:
         np.save(file, chosen.astype(np.uint16))
     os.replace(beside, path)
+
+
+def _read(asked: argparse.Namespace, folder: ModelFolder) -> list[int]:
+    try:
+        ids = Tokenizer.load(folder.path).encode(Path(asked.text).read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise UsageError(f"--text {asked.text}: is no UTF-8 text") from None
+    if not ids:
+        raise UsageError(f"--text {asked.text}: is empty")
+    return ids
+
+
+def _drawn(folder: ModelFolder, count: int) -> list[int]:
+    dice = random.Random(0)
+    return [dice.randrange(folder.config.vocab) for _ in range(count)]
 
 
 def _show(rows: list[Row], measured: Measured, keep: bool) -> None:
