@@ -20,6 +20,7 @@ from moonlet.cli.eval import _place
 from moonlet.evals import card, catalogue, chart, kept, order, public_sets, short, suites
 from moonlet.evals.arguments import legal
 from moonlet.evals.asking import Candidate, EvalError, ask
+from moonlet.evals.calls import same_calls
 from moonlet.evals.patient import Patient
 from moonlet.evals.question import Asked, Outcome, Played, Question
 from moonlet.evals.rate import Rate
@@ -185,6 +186,25 @@ def test_other_words_are_other_questions() -> None:
     assert suites.digest(asked) == suites.digest(list(asked)) != suites.digest([other, *rest])
 
 
+def test_a_run_with_answers_goes_on_though_all_that_is_left_is_refused() -> None:
+    def long(messages: Sequence[Message], tools: Sequence[ToolSpec]) -> Message:
+        if len(tools) > 32:
+            raise RefusedError("too many tools")
+        return knowing(messages, tools)
+
+    questions = suites.TOOLS["choice"](0, 12)
+    candidate = Candidate("it", Answering(long))
+    whole = ask(candidate, questions, {}, 1, lambda question, outcome: None)
+    answered = {id: outcome for id, outcome in whole.items() if not outcome.refused}
+    assert ask(candidate, questions, answered, 1, lambda question, outcome: None) == whole
+
+
+def test_arguments_without_end_are_wrong_ones() -> None:
+    for arguments in ("[" * 200_000, '{"a": ' + "[" * 900 + "]" * 900 + "}"):
+        call = ToolCall("functions.x:0", "find", arguments)
+        assert not same_calls([call], [("find", {"a": 1})])
+
+
 def test_order_is_that_of_the_solution() -> None:
     (one,) = order.questions(0, 1)
     assert isinstance(one, Played)
@@ -208,6 +228,20 @@ def test_steps_that_need_nothing_of_one_another_may_stand_side_by_side() -> None
 
     assert judged([first, second], [last]) and judged([second], [first], [last])
     assert not judged([first, second, last]) and not judged([first], [last], [second])
+
+
+def test_parts_that_need_nothing_of_one_another_may_come_in_either_order() -> None:
+    """Also where they call the same tools: the second part's look-up is not taken for the first's."""
+    for one in order.questions(0, 40):
+        assert isinstance(one, Played)
+        task = make(one.key)[0]
+        if order.needs(task) == [[], [0], [], [2]]:
+            break
+    done = rollout(one.key, None)
+    calls = [call for message in done.messages for call in message.calls]
+    assert calls[0].name == calls[2].name
+    swapped = tuple(Message("assistant", "", calls=(call,)) for call in (*calls[2:], *calls[:2]))
+    assert order.judge(task, replace(done, messages=swapped))[order.ORDER]
 
 
 # How it is asked
@@ -294,9 +328,10 @@ def test_a_run_that_was_killed_goes_on(tmp_path: Path) -> None:
         assert len(record.known("owned")) == 1
         with pytest.raises(RecordError, match="owned was sha256 1, is now sha256 2"):
             record.identify("owned", "sha256 2")
-    path.write_text("nothing\n")
-    with pytest.raises(RecordError, match="not the record"):
-        Record(path, settings)
+    for nothing in (b"nothing\n", b"\xff\n", b'{"settings": []}\n', b"[" * 100_000 + b"\n"):
+        path.write_bytes(nothing)
+        with pytest.raises(RecordError, match="not the record"):
+            Record(path, settings)
 
 
 # How it is shown

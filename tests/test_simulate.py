@@ -156,6 +156,34 @@ def test_schemas_of_servers_that_are_odd_or_none_end_nothing() -> None:
         assert not any(name == "make_thing" for name, _ in make_mock(key, server)[0].goal.calls)
 
 
+def test_records_with_numbers_for_keys_are_named_by_them() -> None:
+    """And an issue that is known by its title here is not named by a number."""
+    number = {"type": "integer"}
+    items = (
+        _offered("create_item", "Create an item.", {"id": number, "label": TEXT}),
+        _offered("get_item", "Read an item.", {"id": number}, reads=True),
+        _offered("delete_item", "Delete an item.", {"id": number}),
+    )
+    issues = (
+        _offered("create_issue", "Create an issue.", {"title": TEXT, "body": TEXT}),
+        _offered("close_issue", "Close an issue.", {"issue_number": number}),
+    )
+    for server in (Server("items", items), Server("issues", issues)):
+        for key in mock_suite(server, 36):
+            done = rollout(key, None, server=server)
+            results = [message.content for message in done.messages if message.role == "tool"]
+            assert done.verdict.passed and not any("must be" in result for result in results)
+            assert key.kind == "missing" or not any("not found" in result for result in results)
+
+
+def test_a_day_in_a_result_may_be_told_as_people_write_it() -> None:
+    day = _offered("next_free_day", "The next free day.", {}, reads=True)
+    server = Server("days", (day,), (Example("next_free_day", {}, {"date": "2026-07-12"}),))
+    key = next(key for key in mock_suite(server, 60) if key.kind == "single" and key.language == "en")
+    task, _ = make_mock(key, server)
+    assert any("July 12" in way for ways in task.goal.told for way in ways)
+
+
 def test_no_task_asks_for_what_a_schema_forbids() -> None:
     """Nothing can be made up for a pattern: a tool that wants one is shown, and in no task wanted."""
     plate = {"plate": {"type": "string", "pattern": "^[A-Z]{3}$"}}

@@ -19,7 +19,7 @@ from moonlet.simulate.domains.locale import FIELDS, LANGUAGES, POOLS
 from moonlet.simulate.domains.slot import email
 from moonlet.simulate.keys import suite
 from moonlet.simulate.making import kinds, make
-from moonlet.simulate.phrases import PHRASES, mentioned, ways
+from moonlet.simulate.phrases import PHRASES, mentioned, told, ways
 from moonlet.simulate.rollout import Trajectory, TrajectoryError, play, replay, rollout, solver, training
 from moonlet.simulate.stage import Broken, Stage, effects
 from moonlet.simulate.tasks import HELD_OUT, KINDS, PERSONAS, Key, TaskError
@@ -176,6 +176,34 @@ def test_guessing_first_and_mending_it_when_told_fails() -> None:
 )
 def test_values_are_recognised_in_every_way_to_write_them(value: object, text: str, told: bool) -> None:
     assert any(mentioned(text, way) for way in ways(value)) == told
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "known"),
+    [
+        ("10:30", "at 10:30 am", True),
+        ("10:30", "at 10:30 pm", False),
+        ("09:00", "at 9:00 P.M.", False),
+        ("10:30", "下午10:30", False),
+        ("12:15", "at 12:15 am", False),
+        ("2026-05-01", "on 1 May 2026", True),
+        ("2026-05-01", "on 1 May, 2027", False),
+        ("2026-05-01", "May 1, 2400 baht", True),
+        ("2026-05-01", "2026年5月1日", True),
+        ("2026-05-01", "2027年5月1日", False),
+        ("2026-05-01", "1 พฤษภาคม 2569", True),
+        ("2026-05-01", "1 พฤษภาคม 2570", False),
+    ],
+)
+def test_another_year_or_half_of_the_day_is_not_told(value: str, text: str, known: bool) -> None:
+    assert told(text, ways(value)) is known
+
+
+def test_what_the_judge_could_not_be_asked_about_has_not_passed() -> None:
+    task, stage = make(suite(1)[0])
+    done = play(task, stage, solver(task), critic=Scripted([]))
+    assert done.end.startswith("failed: the judge") and not done.verdict.passed
+    assert not training([done])
 
 
 def test_a_changed_line_is_noticed() -> None:

@@ -50,7 +50,8 @@ def ask(
     done = {one.id: known[one.id] for one in questions if one.id in known}
     left = [one for one in questions if one.id not in known]
     assert len({one.id for one in questions}) == len(questions), "two questions have one id"
-    held: list[tuple[Question, Outcome]] | None = []  # refusals, until something else comes
+    # Refusals, until something else comes, or came before.
+    held: list[tuple[Question, Outcome]] | None = [] if all(one.refused for one in done.values()) else None
     with _pool(workers, ray) as pool:
         workers = max(workers, pool.size) if isinstance(pool, RayPool) else workers
         one = _one_far if ray else _one

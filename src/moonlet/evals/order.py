@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 from moonlet.evals import worlds
+from moonlet.evals.calls import same_calls
 from moonlet.evals.question import Marks, Question
-from moonlet.simulate.making import make
+from moonlet.simulate.making import Making, make
 from moonlet.simulate.rollout import Trajectory
 from moonlet.simulate.tasks import Task
 
@@ -15,24 +16,35 @@ ORDER, GOAL = "steps in the right order", "several steps, goal reached"
 
 
 def questions(seed: int, n: int) -> list[Question]:
-    """n tasks with calls that need what earlier ones give."""
+    """n tasks with calls that need what earlier ones give, and only one way of doing them."""
     found = worlds.keys(seed + 2, ("steps",), personas=("plain", "terse", "chatty", "mixed"))
-    return [*worlds.played(GROUP, GOAL, found, n, judge, lambda one: any(needs(one.task)), (ORDER, GOAL))]
+    return [
+        *worlds.played(GROUP, GOAL, found, n, judge, lambda one: any(needs(one.task)) and not fused(one), (ORDER, GOAL))
+    ]
 
 
 def judge(task: Task, done: Trajectory) -> Marks:
     """The calls of the solution must be among those made, each in a turn behind those whose results it needs; calls
-    that need nothing of one another may stand in any order, or side by side."""
-    made = [(turn, call.name) for turn, message in enumerate(done.messages) for call in message.calls]
+    that need nothing of one another may stand in any order, or side by side. Of several calls of a tool, it is the one
+    that is word for word the solution's; else the first."""
+    made = [(turn, call) for turn, message in enumerate(done.messages) for call in message.calls]
     turns: list[int] = []  # in which the calls of the solution were made
-    for (name, _), needed in zip(task.goal.calls, needs(task), strict=True):
+    for wanted, needed in zip(task.goal.calls, needs(task), strict=True):
         begin = max((turns[one] for one in needed), default=-1)
-        found = next((one for one in made if one[1] == name and one[0] > begin), None)
+        fit = [one for one in made if one[1].name == wanted[0] and one[0] > begin]
+        found = next((one for one in fit if same_calls([one[1]], [wanted])), fit[0] if fit else None)
         if found is None:
             return {ORDER: False, GOAL: done.verdict.passed}
         made.remove(found)
         turns.append(found[0])
     return {ORDER: True, GOAL: done.verdict.passed}
+
+
+def fused(one: worlds.Posed) -> bool:
+    """Whether a tool is shown that looks a record up and acts on it in one call."""
+    making = Making(one.task.key)
+    making.task()
+    return bool(making.fused)
 
 
 def needs(task: Task) -> list[list[int]]:

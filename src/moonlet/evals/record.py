@@ -25,7 +25,10 @@ class Record:
         self._identities: dict[str, str] = {}  # as they stand in the file
         self._asked: dict[str, str] = {}  # of this run
         self._lock = threading.Lock()
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        try:
+            text = path.read_text(encoding="utf-8") if path.exists() else ""
+        except UnicodeDecodeError:
+            raise _no_record(path) from None
         whole = text[: text.rfind("\n") + 1]  # a line that was being written when the run was killed
         for number, line in enumerate(whole.splitlines()):
             self._read(path, line, settings if number == 0 else None)
@@ -92,8 +95,8 @@ class Record:
                 return
             outcome = Outcome(raw["marks"], raw["said"], raw.get("refused", ""), *raw["tokens"])
             self._known.setdefault(raw["model"], {})[raw["question"]] = outcome
-        except (ValueError, LookupError, TypeError):
-            raise RecordError(f"{path}: not the record of an eval; name another file") from None
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            raise _no_record(path) from None
 
     def _check(self, path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         for name, value in now.items():
@@ -101,3 +104,7 @@ class Record:
                 raise RecordError(
                     f"{path}: recorded with {name} {before.get(name)}, asked now with {value}; name another file"
                 )
+
+
+def _no_record(path: Path) -> RecordError:
+    return RecordError(f"{path}: not the record of an eval; name another file")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from moonlet.chat.messages import Message
 from moonlet.evals import worlds
 from moonlet.evals.question import Asked, Marks, Question
-from moonlet.simulate.phrases import mentioned
+from moonlet.simulate.phrases import told
 from moonlet.simulate.rollout import rollout
 
 GROUP = "use of results"
@@ -27,6 +27,4 @@ def questions(seed: int, n: int) -> list[Question]:
 
 def tells(facts: Sequence[Sequence[str]]) -> Callable[[Message], Marks]:
     """Judges whether of each fact one of its wordings is in the reply, which calls nothing."""
-    return lambda reply: {
-        TOLD: not reply.calls and all(any(mentioned(reply.content, way) for way in ways) for ways in facts)
-    }
+    return lambda reply: {TOLD: not reply.calls and all(told(reply.content, ways) for ways in facts)}

@@ -11,7 +11,7 @@ from typing import Any
 from moonlet import llm
 from moonlet.chat.messages import Message
 from moonlet.llm import LLM, Done, ReplyOptions
-from moonlet.simulate.phrases import CLAIMS, NO_TOOL, mentioned
+from moonlet.simulate.phrases import CLAIMS, NO_TOOL, mentioned, told
 from moonlet.simulate.stage import Stage, canonical
 from moonlet.simulate.tasks import Goal, Task
 
@@ -74,7 +74,7 @@ def judge(goal: Goal, stage: Stage, messages: Sequence[Message]) -> Verdict:
     wanted = [(name, canonical(arguments)) for name, arguments in goal.calls]
     return Verdict(
         state=stage.effects() == goal.effects,
-        told=all(any(mentioned(words, way) for way in ways) for ways in goal.told),
+        told=all(told(words, ways) for ways in goal.told),
         asked=_questions(messages, goal.asked_for) >= goal.asks,
         acted=bool(calls) == bool(goal.calls),
         frugal=needless <= SLACK,

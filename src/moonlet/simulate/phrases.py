@@ -131,12 +131,34 @@ def ways(value: Any) -> tuple[str, ...]:
     return (str(value),)
 
 
+def told(text: str, ways: Sequence[str]) -> bool:
+    """Whether a text tells a value in one of the `ways` it has. A day with another year behind or before it, or a time
+    of the other half of the day, is another one."""
+    day = next((way for way in ways if _is_day(way)), "")
+    time = next((way for way in ways if re.fullmatch(r"\d\d:\d\d", way)), "")
+    before = after = ""
+    if day:
+        year = int(day[:4])
+        others = "|".join(str(one + era) for era in (0, 543) for one in range(year - 5, year + 6) if one != year)
+        before, after = "".join(f"(?<!{one}年)" for one in others.split("|")), rf"(?!,? (?:{others})(?!\d))"
+    elif time:
+        before = "(?<!下午)(?<!晚上)" if time < "12" else ""
+        after = rf"(?! ?{'p' if time < '12' else 'a'}\.?m)"
+    return any(_found(text, way, before, after) for way in ways)
+
+
 def mentioned(text: str, way: str) -> bool:
     """Whether a text contains this, as whole numbers and whole words where it is written with Latin letters."""
+    return _found(text, way)
+
+
+def _found(text: str, way: str, before: str = "", after: str = "") -> bool:
+    """Also what must not stand beside it."""
     text, way = _folded(text), _folded(way)
     if not way.isascii():
-        return re.search(rf"(?<!\d){re.escape(way)}" if way[0].isdigit() else re.escape(way), text) is not None
-    return re.search(rf"(?<![\w.]){re.escape(way)}(?!\w|\.\d)", text, re.ASCII) is not None
+        digits = r"(?<!\d)" if way[0].isdigit() else ""
+        return re.search(digits + before + re.escape(way) + after, text) is not None
+    return re.search(rf"(?<![\w.]){before}{re.escape(way)}(?!\w|\.\d){after}", text, re.ASCII) is not None
 
 
 def _is_day(value: str) -> bool:

@@ -133,6 +133,7 @@ def play(
             verdict = replace(verdict, rubric=judge.rubric(critic, task, agent.history))
         except LLMError as error:
             end = f"failed: the judge: {error}"
+            verdict = replace(verdict, rubric={"judged": False})  # what nobody has judged has not passed
     seconds = time.perf_counter() - begun
     specs = tuple(tool.spec for tool in tools)
     return Trajectory(task.key, model.name, tuple(agent.history), specs, verdict, end, reduce(add, usages), seconds)

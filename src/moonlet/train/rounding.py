@@ -20,6 +20,7 @@ LIMIT = 7  # largest code
 class _Rounded(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor) -> Tensor:
+        weight = weight.bfloat16().float()  # a checkpoint, of which folders are made, holds no more
         cols = weight.shape[-1]
         padded = F.pad(weight, (0, -cols % GROUP))
         groups = padded.view(*weight.shape[:-1], -1, GROUP)

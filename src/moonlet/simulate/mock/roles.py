@@ -147,4 +147,21 @@ def _known(one: Offered, role: Role, part: Part, tables: Mapping[str, Part]) -> 
         return Known(one, role, owner, part, member) if member else Known(one, "compute", "", part)
     if role in ("create", "change", "remove") and not (own or owner):
         return Known(one, "compute", "", part)
-    return Known(one, role, own or owner, part, pair=pair)
+    table = own or owner
+    if table and role in ("read", "change", "remove") and not _names(part, tables[table]):
+        return Known(one, "compute", "", part)
+    return Known(one, role, table, part, pair=pair)
+
+
+def _names(part: Part, table: Part) -> bool:
+    """Whether what a tool takes as a key can be a key of the table: an issue that is known by its title here is not
+    named by a number."""
+    if not part.key or part.items:
+        return True
+    taken, known = (_type(one.fields[one.key[0]]) for one in (part, table))
+    return "" in (taken, known) or taken in (known, "array")
+
+
+def _type(declared: Any) -> str:
+    kind = declared.get("type") if isinstance(declared, Mapping) else None
+    return kind if isinstance(kind, str) else ""

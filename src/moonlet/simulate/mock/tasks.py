@@ -19,7 +19,7 @@ from moonlet.simulate.mock.roles import Known, split
 from moonlet.simulate.mock.server import Server
 from moonlet.simulate.mock.values import value
 from moonlet.simulate.mock.world import Mock, key_of
-from moonlet.simulate.phrases import ADMITS, TALK, phrase
+from moonlet.simulate.phrases import ADMITS, TALK, phrase, ways
 from moonlet.simulate.stage import LASTING, Broken, Fault, Stage, State
 from moonlet.simulate.tasks import Goal, Key, Reply, Task, TaskError, TaskKind
 from moonlet.tools.tool import call
@@ -37,7 +37,7 @@ BEYOND: Mapping[Language, tuple[str, ...]] = {
 }  # fmt: skip
 KEPT = 3  # facts of one result that must be told
 LONGEST = 60  # characters of a fact
-TRIES = 40
+TRIES = 40  # of a task whose right way the mock refuses
 
 
 def kinds(server: Server) -> list[TaskKind]:
@@ -57,7 +57,12 @@ def make_mock(key: Key, server: Server) -> tuple[Task, Stage]:
     """The task of this key and a fresh mock for it. Raises TaskError if the tools allow no such task."""
     if key.kind not in kinds(server):
         raise TaskError(f"the tools of {server.name} allow no {key.kind} tasks")
-    return _Making(key, server).task()
+    for attempt in range(TRIES):
+        try:
+            return _Making(key, server, attempt).task()
+        except TaskError as error:
+            failure = error
+    raise failure
 
 
 def _usable(mock: Mock) -> list[Known]:
@@ -69,7 +74,7 @@ def _usable(mock: Mock) -> list[Known]:
 def _can_be_made_up(one: Known) -> bool:
     parameters = one.offered.spec.parameters
     declared, needed = parameters.get("properties") or {}, parameters.get("required") or ()
-    return all(_fits(name, json.dumps(declared[name])) for name in needed if name in declared)
+    return all(name in declared and _fits(name, json.dumps(declared[name])) for name in needed)
 
 
 @lru_cache(maxsize=4096)  # asked for each task anew
@@ -108,9 +113,9 @@ def _pairs(known: list[Known]) -> list[tuple[Known, Known]]:
 class _Making:
     """One task in the making."""
 
-    def __init__(self, key: Key, server: Server) -> None:
+    def __init__(self, key: Key, server: Server, attempt: int = 0) -> None:
         self.key, self.language = key, key.language
-        self.rng = Random(str(key))
+        self.rng = Random(f"{key} {attempt}" if attempt else str(key))
         self.mock = Mock(server)
         self.examples = [(one.tool, dict(one.arguments)) for one in server.examples]
         self.state: State = self.mock.state(self.rng, key.language)
@@ -191,16 +196,14 @@ class _Making:
 
     def _keys(self, one: Known) -> list[str]:
         tables = [one.table] if one.table else [table for table, part in self.mock.tables.items() if len(part.key) == 1]
-        return [key for table in tables for key in self.state[table]]
+        return [key for table in tables for key in self.state[table] if _as_declared(key, one) is not None]
 
     def _pointing(self, one: Known, key: str) -> dict[str, Any]:
         """Arguments that name the record of this key."""
         if one.part.items:
             record = next(records[key] for records in self.state.values() if key in records)
             return {one.part.items: [{name: record[name] for name in one.part.required if name in record}]}
-        name = one.pair[0] if one.pair else one.part.key[0]
-        declared = one.offered.spec.parameters["properties"][name]
-        return {name: [key] if declared.get("type") == "array" else key}
+        return {_pointer(one): _as_declared(key, one)}
 
     def _member(self, one: Known, made: dict[str, Any], key: str) -> dict[str, Any]:
         """Arguments that add to, or take from, a list of one record."""
@@ -281,16 +284,37 @@ class _Making:
     def _told(self, name: str, result: Any) -> str:
         """The sentence about a result; of what only looks, the first facts must be told."""
         one = next(one for one in self.mock.known if one.name == name)
+        if isinstance(result, Mapping) and isinstance(result.get("error"), str):
+            raise TaskError(f"{name}, called as it should be: {result['error']}")
         if one.changes:
             return phrase("changed", self.language)
         facts = list(dict.fromkeys(leaves(result)))[:KEPT]
-        self.told += [(fact,) for fact in facts]
+        self.told += [ways(fact) for fact in facts]
         nothing = phrase("found none", self.language, query=" ".join(split(name)))
         return phrase("found", self.language, list=", ".join(facts)) if facts else nothing
 
     def _admit(self, key: str, **values: Any) -> None:
         self.told.append(tuple(ADMITS[key]))
         self.episode.answer(phrase(key, self.language, **values))
+
+
+def _pointer(one: Known) -> str:
+    """The parameter that names a record by its key."""
+    return one.pair[0] if one.pair else one.part.key[0]
+
+
+def _as_declared(key: str, one: Known) -> Any:
+    """A record's key as the tool takes it; None if it cannot."""
+    if one.part.items or not one.part.key:
+        return key
+    declared = one.part.fields[_pointer(one)]
+    kind = declared.get("type") if isinstance(declared, Mapping) else None
+    if kind in ("integer", "number"):
+        try:
+            return int(key) if kind == "integer" else float(key)
+        except ValueError:
+            return None
+    return [key] if kind == "array" else key
 
 
 def instruction(one: Known) -> str:
