@@ -22,7 +22,7 @@ from moonlet.cli.plan import read_trace
 from moonlet.model.config import ModelConfig
 from moonlet.model.folder import open_folder
 from moonlet.model.layout import DENSE_FILE, file_layouts
-from moonlet.planner.routing import measured, zipf
+from moonlet.planner.routing import zipf
 
 ROUNDS, TOKENS = 3000, 256
 
@@ -41,6 +41,13 @@ def biases(chances: NDArray[np.float64], per_token: int, seed: int = 0) -> NDArr
         load = np.bincount(chosen.reshape(-1), minlength=len(chances)) / TOKENS
         bias += 0.2 / (1 + round / 100) * (chances - load)
     return bias.astype(np.float32)
+
+
+def ranked(chosen: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Chances (E,) by rank of a trace's choices (layers, T, K), whatever model it is of."""
+    counts = np.stack([np.bincount(layer.reshape(-1), minlength=chosen.max() + 1) for layer in chosen])
+    chances: NDArray[np.float64] = np.sort(counts, axis=1)[:, ::-1].mean(axis=0) / chosen.shape[1]
+    return chances
 
 
 def stretched(chances: NDArray[np.float64], config: ModelConfig) -> NDArray[np.float64]:
@@ -93,8 +100,7 @@ def main() -> None:
         bias = topic(config, asked.topic)
     else:
         if asked.trace:
-            chosen = read_trace(asked.trace)
-            chances = stretched(measured(chosen, int(chosen.max()) + 1).chances, config)
+            chances = stretched(ranked(read_trace(asked.trace)), config)
         else:
             chances = zipf(config.experts, config.experts_per_token, asked.zipf).chances
         bias = biases(chances, config.experts_per_token)

@@ -26,7 +26,7 @@ def even(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
 def popularity(path: Path) -> Popularity:
     folder, dice = open_folder(path), random.Random(0)
     ids = [dice.randrange(folder.config.vocab) for _ in range(1500)]
-    return measured(prove.trace(folder, ids, 1), folder.config.experts)
+    return measured(prove.trace(folder, ids, 1), folder.config)
 
 
 def test_popularity_falls_as_it_should(even: ModelFolder, tmp_path: Path) -> None:

@@ -117,6 +117,38 @@ def test_an_engine_on_several_machines_is_a_group_that_fronts_reach_by_name(
     assert shown(front["args"])["--price"] == "1/0.5/2"
 
 
+@pytest.mark.parametrize(
+    ("machine", "team", "paid", "engines", "size"),
+    [
+        ("epyc-768gb-1x-rtx-pro-6000", 20, 7, 1, 7),  # one card holds a seventh of it
+        ("8x-h100", 1, 1, 1, 2),
+        ("8x-h100", 20, 2, 1, 2),
+        ("8x-h100", 100, 7, 4, 2),
+    ],
+)
+def test_machines_that_are_paid_for_are_those_that_are_deployed_or_it_is_said(
+    machine: str,
+    team: int,
+    paid: int,
+    engines: int,
+    size: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MOONLET_HOME", str(tmp_path / "home"))
+    assert main(["plan", "kimi-k2.6", "--machine", machine, "--team", str(team), "--json"]) == 0
+    plan = tmp_path / "plan.json"
+    plan.write_text(capsys.readouterr().out)
+    told = json.loads(plan.read_text())
+    assert told["money"]["machines"] == paid
+    assert main(["deploy", str(plan), "--print"]) == 0
+    group = documents(capsys.readouterr().out)["LeaderWorkerSet", "engine"]["spec"]
+    assert (group["replicas"], group["leaderWorkerTemplate"]["size"]) == (engines, size)
+    note = next(note for note in told["assumptions"] if "`moonlet deploy`" in note)
+    assert f"is of {paid} machine" in note and f"over {engines * size} machines" in note
+
+
 def test_no_manifest_holds_a_secret_and_only_fronts_are_reached(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -249,7 +281,8 @@ def _systemd_finds(files: Sequence[Path]) -> list[str]:
 @pytest.mark.parametrize(
     ("cluster", "words", "told"),
     [
-        (TWO, ["--print", "--to", "compose"], "takes 2 machines"),
+        (TWO, ["--print", "--to", "compose"], "takes 6 machines"),
+        (ONE | {"replicas": 2}, ["--print", "--to", "compose"], "takes 2 machines, and compose is for one"),
         (None, ["--print"], "has no cards"),
         (ONE, ["--print", "--models", "here"], "--models here"),
         (ONE, ["--print", "--price", "1"], "a price is"),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,6 +81,17 @@ def test_a_bad_machine_is_told_in_one_line(tmp_path: Path, text: str, told: str)
 def test_cards_as_nvidia_smi_lists_them() -> None:
     cards, name = system.parse_cards("NVIDIA H200, 143771, 700.00\nNVIDIA H200, 143771, 700.00\n")
     assert cards and (cards.count, cards.read_bytes_s, cards.watts, name) == (2, 4.8e12, 700, "NVIDIA H200")
+    for name, read, ops in (
+        ("H200 NVL", 4.8e12, 835e12), ("H100 80GB HBM3", 3.35e12, 989e12), ("H100 PCIe", 2e12, 756e12),
+        ("A100-SXM4-80GB", 2.039e12, 312e12), ("A100 80GB PCIe", 1.935e12, 312e12),
+        ("A100-PCIE-40GB", 1.555e12, 312e12), ("A100-SXM4-40GB", 1.555e12, 312e12), ("L40S", 864e9, 362e12),
+        ("L40", 864e9, 181e12), ("RTX 6000 Ada Generation", 960e9, 182e12),
+        ("RTX PRO 6000 Blackwell Server Edition", 1.792e12, 500e12),
+    ):  # fmt: skip
+        cards, _ = system.parse_cards(f"NVIDIA {name}, 40960, 300.00\n")
+        assert cards and (cards.read_bytes_s, cards.flops) == (read, ops), name
+    for name in ("NVIDIA GeForce RTX 4090 Laptop GPU", "NVIDIA H2000"):
+        assert system.parse_cards(f"{name}, 16376, 150.00\n") == (None, name)
     assert system.parse_cards("Quadro P400, 2048, [N/A]\n") == (None, "Quadro P400")
     assert system.parse_cards("no devices were found") == (None, "")
 
@@ -213,6 +225,17 @@ def test_what_is_proposed_makes_it_fit() -> None:
     assert "--dense int8 --experts int8" in fit(bf16, replace(EPYC, memory_bytes=24 * GB, disk_read_bytes_s=0.0)).change
 
 
+def test_a_limit_of_memory_that_is_too_low_is_what_is_to_be_changed() -> None:
+    for wish in (Wish(memory_bytes=8 * GB), Wish(memory_bytes=20 * GB, context=262_144, sequences=1)):
+        change = fit(K2, EPYC, wish).change
+        assert "--memory limit of" in change and change.endswith("GB or more, or none")
+        least = int(change.removeprefix("a --memory limit of ").split()[0])
+        assert fit(K2, EPYC, replace(wish, memory_bytes=least * GB)).fits
+        assert not fit(K2, EPYC, replace(wish, memory_bytes=(least - 1) * GB)).fits
+    small = replace(EPYC, memory_bytes=16 * GB)  # without the limit it is too small, too
+    assert fit(K2, small, Wish(memory_bytes=8 * GB)).change.endswith("GB in all)")
+
+
 def test_a_cache_of_int8_holds_twice_the_context() -> None:
     tight = replace(EPYC, memory_bytes=40 * GB)
     usual, small = (fit(K2, tight, Wish(sequences=4, cache=one)).largest_context for one in ("bf16", "int8"))
@@ -259,16 +282,23 @@ def test_the_formula_for_hits_agrees_with_a_replayed_cache(skew: float, slots: i
     keys = dice.exponential(size=(2, 3000, 128)) / weights  # the K smallest: a draw without repeats
     chosen = np.argpartition(keys, 4, axis=2)[:, :, :4].astype(np.int32)
     assert replay(chosen, slots) == pytest.approx(crowd.hit_rate(slots), abs=0.04)
-    again = measured(chosen, 128)
+    config = replace(K2.config, layers=K2.config.dense_layers + 2, experts=128, experts_per_token=4)
+    again = measured(chosen, config)
     assert again.hit_rate(slots) == pytest.approx(crowd.hit_rate(slots), abs=0.04)
     assert again.distinct(32) == pytest.approx(crowd.distinct(32), rel=0.05)
 
 
 def test_a_trace_of_another_model_is_refused() -> None:
-    with pytest.raises(TraceError):
-        measured(np.full((1, 2, 3), 9, np.int32), 8)
-    with pytest.raises(TraceError):
-        measured(np.zeros((0, 2, 3), np.int32), 8)
+    layers, k = K2.config.sparse_layers, K2.config.experts_per_token
+    assert measured(np.full((layers, 2, k), 9, np.int32), K2.config).per_token <= k
+    for shape, choice, told in (
+        ((layers, 2, k), 384, "among 384 experts"),
+        ((0, 2, k), 9, "holds no choices"),
+        ((layers - 1, 2, k), 9, f"{layers - 1} layers with {k} experts a token; needed are {layers} layers with {k}"),
+        ((layers, 2, k - 2), 9, "of another model"),
+    ):
+        with pytest.raises(TraceError, match=told):
+            measured(np.full(shape, choice, np.int32), K2.config)
 
 
 # ---- speed ----------------------------------------------------------------------------------------------------------
@@ -461,11 +491,40 @@ def test_what_was_predicted_is_measured() -> None:
     assert found.prefill == pytest.approx(rows[0].predicted / rows[0].measured)  # type: ignore[operator]
 
 
+def test_energy_is_of_the_packages_once_also_where_their_counter_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zones = {"intel-rapl:0": "package-0", "intel-rapl:1": "psys"}
+    joules, wraps = 997, 1000
+    for zone, name in zones.items():
+        (tmp_path / zone).mkdir()
+        (tmp_path / zone / "name").write_text(name)
+        (tmp_path / zone / "max_energy_range_uj").write_text(f"{wraps * 10**6}")
+        (tmp_path / zone / "energy_uj").write_text(f"{joules * 10**6}")
+    decode = prove._decode
+
+    def takes_four(*arguments: Any) -> float:
+        nonlocal joules
+        joules += 4
+        for zone in zones:
+            (tmp_path / zone / "energy_uj").write_text(f"{joules % wraps * 10**6}")
+        return decode(*arguments)
+
+    monkeypatch.setattr(prove, "POWERCAP", tmp_path)
+    monkeypatch.setattr(prove, "_decode", takes_four)
+    machine = Machine("this", "t", 10 * GB, 9e9, 1e11, rates=_rates())
+    test = prove.Test(prompt=40, tokens=6, batches=(1, 2), runs=1)
+    rows = prove.prove(open_folder(find("nano")), speed(fit(subject("nano"), machine, Wish(sequences=2))), test,
+                       prove.options(test), lambda what: None)  # fmt: skip
+    told = {row.name.strip(): row.measured for row in rows}
+    assert (told["energy, x1"], told["energy, x2"]) == (pytest.approx(4 / 6), pytest.approx(4 / 12))
+
+
 def test_a_trace_holds_the_experts_that_were_chosen() -> None:
     nano = open_folder(find("nano"))
     chosen = prove.trace(nano, list(range(1, 21)), 5)
     assert chosen.shape == (nano.config.sparse_layers, 25, nano.config.experts_per_token)
-    assert routing.measured(chosen, nano.config.experts).per_token == pytest.approx(nano.config.experts_per_token)
+    assert routing.measured(chosen, nano.config).per_token == pytest.approx(nano.config.experts_per_token)
 
 
 def test_describe_takes_bare_numbers() -> None:

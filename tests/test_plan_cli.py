@@ -209,6 +209,8 @@ def test_the_report_is_one_file_that_asks_for_nothing(tmp_path: Path) -> None:
         ((K2, "--machine", BOX, "--interest", "7"), "interest must be within"),
         ((K2, "--machine", BOX, "--on-hours", "9000"), "at most 8760"),
         ((K2, "--machine", BOX, "--on-hours", "0"), "must be above 0"),
+        ((K2, "--machine", BOX, "--team", "20", "--on-hours", "8"), "needs it on 1840 hours a year"),
+        ((K2, "--machine", BOX, "--days", "100", "--on-hours", "799"), "got 799"),
         ((K2, "--machine", BOX, "--skew", "9"), "skew must be within"),
         ((K2, "--machine", BOX, "--trace", "none.npy"), "no trace can be read"),
         ((K2, "--machine", BOX, "--against", "gpt-99"), "no price of"),
@@ -255,6 +257,8 @@ def test_bench_prints_what_was_predicted_and_what_came(tmp_path: Path) -> None:
     assert np.load(trace).ndim == 3
     code, out, _ = moonlet("plan", "nano", "--trace", trace)
     assert code == 0 and "routing measured in" in out and "corrected by" in out
+    code, out, err = moonlet("plan", K2, "--machine", BOX, "--trace", trace)  # nano's
+    assert code == 2 and not out and "is of another model" in err and err.count("\n") == 1
     for wrong in ((tmp_path / "none",), ("--text", trace), ("--trace", trace, "--text", trace)):
         code, _, err = moonlet("bench", *wrong)
         assert code == 2 and err.count("\n") == 1

@@ -22,7 +22,6 @@ from moonlet.planner.money import (
     Ownership,
     TokenPrice,
     Use,
-    break_even,
     envelope_payback,
     monte_carlo,
     payback,
@@ -119,13 +118,10 @@ def test_tokens_cost_the_sum_of_their_kinds(p: Decimal, c: Decimal, o: Decimal, 
     assert price.of(use) <= price.of(Use(use.prompt + 1, use.cached, use.output))
 
 
-def test_payback_and_break_even() -> None:
+def test_payback_is_the_price_over_what_is_saved() -> None:
     assert payback(Money(Decimal(100)), Money(Decimal(50))) == 2
     assert payback(Money(Decimal(100)), Money(Decimal(0))) is None
     assert payback(Money(Decimal(100)), Money(Decimal(-5))) is None
-    assert break_even(lambda n: n >= 37, Decimal(1), Decimal(1000), whole=True) == 37
-    assert break_even(lambda n: False, Decimal(1), Decimal(1000)) is None
-    assert float(break_even(lambda x: x * x >= 2, Decimal(0), Decimal(2)) or 0) == pytest.approx(2**0.5)
 
 
 def test_tornado_and_monte_carlo_on_a_known_function() -> None:
@@ -198,6 +194,19 @@ def test_a_bad_price_list_changes_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     assert "\n" not in str(caught.value) and not prices.updates_path().exists()
     with pytest.raises(PriceError, match="No such file"):
         prices.update(str(tmp_path / "none.json"), TODAY)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_regions_price_is_not_the_models(order: int) -> None:
+    keys = {"azure/gpt-5": 1, "azure/eu/gpt-5": 2, "azure/eu/gpt-6": 3}  # the last is sold in a region alone
+    raw = {
+        key: {"input_cost_per_token": cost, "output_cost_per_token": cost, "litellm_provider": "azure"}
+        for key, cost in list(keys.items())[::order]
+    }
+    found = parse(raw, "x", TODAY)
+    assert {name: price.price.prompt.amount for name, price in found.items()} == {
+        "azure/gpt-5": 10**6, "azure/gpt-6": 3 * 10**6,
+    }  # fmt: skip
 
 
 def test_odd_entries_are_left_out() -> None:
@@ -273,6 +282,32 @@ def test_from_how_many_developers_on_owning_pays() -> None:
     assert at.owned and abs(at.owned.full.amount - at.counterfactual.amount) < Decimal("0.01")
     assert replace(it, seat=None, api=find_price("claude-opus-4-8")).tokens_needed  # type: ignore[arg-type]
     assert f"Owning pays from {needed} developers on." in it.verdict
+
+
+def _saves(it: Plan, **team: int) -> bool:
+    other = replace(it.team, **team)  # type: ignore[arg-type]
+    return it.owned_by(other).full < replace(it, team=other).counterfactual
+
+
+def test_owning_pays_for_every_larger_team_than_is_said() -> None:
+    """Each further machine is a step: from 6 developers on owning is cheaper for some teams, from 17 on for all."""
+    it = replace(of("kimi-k2.6", "epyc-768gb-1x-rtx-pro-6000", 8), api=None)
+    assert "Owning pays from 17 developers on." in it.verdict
+    assert [n for n in range(1, 17) if _saves(it, developers=n)] == [6, 9, 12, 14, 15]
+    assert all(_saves(it, developers=n) for n in range(17, 500))
+    assert _saves(it, tokens_per_day=10_000) and not _saves(it, tokens_per_day=3_000_000)
+    assert it.tokens_needed is None and "from no number of tokens a day" in it.break_evens
+
+
+@pytest.mark.parametrize("machine", ["epyc-768gb-2x-rtx-pro-6000", "8x-h100"])
+@pytest.mark.parametrize("rented", ["claude-max-20x", "claude-opus-4-8"])
+def test_the_last_crossing_is_found_without_looking_at_every_team(machine: str, rented: str) -> None:
+    price = find_price(rented)
+    api, seat = (price, None) if isinstance(price, ModelPrice) else (None, price)
+    it = replace(of("kimi-k2.6", machine), api=api, seat=seat)
+    dearer = [n for n in range(1, 10_001) if not _saves(it, developers=n)]
+    last = dearer[-1] if dearer else 0
+    assert it.developers_needed == (last + 1 if last < 10_000 else None)
 
 
 @given(st.integers(1, 500), st.integers(100_000, 20_000_000))

@@ -91,6 +91,9 @@ def make(
         told = f"--on-hours must be above 0 and at most {money.HOURS}, the hours of a year, got {terms.hours}"
         raise UsageError(told)
     team = Team(**{name: value for name in _TEAM if (value := getattr(asked, name)) is not None})
+    if terms.hours < (worked := team.days * team.hours):
+        told = f"a team that works {team.days} days a year, {team.hours} hours each, needs it on {worked} hours a year"
+        raise UsageError(f"{told}: --on-hours must be at least that (or --days fewer), got {terms.hours}")
     working = speed(placed, popularity, correction) if placed.fits else None
     plan = Plan(placed, working, team, terms, api, seat, date.today())
     plan.owned  # noqa: B018 - amounts that make no sense are told before anything is printed
@@ -140,7 +143,7 @@ def _against(names: list[str]) -> tuple[ModelPrice | None, SeatPrice | None]:
 def _popularity(asked: argparse.Namespace, model: Subject) -> Popularity:
     config = model.config
     if asked.trace:
-        return routing.measured(read_trace(Path(asked.trace)), config.experts, asked.trace)
+        return routing.measured(read_trace(Path(asked.trace)), config, asked.trace)
     try:
         return routing.zipf(config.experts, config.experts_per_token, asked.skew)
     except ValueError as error:

@@ -29,8 +29,9 @@ _HEAD = """\
 
 def files(wanted: Wanted) -> dict[str, Any]:
     """The file by its name: its first lines, and the document. Raises DeployError."""
-    if wanted.shape.nodes > 1:
-        raise DeployError(f"{wanted.model} takes {wanted.shape.nodes} machines, and compose is for one")
+    machines = wanted.shape.nodes * wanted.shape.replicas
+    if machines > 1:
+        raise DeployError(f"{wanted.model} takes {machines} machines, and compose is for one")
     password, key = (f"${{{name}:?set it in .env}}" for name in ("LEDGER_PASSWORD", ENGINE_KEY))
     document = {
         "name": "moonlet",

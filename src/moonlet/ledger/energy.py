@@ -74,13 +74,13 @@ class Meter:
 
 def find_meter(watts: float | None = None, powercap: Path = POWERCAP) -> Meter | None:
     """What this machine can measure; without counters what `watts` declares of it while it works; else None."""
-    counters = [*_rapl(powercap), *_nvml()]
+    counters = [*processor_counters(powercap), *_nvml()]
     if not counters and watts is not None:
         counters = [Counter("modelled", lambda: watts * time.monotonic())]
     return Meter(counters) if counters else None
 
 
-def _rapl(powercap: Path) -> list[Counter]:
+def processor_counters(powercap: Path = POWERCAP) -> list[Counter]:
     """Processor packages and memory. Parts of a package are within it, and `psys` contains them all: left out."""
     counters = []
     for zone in sorted(powercap.glob("intel-rapl:*")):

@@ -1,17 +1,21 @@
 """How a model is laid over machines with cards by an engine that is made for that: vLLM, SGLang.
 
 Such engines keep all weights in cards. The cards of one machine share each layer, several machines divide the layers;
-so a model that one machine cannot hold takes as many as it needs.
+so a model that one machine cannot hold takes as many as it needs. The plan's machines run the model each by itself,
+with what the cards do not hold in memory or on disk; these are the same machines, grouped into engines.
 """
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from moonlet.fleet.launch import Shape
 
 from .fit import CARD_RESERVE
-from .plan import Plan
+
+if TYPE_CHECKING:
+    from .plan import Plan
 
 _SLICE = 128  # widths of an expert's slice must be multiples: fp8's blocks, and four of int4's groups
 
@@ -37,5 +41,5 @@ def cluster(plan: Plan) -> Shape | None:
         expert_parallel=tensor > 1 and config.experts > 0 and config.expert_width % (_SLICE * tensor) != 0,
         context=context,
         sequences=fit.wish.sequences if fit.wish.sequences > 1 else None,  # one is what nobody asked for
-        replicas=plan.boxes if plan.speed else 1,
+        replicas=math.ceil(plan.boxes / machines) if plan.speed else 1,  # the machines paid for, in whole engines
     )

@@ -253,7 +253,8 @@ def _too_much(subject: Subject, machine: Machine, room: dict[Place, int]) -> Sai
 
 
 def _smallest_change(subject: Subject, machine: Machine, wish: Wish) -> Said:
-    """The first of these that works: shorter context, fewer sequences, streaming, fewer bits, more memory."""
+    """The first of these that works: shorter context, fewer sequences, streaming, a higher limit of memory where there
+    is one, fewer bits, more memory."""
     short = replace(wish, context=0)
     if wish.context and (found := _place(subject, machine, short)).fits:
         tokens = _largest_context(subject, machine, wish) or found.context
@@ -264,6 +265,9 @@ def _smallest_change(subject: Subject, machine: Machine, wish: Wish) -> Said:
         return Said("fewer", told, count=many)
     if not wish.stream and _place(subject, machine, replace(short, stream=True)).fits:
         return Said("stream", "streaming experts from disk")
+    for one in (wish, short):
+        if wish.memory_bytes and _place(subject, machine, replace(one, memory_bytes=0)).fits:
+            return _higher_limit(subject, machine, one)
     ladder: list[Format] = ["int8", "int4"]
     for format in ladder:
         smaller = subject.with_formats(dense=format)
@@ -280,6 +284,13 @@ def _smallest_change(subject: Subject, machine: Machine, wish: Wish) -> Said:
 
 def _smaller(subject: Subject, part: str, format: Format) -> bool:
     return float(subject.part(part).bytes_per_weight) > {"int8": 1.07, "int4": 0.57}[format]
+
+
+def _higher_limit(subject: Subject, machine: Machine, wish: Wish) -> Said:
+    """Where it fits without a limit: the least that would do, in whole GB."""
+    most = -(-machine.memory_bytes // GB)
+    least = 1 + _last(most, lambda limit: not _place(subject, machine, replace(wish, memory_bytes=limit * GB)).fits)
+    return Said("higher_limit", f"a --memory limit of {least:,} GB or more, or none", room=least * GB)
 
 
 def _more_memory(subject: Subject, machine: Machine, wish: Wish) -> Said:

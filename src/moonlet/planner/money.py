@@ -240,22 +240,6 @@ def payback(price: Money, saved: Money) -> Decimal | None:
     return price.amount / saved.amount
 
 
-def break_even(test: Callable[[Decimal], bool], low: Decimal, high: Decimal, whole: bool = False) -> Decimal | None:
-    """The least number in `low` to `high` for which `test` holds, as it must from there on. None: it never does."""
-    if not test(high):
-        return None
-    if test(low):
-        return low
-    for _ in range(200):
-        if whole and high - low <= 1:
-            return high
-        middle = (low + high) // 2 if whole else (low + high) / 2
-        if not whole and high - low <= abs(high) * Decimal("1e-9"):
-            break
-        low, high = (low, middle) if test(middle) else (middle, high)
-    return high
-
-
 # ---- how sure -------------------------------------------------------------------------------------------------------
 
 

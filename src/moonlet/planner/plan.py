@@ -20,7 +20,6 @@ from .money import (
     MoneyError,
     Ownership,
     Swing,
-    break_even,
     monte_carlo,
     nothing,
     payback,
@@ -39,6 +38,7 @@ USUAL_API, USUAL_SEAT = "moonshotai/kimi-k2.6", "claude-max-20x"  # compared wit
 PROMPTS = (1024, 8192, 32768)  # tokens of the prompts whose reading is told
 PACE_CONTEXT = 8192  # tokens behind the reply whose pace is told
 PEAK = 2.0  # the busiest hour over the mean
+_MOST_DEVELOPERS = 10_000  # of the teams that are looked at
 LEAST_PACE = 8.0  # tokens a second for one person: slower than a reader, agents then wait more than they work
 
 
@@ -202,9 +202,10 @@ class Plan:
         assert self.owned
         return self.owning(self.owned.price.amount / self.boxes, team)
 
-    def _cheaper_for(self, team: Team) -> bool:
-        """Whether owning is cheaper in full cost."""
-        return self.owned_by(team).full < replace(self, team=team).counterfactual
+    def _share_for(self, team: Team) -> Decimal | None:
+        """What owning costs over what renting does, in full cost; None where owning is not cheaper."""
+        owned, rented = self.owned_by(team).full, replace(self, team=team).counterfactual
+        return owned.amount / rented.amount if owned < rented else None
 
     def per_million(self, sequences: int) -> dict[str, Money] | None:
         """Full cost of a million tokens when the machine is busy in all working hours with so many sequences.
@@ -236,31 +237,31 @@ class Plan:
 
     @cached_property
     def developers_needed(self) -> int | None:
-        """From how many developers on owning is cheaper in full cost; None: up to 10,000 it is not."""
+        """From how many developers on owning is cheaper in full cost, for each number up to 10,000; None: there is no
+        such number.
+        """
         if self.owned is None:
             return None
-
-        def cheaper(count: Decimal) -> bool:
-            return self._cheaper_for(replace(self.team, developers=int(count)))
-
-        # Another box makes a step upward: the last crossing is not the first. Small teams are looked at one by one.
-        for count in range(1, 65):
-            if cheaper(Decimal(count)):
-                return count
-        found = break_even(cheaper, Decimal(65), Decimal(10_000), whole=True)
-        return int(found) if found is not None else None
+        # Another box makes a step upward, so that there are several crossings: the last is looked for, from above.
+        # Owning costs smaller teams no more than this one, so those that pay more than that for renting need no look.
+        count = _MOST_DEVELOPERS
+        while count and (share := self._share_for(replace(self.team, developers=count))) is not None:
+            count = min(int(count * share), count - 1)
+        return count + 1 if count < _MOST_DEVELOPERS else None
 
     @cached_property
     def tokens_needed(self) -> int | None:
-        """From how many tokens a day of each developer on owning is cheaper in full cost; None: not up to a billion."""
+        """From how many tokens a day of each developer on owning is cheaper in full cost, up to a billion; None: there
+        is no such number.
+        """
         if self.owned is None:
             return None
-        tokens = 10_000.0
-        while tokens < 1e9:  # by steps of 5 %: more tokens need more machines, so that it does not only get better
-            if self._cheaper_for(replace(self.team, tokens_per_day=round(tokens))):
-                return round(tokens)
-            tokens *= 1.05
-        return None
+        # From above, by steps of 5 %: more tokens need more machines, and seats cost what they cost with few.
+        found, tokens = None, 1e9
+        while tokens >= 10_000 and self._share_for(replace(self.team, tokens_per_day=round(tokens))) is not None:
+            found = round(tokens)
+            tokens /= 1.05
+        return found
 
     @cached_property
     def price_needed(self) -> Money | None:
@@ -375,8 +376,8 @@ class Plan:
         if self.owned is None:
             return ""
         people, tokens, price = self.developers_needed, self.tokens_needed, self.price_needed
-        said = [f"from {people:,} developers on" if people else "with no number of developers"]
-        said.append(f"from {tokens:,} tokens a day of each on" if tokens else "with no number of tokens a day")
+        said = [f"from {f'{people:,}' if people else 'no number of'} developers on"]
+        said.append(f"from {f'{tokens:,}' if tokens else 'no number of'} tokens a day of each on")
         said.append(f"at a price below {price}" if price else "not even as a gift")
         return f"Owning is cheaper in full cost {', '.join(said)} (each alone)."
 

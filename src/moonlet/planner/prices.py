@@ -182,7 +182,8 @@ def parse(raw: object, source: str, today: date) -> dict[str, ModelPrice]:
     found: dict[str, ModelPrice] = {}
     if not isinstance(raw, dict):
         return found
-    for key, entry in raw.items():
+    # LiteLLM names regions within keys, azure/eu/gpt-5: of those that are the same without, the shortest key's holds.
+    for key, entry in sorted(raw.items(), key=lambda item: len(item[0])):
         if not isinstance(entry, dict):
             continue
         if isinstance(entry.get("models"), dict):  # models.dev: provider -> models
@@ -208,7 +209,8 @@ def _add(
         return
     name = name.lower()
     amounts = [amount * scale for amount in (prompt, prompt if cached is None else cached, output)]
-    found[name] = ModelPrice(name, TokenPrice(*(Money(amount.normalize()) for amount in amounts)), source, today)
+    price = TokenPrice(*(Money(amount.normalize()) for amount in amounts))
+    found.setdefault(name, ModelPrice(name, price, source, today))
 
 
 def _amount(value: object) -> Decimal | None:

@@ -6,7 +6,6 @@ import random
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from moonlet.engine.engine import Engine, EngineOptions
 from moonlet.engine.sampler import Sampling
 from moonlet.engine.sequence import Reads
 from moonlet.kernels import PAGE
+from moonlet.ledger.energy import POWERCAP, Counter, processor_counters
 from moonlet.model.folder import ModelFolder
 
 from .fit import Wish
@@ -22,7 +22,6 @@ from .speed import Correction, Load, Speed
 
 RUNS = 3  # rounds
 _WARM = 8  # tokens of a prompt before decoding is timed, and of the first run, which does not count
-_RAPL = Path("/sys/class/powercap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +74,7 @@ def prove(
 ) -> list[Row]:
     """Runs the model and returns the rows; `tick` hears what is being run."""
     dice = random.Random(0)
+    counters = processor_counters(POWERCAP)
     with Engine(folder, settings, drafting=()) as engine:  # guesses would make tokens depend on what is written
         tick("warming up")
         prompt = min(test.prompt, engine.context - 2)
@@ -88,12 +88,13 @@ def prove(
             read += [_prompt_s(engine, prompt, dice) for _ in range(_repeats(speed.first_token(prompt).value))]
             for batch, seen in written.items():
                 tick(f"{batch} at a time, {round_ + 1} of {test.runs}")
-                before, energy = engine.reads, _joules()
+                before = engine.reads
+                _joules(counters)  # what the prompts took is not of these tokens
                 repeats = _repeats(batch * test.tokens / speed.decode(seen.load).value)
                 seen.rates += [_decode(engine, batch, test.tokens, dice) for _ in range(repeats)]
                 seen.tokens += repeats * batch * test.tokens
                 seen.reads += engine.reads - before
-                seen.joules = _added(seen.joules, energy, _joules())
+                seen.joules = _added(seen.joules, _joules(counters))
     seconds = statistics.median(read)
     rows = [
         Row(f"prompt of {prompt}", "tokens/s", speed.prefill(prompt).value, prompt / seconds),
@@ -117,8 +118,8 @@ class _Written:
     joules: float | None = 0.0  # None where the processor does not tell
 
 
-def _added(sum_: float | None, before: float | None, after: float | None) -> float | None:
-    return None if sum_ is None or before is None or after is None else sum_ + after - before
+def _added(sum_: float | None, more: float | None) -> float | None:
+    return None if sum_ is None or more is None else sum_ + more
 
 
 def _repeats(seconds: float) -> int:
@@ -177,16 +178,12 @@ def _decode(engine: Engine, sequences: int, tokens: int, dice: random.Random) ->
     return sum((reply.stats.output_tokens - 1) / reply.stats.decode_s for reply in replies)
 
 
-def _joules() -> float | None:
-    """Of the processor packages, where their counters may be read."""
-    total, found = 0.0, False
-    for file in _RAPL.glob("intel-rapl:[0-9]/energy_uj"):
-        try:
-            total += int(file.read_text()) / 1e6
-            found = True
-        except (OSError, ValueError):
-            return None
-    return total if found else None
+def _joules(counters: Sequence[Counter]) -> float | None:
+    """Of the processor since the last call; None where there are no counters or they cannot be read any more."""
+    try:
+        return sum(counter.gained() for counter in counters) if counters else None
+    except OSError:
+        return None
 
 
 def trace(folder: ModelFolder, ids: Sequence[int], written: int, threads: int = 0) -> NDArray[np.int32]:

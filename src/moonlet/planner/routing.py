@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from moonlet.model.config import ModelConfig
+
 from .said import Said
 
 # Between an even router (0) and the word frequencies of a language (1). K2's router is balanced by training: over much
@@ -93,11 +95,18 @@ def zipf(experts: int, per_token: int, skew: float = ASSUMED_SKEW) -> Popularity
     return Popularity(chances, Said("zipf", told, skew=skew))
 
 
-def measured(chosen: NDArray[np.int32], experts: int, name: str = "a trace") -> Popularity:
-    """Popularity by the choices (sparse layers, T, K) of a run: per layer sorted, then averaged over the layers."""
+def measured(chosen: NDArray[np.int32], config: ModelConfig, name: str = "a trace") -> Popularity:
+    """Popularity by the choices (sparse layers, T, K) of a run: per layer sorted, then averaged over the layers.
+
+    Raises TraceError, also for a trace of a model with other layers or experts.
+    """
+    experts = config.experts
     if chosen.ndim != 3 or not chosen.size or chosen.min() < 0 or chosen.max() >= experts:
         raise TraceError(f"{name}: holds no choices (layers, tokens, K) among {experts} experts")
-    layers, tokens, _ = chosen.shape
+    layers, tokens, k = chosen.shape
+    if (layers, k) != (config.sparse_layers, config.experts_per_token):
+        needed = f"{config.sparse_layers} layers with {config.experts_per_token} experts a token"
+        raise TraceError(f"{name}: is of another model, {layers} layers with {k} experts a token; needed are {needed}")
     counts = np.stack([np.bincount(layer.reshape(-1), minlength=experts) for layer in chosen])
     ranked = np.sort(counts, axis=1)[:, ::-1].mean(axis=0) / tokens
     told = f"routing measured in {name}: {tokens} tokens, {layers} layers"

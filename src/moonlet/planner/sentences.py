@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from .cluster import cluster
 from .money import Money
 from .prices import ModelPrice, SeatPrice, stale
 from .said import Said
@@ -81,7 +82,7 @@ def _instead(plan: Plan) -> list[Said]:
 
 def notes(plan: Plan) -> list[Said]:
     """Assumptions and warnings, one sentence each."""
-    said = list(assumptions(plan.speed)) if plan.speed else []
+    said = [*assumptions(plan.speed), *_spread(plan)] if plan.speed else []
     team, terms, machine = plan.team, plan.terms, plan.fit.machine
     if machine.cards is None and plan.fit.published and plan.fit.published.fp8:
         said.append(_pulled(plan.fit.subject))
@@ -100,6 +101,22 @@ def notes(plan: Plan) -> list[Said]:
         told = f"the machine's price is of {machine.priced}, {age} days old"
         said.append(Said("old_price", told, date=machine.priced, count=age))
     return said
+
+
+def _spread(plan: Plan) -> list[Said]:
+    """That engines for cards lay the model over several machines, each of which this plan has run it by itself."""
+    shape = cluster(plan)
+    if shape is None or shape.nodes == 1:
+        return []
+    machines = shape.nodes * shape.replicas
+    one = "machine that runs" if plan.boxes == 1 else "machines, each of which runs"
+    told = (
+        f"this plan is of {plan.boxes} {one} the model by itself; vLLM and SGLang keep all weights in cards, so that "
+        f"`moonlet deploy` lays it over {machines} machines (engines × machines of one: {shape.replicas} × "
+        f"{shape.nodes}), whose speed is not planned"
+    )
+    by = {"machines": machines, "engines": shape.replicas, "nodes": shape.nodes}
+    return [Said("spread", told, count=plan.boxes, **by)]
 
 
 def _pulled(made: Subject) -> Said:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -13,10 +14,15 @@ from moonlet.engine import groups
 
 from .machine import Cards
 
-# Peaks that nvidia-smi does not tell, by a part of the card's name: GB/s and bf16 TFLOPS, from NVIDIA's data sheets.
+# Peaks that nvidia-smi does not tell, by whole words of the card's name, slower siblings before the one that is named
+# as they are: GB/s and dense bf16 TFLOPS, from NVIDIA's data sheets.
 _CARD_PEAKS = {
-    "B200": (8000, 2250), "H200": (4800, 989), "H100": (3350, 989), "A100": (2039, 312), "H20": (4000, 148),
-    "L40": (864, 181), "L20": (864, 119), "RTX PRO 6000": (1792, 500), "RTX 6000 Ada": (960, 182),
+    "GB200": (8000, 2500), "B200": (8000, 2250), "GH200 480GB": (4000, 989),
+    "H200 NVL": (4800, 835), "H200": (4800, 989),
+    "H100 PCIe": (2000, 756), "H100 NVL": (3900, 835), "H100": (3350, 989),
+    "A100-PCIE-40GB": (1555, 312), "A100-SXM4-40GB": (1555, 312), "A100 80GB PCIe": (1935, 312), "A100": (2039, 312),
+    "H20": (4000, 148), "L40S": (864, 362), "L40": (864, 181), "L20": (864, 119),
+    "RTX PRO 6000": (1792, 500), "RTX 6000 Ada": (960, 182),
     "RTX 5090": (1792, 209), "RTX 4090": (1008, 165), "RTX 3090": (936, 71), "RTX A6000": (768, 155),
 }  # fmt: skip
 
@@ -119,7 +125,7 @@ def parse_cards(out: str) -> tuple[Cards | None, str]:
         return None, ""
     name = rows[0][0]
     same = [row for row in rows if row[0] == name]
-    peaks = next((peak for part, peak in _CARD_PEAKS.items() if part in name), None)
+    peaks = _peaks(name)
     if peaks is None:
         return None, name
     try:
@@ -127,3 +133,10 @@ def parse_cards(out: str) -> tuple[Cards | None, str]:
     except ValueError:
         watts = 0.0
     return Cards(len(same), int(same[0][1]) << 20, peaks[0] * 1e9, peaks[1] * 1e12, watts), name
+
+
+def _peaks(name: str) -> tuple[int, int] | None:
+    """None where they are not known: of a laptop's card too, which has little but its name of a desktop's."""
+    if re.search(r"\b(Laptop|Max-Q Design|Mobile)\b", name):
+        return None
+    return next((peak for part, peak in _CARD_PEAKS.items() if re.search(rf"\b{part}\b", name)), None)
