@@ -12,7 +12,7 @@ import pytest
 
 from foreign import Body, Chunks, Foreign, called, delta, said
 from moonlet.chat.messages import CallStart, ToolSpec
-from moonlet.fleet.fleet import Fleet
+from moonlet.fleet.fleet import MOST_TOKENS, Fleet
 from moonlet.ledger import report
 from moonlet.ledger.books import Books
 from moonlet.ledger.database import Database, open_database
@@ -181,6 +181,21 @@ def test_what_cannot_be_known_stays_taken(database: Database, sent: bool) -> Non
         assert spent(database) == (fleet.count(USER) * 1000 + 5 * 2000) * sent
 
 
+def test_what_cannot_be_known_stays_taken_also_when_its_client_has_left(database: Database) -> None:
+    go = threading.Event()
+
+    def dies(body: Body) -> Chunks:
+        go.wait(20)
+        raise ConnectionResetError
+
+    with only_rented(dies, database) as (fleet, rented):
+        rented.server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        done = left_while_it_waits(fleet, lambda: wait_for(lambda: bool(rented.bodies)), go.set)
+        assert done.finish == "cancelled"
+        wait_for(lambda: fleet.replicas[1].in_flight == 0)
+        assert spent(database) == fleet.count(USER) * 1000 + MOST_TOKENS * 2000
+
+
 def test_a_call_that_breaks_when_it_is_asked_for_again_costs_what_came_of_that(database: Database) -> None:
     first = [delta(content="Let me look. "), *called(("weather", "{}"))]
     reply: Any = lambda body: first if len(body["messages"]) == 1 else breaking(BEGUN)
@@ -226,6 +241,61 @@ def test_a_reply_that_breaks_is_a_row_with_its_prompt_and_what_came(tmp_path: Pa
         assert [whole[name] for name in names] == ["done", 10, 1, 1, 11_000, engine.name, None]
 
 
+TOOL = {"type": "function", "function": {"name": "clock", "parameters": {"type": "object"}}}
+
+
+@pytest.mark.parametrize(
+    ("count", "reply", "prompts", "tokens"),
+    [
+        (1, lambda: said("No."), 0, 3 * (10 + 1)),
+        (2, lambda: said("No."), 0, 3 * (10 + 1)),  # and what the other took until it was left
+        (1, lambda: breaking(SILENT), 1, 0),
+    ],
+    ids=["a call is owed", "of two replies", "it breaks"],
+)
+@pytest.mark.parametrize("own", [None, Price.read("1/1/1")], ids=["no price", "a lower price"])
+def test_a_reply_that_fails_before_it_begins_is_charged_at_its_engine_s_price(
+    tmp_path: Path, own: Price | None, count: int, reply: Callable[[], Any], prompts: int, tokens: int
+) -> None:
+    ask = {"model": "kimi", "messages": [{"role": "user", "content": "Hello"}], "n": count}
+    books = Books(open_database(tmp_path / "books"), own, others=[Price.read("3/3/3")])
+    with (
+        Foreign(lambda body: reply()) as engine,
+        closing(books),
+        fleet_of(f"{engine.url},price=3/3/3") as fleet,
+        serving(fleet, books) as url,
+    ):
+        answer = httpx.post(f"{url}/chat/completions", json=ask | {"tools": [TOOL], "tool_choice": "required"})
+        assert answer.status_code == 500
+        books.wait_settled(5)
+        (row,) = report.rows(books.database)
+        tokens += prompts * fleet.count(USER, [ToolSpec("clock", "", {"type": "object"})])
+        assert (row["state"], row["engine"], row["price"]) == ("error", engine.name, "3/3/3")
+        took = row["prompt_tokens"] + row["output_tokens"]
+        assert row["nano_usd"] == took * 3000 and (took == tokens if count == 1 else took >= tokens)
+
+
+@pytest.mark.parametrize("other", [500, 429, None], ids=["fails", "is busy", "breaks, too"])
+def test_where_every_engine_fails_all_that_they_took_is_charged(tmp_path: Path, other: int | None) -> None:
+    """Each at its own price. Which is asked first is decided by what they have to do: nothing, here."""
+    ask = {"model": "kimi", "messages": [{"role": "user", "content": "Hello"}]}
+    books = Books(open_database(tmp_path / "books"), others=[Price.read("3/3/3"), Price.read("5/5/5")])
+    second = lambda body: breaking(SILENT) if other is None else other
+    for turned in (False, True):
+        with Foreign(lambda body: breaking(SILENT)) as breaks, Foreign(second) as fails:
+            engines = [f"{breaks.url},price=3/3/3", f"{fails.url},price=5/5/5"]
+            with fleet_of(*engines[:: -1 if turned else 1]) as fleet, serving(fleet, books) as url:
+                assert httpx.post(f"{url}/chat/completions", json=ask).status_code >= 429
+                books.wait_settled(5)
+                assert len(breaks.bodies) == len(fails.bodies) == 1
+                prompt = fleet.count(USER)
+    with closing(books):
+        tries = 2 if other is None else 1
+        cost = prompt * (3000 + 5000 * (other is None))
+        rows = [(row["prompt_tokens"], row["nano_usd"]) for row in report.rows(books.database)]
+        assert rows == [(prompt * tries, cost)] * 2
+
+
 def test_a_reply_that_is_late_ends_at_its_engine_and_is_a_row_with_its_prompt(tmp_path: Path) -> None:
     ask = {"model": "kimi", "messages": [{"role": "user", "content": "Hello"}]}
     go = threading.Event()
@@ -234,11 +304,11 @@ def test_a_reply_that_is_late_ends_at_its_engine_and_is_a_row_with_its_prompt(tm
         yield SILENT
         go.wait(30)
 
-    books = Books(open_database(tmp_path / "books"))
+    books = Books(open_database(tmp_path / "books"), Price.read("1/1/1"), others=[Price.read("3/3/3")])
     with (
         Foreign(reads) as engine,
         closing(books),
-        fleet_of(engine.url) as fleet,
+        fleet_of(f"{engine.url},price=3/3/3") as fleet,
         serving(fleet, books) as url,
     ):
         headers = {"x-moonlet-deadline": "0.2"}
@@ -248,4 +318,5 @@ def test_a_reply_that_is_late_ends_at_its_engine_and_is_a_row_with_its_prompt(tm
         books.wait_settled(5)
         (row,) = report.rows(books.database)
         assert (row["state"], row["prompt_tokens"], row["output_tokens"]) == ("error", fleet.count(USER), 0)
+        assert (row["engine"], row["nano_usd"]) == (engine.name, fleet.count(USER) * 3000)
         assert fleet.ready

@@ -252,6 +252,13 @@ def test_remote_takes_the_first_model_of_the_endpoint() -> None:
         ("data: [1]\n\n", 200, "no chunk", LLMError),
         (_sse({"choices": [{"delta": {"tool_calls": [{"index": 0}]}}]}), 200, "no chunk", LLMError),
         (_sse({"choices": [{"delta": [3]}]}), 200, "no chunk", LLMError),
+        (_sse(_delta(content=[{"type": "text", "text": "Hi"}])), 200, "no chunk", LLMError),
+        (_sse(_delta(reasoning={"text": "Hm"})), 200, "no chunk", LLMError),
+        (_sse(_delta(tool_calls=[{"index": 0, "function": {"name": ["f"]}}])), 200, "no chunk", LLMError),
+        (_sse(_delta(tool_calls=[{"function": {"name": "f", "arguments": {"a": 1}}}])), 200, "no chunk", LLMError),
+        (_sse({"usage": {"prompt_tokens": float("inf")}}), 200, "no chunk", LLMError),
+        (_sse({"usage": {"prompt_tokens": 10**20}}), 200, "no chunk", LLMError),
+        (_sse({"usage": {"completion_tokens": -1}}), 200, "no chunk", LLMError),
         (_sse(_delta(content="cut"), end=False), 200, "broke off", LLMError),
         (_sse(_delta(content="cut"), {"error": {"message": "out of memory"}}), 200, "out of memory", ToldError),
         ('{"error": {"message": "a bug"}}', 500, "HTTP 500: a bug", ToldError),
@@ -262,6 +269,19 @@ def test_remote_failures_are_one_clear_line(body: str, status: int, complaint: s
         list(Remote(endpoint.url, "k2").reply(USER))
     assert type(caught.value) is kind
     assert complaint in str(caught.value) and endpoint.url in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_half_a_character_is_one_that_can_be_written_down() -> None:
+    half = "\ud83d"  # of a pair, as engines send what a token has cut
+    said = [_delta(reasoning_content=f"Hm{half}"), _delta(content=f"Hi{half}"), _delta(content="\U0001f600")]
+    call = _delta(tool_calls=[_part(0, "a", "get_weather", f'{{"place": "{half}"}}')])
+    with Endpoint(_sse(*said, call, _delta("tool_calls"))) as endpoint:
+        message = _done(Remote(endpoint.url, "k2").reply(USER)).message
+    assert (message.thinking, message.content) == ("Hm\ufffd", "Hi\ufffd\U0001f600")
+    assert message.calls[0].arguments == '{"place": "\ufffd"}'
+    refusal = json.dumps({"error": {"message": f"no {half}"}})
+    with Endpoint(refusal, 400) as endpoint, pytest.raises(RefusedError, match="no \ufffd"):
+        list(Remote(endpoint.url, "k2").reply(USER))
 
 
 # As vLLM, SGLang, llama.cpp and OpenAI's API say it.

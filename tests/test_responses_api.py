@@ -15,10 +15,11 @@ import pytest
 import moonlet
 import speaking
 from moonlet.chat.messages import Message, ToolCall, ToolSpec
+from moonlet.chat.parser import Parser
 from moonlet.ledger import report
 from moonlet.ledger.books import Books
 from moonlet.ledger.database import Database, open_database
-from moonlet.llm import LLMError
+from moonlet.llm import Done, LLMError, Usage
 from moonlet.llm.scripted import Prepared, Scripted
 from moonlet.local import Local
 from moonlet.server.kept import KEPT_S, KeptResponses
@@ -226,10 +227,10 @@ def test_kept_responses_are_bounded_in_bytes_and_time() -> None:
         kept.keep("me", {"id": f"r{i}"}, (Message("user", "x" * 200),), [])
     found = [i for i in range(10) if kept.find("me", f"r{i}")]
     assert found == [6, 7, 8, 9]
+    kept.keep("other", {"id": "huge"}, (Message("user", "x" * 2000),), [])
+    assert kept.find("other", "huge") is None and kept.find("me", "r6"), "nobody makes room for what cannot be kept"
     now[0] = KEPT_S + 1
     assert kept.find("me", "r9") is None
-    kept.keep("me", {"id": "huge"}, (Message("user", "x" * 2000),), [])
-    assert kept.find("me", "huge") is None
 
 
 def test_where_prompts_may_be_kept_responses_outlive_the_server(tmp_path: Path) -> None:
@@ -337,6 +338,20 @@ def test_a_ledger_that_cannot_be_written_stops_no_response(tmp_path: Path, caplo
         assert second.output_text == "two" and caplog.text.count("kept in memory only") == 1
 
 
+def test_what_lies_in_memory_is_gone_on_from_while_the_ledger_is_away(tmp_path: Path) -> None:
+    with closing(Books(open_database(tmp_path / "ledger"), keep_prompts=True)) as books:
+        with going_on(books, "one", "two") as (asked, _):
+            first = asked.responses.create(model="scripted", input="1")
+            until = time.monotonic() + 10
+            while not rows_of(books.database, "SELECT id FROM kept_responses"):
+                assert time.monotonic() < until
+                time.sleep(0.01)
+            with books.database.transaction() as connection:
+                connection.run("DROP TABLE kept_responses")  # nothing can be read there
+            second = asked.responses.create(model="scripted", input="2", previous_response_id=first.id)
+        assert second.output_text == "two"
+
+
 def test_cut_and_broken_replies_say_so() -> None:
     class Breaks(Scripted):
         def reply(self, *asked: Any) -> Iterator[Any]:
@@ -352,6 +367,21 @@ def test_cut_and_broken_replies_say_so() -> None:
     with serving(Breaks(["Hello"])) as url, client(url) as asked:
         last: Any = list(asked.responses.create(model="scripted", input="x", stream=True))[-1]
     assert (last.type, last.response.error.message) == ("response.failed", "power cut")
+
+
+def test_a_call_begun_in_a_thought_and_cut_off_is_told_once() -> None:
+    class Cut(Scripted):
+        def reply(self, *asked: Any) -> Iterator[Any]:
+            parser = Parser(None, "k2-thinking", asked[1], thinking_open=True)
+            begun = 'I look. <|tool_call_begin|>functions.get_weather:0<|tool_call_argument_begin|>{"place": "Os'
+            yield from parser.feed_text(begun) + parser.finish()
+            yield Done(parser.message, "length", Usage())
+
+    with serving(Cut([])) as url, client(url) as asked:
+        said: Any = asked.responses.create(model="scripted", input="x", tools=[WEATHER])
+    assert said.status == "incomplete" and [item.type for item in said.output] == ["reasoning", "function_call"]
+    assert said.output[0].content[0].text == "I look. "
+    assert (said.output[1].status, said.output[1].arguments) == ("incomplete", '{"place": "Os')
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,8 @@ class Bill:
                 output_tokens=now.output_tokens,
                 thinking_tokens=now.thinking_tokens,
             )
-        self._before, self._exchange = self._before + took, None
+        # The end may be that of a client which left, when the engine never gave a sign.
+        self._before, self._lost, self._exchange = self._before + took, self.unheard, None
         return replace(event, usage=took)
 
 

@@ -7,6 +7,7 @@ breaks off) is never guessed.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from copy import deepcopy
@@ -18,6 +19,7 @@ from jsonschema import ValidationError
 from moonlet.chat.messages import ToolCall, ToolSpec
 from moonlet.chat.parser import SPELLED, tool_named
 from moonlet.fleet.schemas import Schema, told
+from moonlet.llm.characters import whole_characters
 
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.DOTALL)
 _ROUNDS = 8  # of mending, each of all faults that can be
@@ -69,7 +71,7 @@ class Judge:
             return Fault(call, tool, "its arguments are nested too deeply")
         if faults:
             return Fault(call, tool, told(faults))
-        arguments = call.arguments if clean else json.dumps(value, ensure_ascii=False)
+        arguments = call.arguments if clean else json.dumps(whole_characters(value), ensure_ascii=False)
         return Good(replace(call, name=tool.name, arguments=arguments), not clean or call.name != tool.name)
 
 
@@ -101,13 +103,18 @@ def _read(arguments: str) -> tuple[dict[str, Any], bool]:
 
 
 def _loads(text: str) -> Any:
-    """Strict JSON. Raises ValueError."""
+    """Strict JSON, with numbers that can be written down again. Raises ValueError."""
 
     def no_constant(name: str) -> Any:
         raise ValueError(f"{name} is no JSON")
 
+    def finite(digits: str) -> float:
+        if math.isinf(number := float(digits)):
+            raise ValueError(f"{digits[:60]} is larger than a number can be")
+        return number
+
     try:
-        return json.loads(text, parse_constant=no_constant)
+        return json.loads(text, parse_constant=no_constant, parse_float=finite)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import add
 
 from moonlet.chat.messages import CallStart, Message, ToolSpec
 from moonlet.fleet.bill import Bill, Money
@@ -194,6 +196,7 @@ class _Reply(Iterator[Event]):
         self._prompt = _estimate(self._request, tools)
         self._said = Assembly()
         self._try: _Try | None = None  # the last
+        self._failed: list[tuple[Served, Usage]] = []  # what those took that could not answer
         self._asked: list[RemoteReply] = []  # under way: of two engines, if they race
         self._left = self._ends = self._over = False
         self._pinned: bool | None = None
@@ -206,8 +209,10 @@ class _Reply(Iterator[Event]):
         while not self._left or self._ends:
             try:
                 event = next(self._events, None)
-            except LLMError:
+            except LLMError as error:
                 if not self._left:
+                    error.tries = tuple(self._failed)
+                    error.usage = reduce(add, (took for _, took in self._failed)) if self._failed else None
                     raise
                 break
             if isinstance(event, Done):
@@ -346,8 +351,10 @@ class _Reply(Iterator[Event]):
                             self._fleet.counts.add("engine_replies", replica.name)
                         event = replace(event, usage=bill.usage, served=one.served)
                     yield event
-        except LLMError as error:
-            error.usage = bill.usage
+        except _OutrunError:
+            raise
+        except LLMError:
+            self._failed.append((one.served, bill.usage))
             raise
         finally:
             if one.money is not None:

@@ -282,8 +282,15 @@ class Books:
             return list(islice(self._waiting.values(), most))
 
     def _give_up(self, entry: Entry, error: RowError) -> None:
+        """Its request is over all the same: as one that runs it would be counted for as long as we do."""
         self.given_up += 1
         _log.error("the ledger does not take the row %s: %s", entry.id, error)
+        if entry.state != "running":
+            try:
+                with self.database.transaction(durable=False) as connection:
+                    lose(connection, entry.id)
+            except DatabaseError as failed:
+                self._failed(failed)
 
     def _failed(self, error: DatabaseError) -> None:
         self.failures += 1

@@ -34,11 +34,12 @@ Number = TypeVar("Number", int, float)
 
 class LLMError(Exception):
     """The model, or the endpoint that stands for it, could not answer. `usage`: what was taken all the same, where that
-    is known."""
+    is known; `tries`: by which engine what of it, in the order in which they were asked, where there are several."""
 
     def __init__(self, message: str, usage: Usage | None = None) -> None:
         super().__init__(message)
         self.usage = usage
+        self.tries: tuple[tuple[Served, Usage], ...] = ()
 
 
 class RefusedError(LLMError):

@@ -9,6 +9,7 @@ from typing import Any
 import urllib3
 
 from moonlet.llm import BusyError, LLMError, RefusedError, ToldError, TooLongError
+from moonlet.llm.characters import whole_characters
 
 _REFUSALS = (400, 404, 413, 422)
 # The words in which vLLM, SGLang, llama.cpp and OpenAI's own API tell of a prompt that does not fit.
@@ -41,7 +42,7 @@ def message_of(body: Any) -> str:
     """The words of an error, in one line."""
     error = body.get("error", body) if isinstance(body, dict) else body
     told = error.get("message", error) if isinstance(error, dict) else error
-    return " ".join(str(told).split())[:300]
+    return str(whole_characters(" ".join(str(told).split())[:300]))
 
 
 def _too_long(told: str) -> TooLongError | None:

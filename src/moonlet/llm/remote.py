@@ -51,6 +51,7 @@ from moonlet.llm import (
     TooLongError,
     Usage,
 )
+from moonlet.llm.characters import whole_characters
 from moonlet.llm.exchange import Exchange, RemoteReply
 from moonlet.llm.failure import failure, message_of
 
@@ -59,6 +60,7 @@ _CUT = ("length", "max_tokens", "model_length", "max_output_tokens")
 _UNSENT = (ConnectTimeoutError, NewConnectionError, ProxyError, SSLError)  # before anything was asked
 _CONNECT_S = 10.0
 _TOLD = 1 << 16  # bytes of an error that are read
+_MOST_TOKENS = 1 << 31  # what an endpoint that counts as many has taken is a fault of its own, and no ledger's number
 _KEPT = 64  # idle connections; every client under way has one of its own, their number is bounded by who asks
 logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it warns of each more that it lets go
 
@@ -264,11 +266,13 @@ class _Reading:
             raise _WireError(f"sent {data[:60]!r}, which is no chunk of a completion")
         if chunk.get("error"):
             raise _WireError(message_of(chunk), told=True)
+        if "\\ud" in data or "\\uD" in data:
+            chunk = whole_characters(chunk)
         try:
             for event in self._chunk(chunk):
                 self.assembly.add(event)
                 yield event
-        except (AttributeError, LookupError, TypeError, ValueError):
+        except (AttributeError, LookupError, TypeError, ValueError, OverflowError):
             raise _WireError(f"sent {data[:60]!r}, which is no chunk of a completion") from None
 
     def _chunk(self, chunk: Mapping[str, Any]) -> Iterator[Event]:
@@ -278,10 +282,10 @@ class _Reading:
             ended_by = choice.get("stop_reason") or choice.get("matched_stop")  # vLLM; SGLang
             self.stop = ended_by if ended_by in self._stops else self.stop
             delta = choice.get("delta") or {}
-            if thought := delta.get("reasoning_content") or delta.get("reasoning"):
+            if thought := _text(delta.get("reasoning_content") or delta.get("reasoning")):
                 self._thoughts += 1
                 yield Thinking(thought)
-            text, reason = delta.get("content") or "", choice.get("finish_reason")
+            text, reason = _text(delta.get("content")), choice.get("finish_reason")
             if tokens := tuple(map(_scored, (choice.get("logprobs") or {}).get("content") or ())):
                 if reason and reason not in _CUT and not text.encode().endswith(tokens[-1].text):
                     tokens = tokens[:-1]  # the mark of the end, which vLLM lists and does not say
@@ -298,22 +302,23 @@ class _Reading:
         prompt, output = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
         cached = prompt.get("cached_tokens") or usage.get("cached_tokens")  # vLLM, OpenAI; Moonshot
         self._took = (
-            int(usage.get("prompt_tokens") or 0),
-            int(cached or usage.get("prompt_cache_hit_tokens") or 0),  # DeepSeek
-            int(usage.get("completion_tokens") or 0),
-            int(output.get("reasoning_tokens") or 0),
+            _tokens(usage.get("prompt_tokens")),
+            _tokens(cached or usage.get("prompt_cache_hit_tokens")),  # DeepSeek
+            _tokens(usage.get("completion_tokens")),
+            _tokens(output.get("reasoning_tokens")),
         )
 
     def _call_part(self, part: Mapping[str, Any]) -> Iterator[Event]:
         function = part.get("function") or {}
         index = part.get("index", self._calls if function.get("name") else None)
+        index = None if index is None else int(index)
         if self._open is None or (index is not None and index != self._open[0]):
             yield from self.close_call()
-            name = function["name"]
-            self._open = (self._calls if index is None else index, part.get("id") or f"call_{self._calls}", name, [])
+            id, name = str(part.get("id") or f"call_{self._calls}"), _text(function["name"])
+            self._open = (self._calls if index is None else index, id, name, [])
             self._calls += 1
             yield CallStart(self._open[0], self._open[1], name)
-        if text := function.get("arguments"):
+        if text := _text(function.get("arguments")):
             self._open[3].append(text)
             yield CallArguments(self._open[0], text)
 
@@ -323,6 +328,20 @@ class _Reading:
             index, id, name, arguments = self._open
             self._open = None
             yield CallEnd(index, ToolCall(id, name, "".join(arguments)))
+
+
+def _text(value: Any) -> str:
+    """Of a field that may be left out. Raises TypeError for what is no text."""
+    if value and not isinstance(value, str):
+        raise TypeError
+    return value or ""
+
+
+def _tokens(value: Any) -> int:
+    """A count that may be left out. Raises ValueError, TypeError, OverflowError for what is none."""
+    if not 0 <= (count := int(value or 0)) < _MOST_TOKENS:
+        raise ValueError
+    return count
 
 
 def _scored(token: Mapping[str, Any]) -> ScoredToken:

@@ -13,7 +13,7 @@ from moonlet.chat.messages import CallArguments, CallStart, Message, Text, Think
 from moonlet.ledger.books import Answered, Books, Entry, OverLimitError, State, Took
 from moonlet.ledger.keys import Key, KeyEndedError, Limits, Priority
 from moonlet.ledger.quota import most_output
-from moonlet.llm import LLM, Done, Event, Plain, ReplyOptions, Served, Usage
+from moonlet.llm import LLM, Done, Event, LLMError, Plain, ReplyOptions, Served, Usage
 from moonlet.local import MAX_TOKENS
 from moonlet.server.errors import ApiError
 from moonlet.server.metrics import Family, Metrics, counter, gauge
@@ -115,7 +115,7 @@ class Account:
             self._served = event
         elif isinstance(event, Done):
             self._finishes.append(event.finish)
-            self.charge(event.usage, event.served)
+            self._charge(event.usage, event.served)
         elif isinstance(event, Text | Thinking | CallStart | CallArguments):
             with self._lock:
                 self._pieces += 1
@@ -123,10 +123,16 @@ class Account:
             if first:
                 self._metrics.first_token(time.perf_counter() - self._began)
 
-    def charge(self, took: Usage, served: Served | None) -> None:
-        """What one of its replies took, at the price of the engine that answered; without one the tokens decide."""
+    def failed(self, error: LLMError) -> None:
+        """One of its replies fails. What that took is charged, whatever it was worth: at each engine at its price."""
+        for served, took in error.tries:
+            self._charge(took, served)
+
+    def _charge(self, took: Usage, served: Served | None) -> None:
+        """What one of its replies took, at the price of the engine that was asked; without one the tokens decide."""
         if served is None or self._books is None:
             return
+        self._served = served  # also of a reply that never came to say so: it was left, or failed, before it began
         if (price := served.price or self._books.price) is not None:
             cost = price.nano_usd(took.prompt_tokens, took.cached_tokens, took.output_tokens)
             with self._lock:

@@ -57,6 +57,7 @@ class _ChargedReply:
         except Exception as error:
             if isinstance(error, LLMError):
                 self._usage = error.usage
+                self._account.failed(error)
             self._end(None if isinstance(error, StopIteration) else error)
             raise
         self._account.see(event)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from moonlet.chat.messages import ToolSpec
+from moonlet.llm.characters import whole_characters as whole_characters
 from moonlet.server.errors import ApiError
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a string", dict: "an object"}
@@ -57,12 +58,3 @@ def json_schema(form: Mapping[str, Any], place: str) -> Mapping[str, Any]:
     if not isinstance(schema, dict):
         raise ApiError(f"{place}.schema must be an object, got {short(schema)}", place.split(".")[0])
     return schema
-
-
-def whole_characters(value: Any) -> Any:
-    """The same without halves of surrogate pairs, which JSON can spell and UTF-8 cannot."""
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, dict):
-        return {whole_characters(key): whole_characters(inner) for key, inner in value.items()}
-    return [whole_characters(inner) for inner in value] if isinstance(value, list) else value

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from moonlet.chat.messages import Message
+from moonlet.ledger.database import DatabaseError
 from moonlet.server.errors import ApiError
 from moonlet.server.kept_beyond import Beyond
 from moonlet.server.response_stream import response_of
@@ -57,6 +58,8 @@ class KeptResponses:
         size = len(json.dumps([response, items])) + sum(
             len(m.content) + len(m.thinking) + sum(len(call.arguments) for call in m.calls) for m in messages
         )
+        if size > self._bytes:  # all others would have to go for it
+            return
         written = self.beyond.keep(owner, response, messages, items) if self.beyond is not None else None
         with self._lock:
             self._kept[response["id"]] = Kept(response, messages, items, owner, size, self._clock(), written)
@@ -121,7 +124,10 @@ class KeptResponses:
         """Whether no other server of the ledger has forgotten it. What is not written none can know."""
         if kept.written is None or not kept.written.done() or not kept.written.result():
             return True
-        return beyond.has(kept.owner, id)
+        try:
+            return beyond.has(kept.owner, id)
+        except DatabaseError:  # nor can anybody while the ledger is away
+            return True
 
     def _old(self, kept: Kept) -> bool:
         return self._clock() - kept.born_s > KEPT_S

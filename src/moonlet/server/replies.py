@@ -247,8 +247,8 @@ class Reply:
             if not isinstance(error, LLMError):
                 _log.exception("a reply broke")
             elif error.usage is not None:
-                self._usages.append(error.usage)  # what it took is charged, whatever it was worth
-                self._account.charge(error.usage, self._served.get(number))
+                self._usages.append(error.usage)
+                self._account.failed(error)
             self._error = self._error or error
             self._place()
             self._tell(error)

@@ -69,9 +69,10 @@ class ResponseStream:
                     yield self._part_event("response.output_text.delta", content_index=0, delta=text, logprobs=scored)
                     self._item_or_fail()["logprobs"] += scored
             case Thinking(text):
-                yield from self._in_thought()
-                self._text += text
-                yield self._part_event("response.reasoning_text.delta", content_index=0, delta=text)
+                if not self._writes("function_call", "custom_tool_call"):  # as for text: a call begun in a thought
+                    yield from self._in_thought()
+                    self._text += text
+                    yield self._part_event("response.reasoning_text.delta", content_index=0, delta=text)
             case CallStart(_, id, name):
                 yield from self._close()
                 yield from self._open_call(id, self.request.forms.get(name, Form(name=name)))
