@@ -107,12 +107,12 @@ def boss_says(messages: Sequence[Message], tools: Sequence[ToolSpec]) -> Message
     """Hands the task on; if it was cut off while it waited, looks what became of it until it is done."""
     result = last(messages, "tool")
     if result is None:
-        return Message("assistant", calls=(ToolCall("b0", "worker", '{"message": "do the three steps"}'),))
+        return Message("assistant", calls=(ToolCall("b0", "agent_worker", '{"message": "do the three steps"}'),))
     if "All three steps are done" in result.content:
         return f"The worker says: {result.content}"
     time.sleep(0.3)
     count = sum(one.role == "tool" for one in messages)
-    return Message("assistant", calls=(ToolCall(f"b{count}", "worker_tasks", "{}"),))
+    return Message("assistant", calls=(ToolCall(f"b{count}", "agent_worker_tasks", "{}"),))
 
 
 def step_tool(log: Path) -> Tool:

@@ -18,7 +18,7 @@ from google.protobuf.json_format import ParseDict
 
 from a2a_servers import last, offering
 from moonlet.agent import Limits
-from moonlet.agent.approval import allow_all
+from moonlet.agent.approval import Approvals, allow_all
 from moonlet.chat import messages as chat
 from moonlet.chat.messages import ToolCall, ToolSpec
 from moonlet.cli import main as cli_main
@@ -33,7 +33,7 @@ from moonlet.server.keys import Access
 from moonlet.tools import a2a
 from moonlet.tools.a2a import Cost, Remote, RemoteAgentError, connect
 from moonlet.tools.running import Running, entered, here
-from moonlet.tools.tool import Tool, ToolError, parameters
+from moonlet.tools.tool import Checked, Tool, ToolError, parameters
 
 HEADERS = {"A2A-Version": "1.0"}
 
@@ -359,9 +359,9 @@ def test_another_agent_is_a_tool_with_progress_and_a_cost(tmp_path: Path) -> Non
     with offering(Scripted(replies), tmp_path / "l.db", Offered((step,))) as url:
         costs: list[Cost] = []
         give, look = connect(Remote(url), noted=costs.append)
-        assert (give.spec.name, look.spec.name) == ("worker", "worker_tasks")
+        assert (give.spec.name, look.spec.name) == ("agent_worker", "agent_worker_tasks")
         assert give.changes and give.sends and give.outside and not look.changes
-        assert connect(Remote(url), taken=("worker",))[0].spec.name == "worker_2"
+        assert connect(Remote(url), taken=("agent_worker",))[0].spec.name == "agent_worker_2"
         told: list[str] = []
         with entered(Running(tell=told.append)):
             asked = give.run({"message": "count"})
@@ -374,6 +374,16 @@ def test_another_agent_is_a_tool_with_progress_and_a_cost(tmp_path: Path) -> Non
         assert seen["state"] == "completed" and seen["answer"] == "Five it is." and seen["asked"] == "count"
         with pytest.raises(ToolError, match="terminal"):
             give.run({"message": "more", "task": task})
+
+
+def test_no_agent_is_named_like_a_tool_that_the_user_allowed(tmp_path: Path) -> None:
+    with offering(Scripted([]), tmp_path / "l.db", name="Files helper") as url:
+        tools = connect(Remote(url))
+    for allow, allowed in (("files_*", False), ("agent_files_*", True)):
+        rules = Approvals(allow=[allow])
+        for tool in tools:
+            call = ToolCall("c", tool.spec.name, '{"message": "x"}')
+            assert rules(call, Checked(tool, {"message": "x"})).allowed is allowed
 
 
 def test_of_an_agent_that_does_not_stop_talking_the_beginning_is_kept(
@@ -429,7 +439,7 @@ def test_the_command_lists_other_agents_and_keeps_keys_in_the_environment(
         listing = ["agent", "--list", "--model", "nano", "--tools", "none", "--a2a", url, "--a2a", url]
         assert cli_main(listing) == 0
         listed = capsys.readouterr().out
-        assert all(f"{name}: " in listed for name in ("worker", "worker_tasks", "worker_2", "worker_2_tasks"))
+        assert all(f"{name}: " in listed for name in ("agent_worker", "agent_worker_tasks", "agent_worker_2_tasks"))
         assert cli_main([*listing[:-1], f"NO_SUCH_KEY={url}"]) == 2
         assert "the environment has no NO_SUCH_KEY" in capsys.readouterr().err
 

@@ -261,6 +261,8 @@ class _Site(http.server.BaseHTTPRequestHandler):
             "/image": (200, {"Content-Type": "image/png"}, b"x"),
             "/packed": (200, {"Content-Type": "text/plain", "Content-Encoding": "gzip"}, gzip.compress(b"packed")),
             "/bomb": (200, {"Content-Type": "text/plain", "Content-Encoding": "gzip"}, gzip.compress(bytes(50 << 20))),
+            "/odd": (200, {"Content-Type": "text/html; charset=Punycode"}, "<p>a-b ä".encode()),
+            "/odder": (200, {"Content-Type": "text/plain; charset=idna"}, b"a-b"),
             "/large": (200, {"Content-Type": "text/plain"}, b"x" * (5 << 20)),
         }
         status, headers, body = pages.get(self.path, (404, {}, b""))
@@ -293,6 +295,8 @@ def test_pages_are_read() -> None:
         assert said(tools, "fetch_page", url=f"{url}/json") == '{"a": 1}'
         assert said(tools, "fetch_page", url=f"{url}/same") == '{"a": 1}'
         assert said(tools, "fetch_page", url=f"{url}/packed") == "packed"
+        assert said(tools, "fetch_page", url=f"{url}/odd") == "a-b ä"
+        assert said(tools, "fetch_page", url=f"{url}/odder") == "a-b"
         for path, told in [
             ("loop", "more than 5 redirects"), ("image", "image/png, not text"), ("bomb", "larger than"),
             ("large", "larger than"), ("nothing", "HTTP 404"),
@@ -374,3 +378,16 @@ def test_one_private_address_among_public_ones_is_refused(monkeypatch: pytest.Mo
 def test_a_page_as_text() -> None:
     html = "<head><title>News</title><script>evil()</script></head><h1>A &amp; B</h1><ul><li>one<li>two</ul><style>x"
     assert page_text(html, "http://x.test/") == "News\nA & B\n- one\n- two"
+
+
+@pytest.mark.parametrize("unfinished", ["<a ", "<a x='", "<!--", "</", "<script></"])
+def test_a_page_of_unfinished_tags_is_read_in_seconds(unfinished: str) -> None:
+    begun = time.monotonic()
+    assert page_text("<p>told" + unfinished * (1_000_000 // len(unfinished)), "http://x.test/") == "told"
+    assert time.monotonic() - begun < 5
+
+
+def test_a_long_page_loses_nothing() -> None:
+    words = "word & " * 20_000
+    page = f"<p>{words}<script>{'x' * 400_000}</script><img src='data:{'A' * 700_000}'><p>{words}R&D"
+    assert page_text(page, "http://x.test/").split() == [*words.split(), *words.split(), "R&D"]

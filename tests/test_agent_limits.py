@@ -151,6 +151,38 @@ def test_progress_is_told_while_a_call_runs() -> None:
     assert [type(event).__name__ for event in kinds] == ["CallStarted", "Progress", "CallResult"]
 
 
+@pytest.mark.parametrize("limits", [Limits(call_s=0.3), Limits(seconds=0.3)])
+def test_a_call_that_tells_its_progress_without_a_pause_is_stopped_too(limits: Limits) -> None:
+    def chatter(_: Mapping[str, Any]) -> str:
+        until = time.monotonic() + 3
+        while not here().stopped and time.monotonic() < until:
+            for _ in range(10):  # more than is looked at in the meantime
+                here().tell("still at it")
+            time.sleep(0.001)
+        return "too late"
+
+    agent = Agent(Scripted([calling("chatter"), "ok"]), [named("chatter", chatter)], limits=limits)
+    begun = time.monotonic()
+    for event in agent.ask("go"):
+        if isinstance(event, Progress):
+            time.sleep(0.001)
+        elif isinstance(event, CallResult):
+            assert event.failed and "stopped" in event.text and time.monotonic() - begun < 2
+
+
+def test_a_call_that_ended_in_time_counts_also_if_its_progress_is_looked_at_slowly() -> None:
+    def work(_: Mapping[str, Any]) -> str:
+        for step in range(20):
+            here().tell(f"step {step}")
+        return "done"
+
+    agent = Agent(Scripted([calling("work"), "ok"]), [named("work", work, timeout_s=0.2)])
+    for event in agent.ask("go"):
+        if isinstance(event, Progress):
+            time.sleep(0.02)
+    assert agent.history[2].content == "done"
+
+
 def test_at_most_eight_calls_run_at_a_time() -> None:
     now, most, lock = [0], [0], threading.Lock()
 
@@ -188,6 +220,17 @@ def test_a_long_result_is_cut_and_can_be_read_on() -> None:
     assert "line 999\n" in results[1].text and "this is the end" in results[1].text
     assert "[untrusted" in results[0].text and "[untrusted" in results[1].text  # also what is read on
     assert results[2].failed and "no cut result 'r9'" in results[2].text
+
+
+def test_half_a_surrogate_pair_in_a_result_reaches_nobody() -> None:
+    tools = [named("files", lambda _: "a\udcff.txt"), named("long", lambda _: "\ud83d" * 2000)]
+    calls = (ToolCall("a", "files", "{}"), ToolCall("b", "long", "{}"))
+    model = Scripted([Message("assistant", calls=calls), "ok"])
+    agent = Agent(model, tools, limits=Limits(result_chars=1000), rereadable=True)
+    short, long = [event for event in agent.ask("go") if isinstance(event, CallResult)]
+    assert short.text == "a\ufffd.txt" and long.full == "\ufffd" * 2000
+    for message in model.asked[-1][0]:
+        message.content.encode()
 
 
 def test_a_result_cannot_end_its_own_mark() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import socket
 import sys
 import threading
@@ -85,6 +86,14 @@ def test_json_tells_everything_a_line_at_a_time(tmp_path: Path) -> None:
     told = [json.loads(line) for line in out.splitlines()]
     assert code == 0 and [one["event"] for one in told] == ["reply", "call", "result", "reply", "end"]
     assert told[-1]["spent"]["calls"] == 1
+
+
+def test_json_tells_the_name_of_a_file_that_is_no_text(tmp_path: Path) -> None:
+    (folder := tmp_path / "folder").mkdir()
+    Path(os.fsdecode(os.fsencode(folder) + b"/a\xff.txt")).touch()
+    with serving(Scripted([calling("list_files"), "One."])) as url:
+        code, out, err = agent("What is there?", "--model", url, "--json", "--folder", folder)
+    assert code == 0 and "a\ufffd.txt" in out.encode().decode(), err
 
 
 def test_servers_of_an_mcp_json_are_used(tmp_path: Path) -> None:

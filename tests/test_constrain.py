@@ -561,3 +561,11 @@ def test_no_string_spells_half_a_character(text: dict[str, object]) -> None:
 
     assert taken("xé天🚀") and taken("x\\n\\u001b")
     assert not taken("x\\ud800") and not taken("x\\udfff") and not taken("x\\ud83d\\ude80")
+
+
+@pytest.mark.parametrize("choice", ["auto", "required"])
+def test_a_tool_named_like_a_choice_leaves_the_choice_its_meaning(choice):
+    names = ("weather", choice)
+    tools = [ToolSpec(name, "", arguments(a=TEXT)) for name in names]
+    calls = "".join(f"{B}functions.{name}:{index}{A}{{}}{Z}" for index, name in enumerate(names))
+    take(CallConstraint(small(), tools, choice, family="moonlet"), small().encode(f"{S}{calls}{E}", specials=True))

@@ -139,7 +139,8 @@ def test_calculate(expression: str, value: float | None) -> None:
 @pytest.mark.parametrize(
     "expression",
     ["1/0", "9**9**9", "2**99999", "__import__('os')", "'a' * 9", "1 if 1 else 2", "(1).real", "", "1" * 300, "f(2)",
-     "(-8) ** 0.5", "10.0 ** 400", "[1]", "lambda: 1", "max()", "round(2, n=1)", "((((((((" ],
+     "(-8) ** 0.5", "10.0 ** 400", "[1]", "lambda: 1", "max()", "round(2, n=1)", "((((((((", "round(2, 1.5)",
+     "round(1, -999999)", "round(1, -10**150)"],
 )  # fmt: skip
 def test_calculate_refuses(expression: str) -> None:
     with pytest.raises(ToolError):

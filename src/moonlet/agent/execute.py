@@ -91,6 +91,8 @@ class Executor:
                 except queue.Empty:
                     yield from self._overdue(running, until)
                     continue
+                # Not only when nothing is heard: a call may tell its progress without a pause.
+                yield from self._overdue(running, until)
                 if index not in running:
                     continue  # it answers after it was given up
                 call, checked, _, begun = running[index]
@@ -110,7 +112,7 @@ class Executor:
         over = until is not None and time.monotonic() >= until
         for index, (call, checked, one, begun) in list(running.items()):
             left = one.left()
-            if not over and (left is None or left > 0):
+            if one.ended or (not over and (left is None or left > 0)):
                 continue
             one.stop()
             del running[index]
@@ -134,6 +136,7 @@ def _start(index: int, checked: Checked, one: Running, heard: queue.SimpleQueue[
                 outcome = run(checked)
         except Exception as broken:  # a tool that breaks must not end the conversation
             outcome = failure(f"{checked.tool.spec.name} broke: {type(broken).__name__}: {broken}")
+        one.ended = True  # before it is heard, which may be long after: much progress may wait in front of it
         heard.put((index, outcome))
 
     context = contextvars.copy_context()

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 from moonlet.chat.messages import ToolSpec
+from moonlet.llm.characters import whole_characters
 from moonlet.tools.tool import Outcome, Tool, ToolError, parameters
 
 KEPT_CHARS = 4_000_000  # of one result; what is beyond is gone, and the notice says so
@@ -48,15 +49,16 @@ class Results:
 
     def present(self, outcome: Outcome, outside: bool) -> tuple[str, str | None]:
         """The text for the prompt, and the whole text if that one is cut."""
-        if len(outcome.text) <= self._limit:
-            return (marked(outcome.text, _word()) if outside else outcome.text), None
-        whole = outcome.text[:KEPT_CHARS]
+        text: str = whole_characters(outcome.text)  # names of files hold halves of surrogate pairs, no message can
+        if len(text) <= self._limit:
+            return (marked(text, _word()) if outside else text), None
+        whole = text[:KEPT_CHARS]
         name = self.keep(whole, outside)
         shown = whole[: self._limit]
-        told = f"[cut: {len(shown)} of {len(outcome.text)} characters are shown"
+        told = f"[cut: {len(shown)} of {len(text)} characters are shown"
         if self._rereadable:
             told += f'; {READ_RESULT}(result="{name}", start={len(shown)}) reads on'
-        if len(whole) < len(outcome.text):
+        if len(whole) < len(text):
             told += f"; only the first {len(whole)} were kept"
         return f"{marked(shown, _word()) if outside else shown}\n{told}]", whole
 

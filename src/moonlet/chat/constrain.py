@@ -36,6 +36,7 @@ from moonlet.chat.tokenizer import Tokenizer
 
 __all__ = ["CallConstraint", "ChoiceError", "Mask", "SchemaError"]
 
+_CHOICES = ("auto", "none", "required")
 _MARKS = 6  # ids around a call's head and arguments: the section's, the call's, and one to end the reply
 _SPARE = 8  # ids by which a text is brought to its end early rather than late
 
@@ -106,13 +107,13 @@ class CallConstraint:
         limit: int | None = None,
         said: str = "",
     ) -> None:
-        """`tool_choice`: auto, none, required (one call or more) or the name of the tool to call once; the last two
-        after the thought, in families that think. `history_calls` and `thinking_open` as for the parser. `parallel`:
-        several calls may be made. `answer`: the JSON schema of the text, in a reply that is no call. `limit`: so many
-        ids may come, the one that ends the reply not counted.
+        """`tool_choice`: auto, none, required (one call or more) or the name of the tool to call once, which none of
+        those words is; the last two after the thought, in families that think. `history_calls` and `thinking_open` as
+        for the parser. `parallel`: several calls may be made. `answer`: the JSON schema of the text, in a reply that is
+        no call. `limit`: so many ids may come, the one that ends the reply not counted.
         `said`: what arguments may be quoted from. Raises SchemaError, ChoiceError."""
         names = [tool.name for tool in tools]
-        if tool_choice not in ("auto", "none", "required", *names):
+        if tool_choice not in (*_CHOICES, *names):
             raise ChoiceError(
                 f"tool_choice {tool_choice!r} is none of the tools: {', '.join(names) or 'there are none'}"
             )
@@ -123,7 +124,8 @@ class CallConstraint:
         self._marks = _marks(tokenizer)
         self._spaced = family == "moonlet"
         self._must = tool_choice not in ("auto", "none")
-        named = tool_choice in names
+        # A tool may have one of these names, too: the word keeps its meaning, which is meant by almost all who say it.
+        named = tool_choice in names and tool_choice not in _CHOICES
         self._once = named or not parallel
         known = {one.own.name: one.tool for one in told(family, tools)}
         chosen = [name for name in names if tool_choice != "none" and (not named or name == tool_choice)]

@@ -258,7 +258,7 @@ class Stream:
                     yield from self._in("text", {"type": "text", "text": ""})
                     yield self._delta({"type": "text_delta", "text": text})
             case Thinking(text):
-                if self.thoughts:
+                if self.thoughts and self._open != "tool_use":  # as for text: a call begun in a thought
                     yield from self._in("thinking", {"type": "thinking", "thinking": "", "signature": ""})
                     yield self._delta({"type": "thinking_delta", "thinking": text})
             case CallStart(_, _, name):

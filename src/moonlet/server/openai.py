@@ -254,7 +254,8 @@ class Chunks:
                 if not choice.open_call:
                     yield self._chunk(number, {"content": text}, tokens=choice.shown(text))
             case Thinking(text):
-                yield self._chunk(number, {"reasoning_content": text, "reasoning": text})
+                if not choice.open_call:  # as for text: a call begun in a thought
+                    yield self._chunk(number, {"reasoning_content": text, "reasoning": text})
             case CallStart(index, id, name):
                 choice.open_call = True
                 function = {"name": name, "arguments": ""}

@@ -406,7 +406,8 @@ def _origin(url: str) -> str | None:
 
 
 def _name(given: str, taken: Collection[str]) -> str:
-    plain = re.sub(r"[^a-z0-9]+", "_", given.lower()).strip("_")[:48] or "agent"
+    # Whoever wrote the card chooses the rest: without a prefix it could look like a tool that the user has allowed.
+    plain = "agent_" + (re.sub(r"[^a-z0-9]+", "_", given.lower()).strip("_")[:48] or "unnamed")
     names = (plain if n == 1 else f"{plain}_{n}" for n in range(1, 1000))
     return next(name for name in names if name not in taken and f"{name}_tasks" not in taken)
 

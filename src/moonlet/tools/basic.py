@@ -16,6 +16,7 @@ from moonlet.tools.tool import Tool, ToolError, parameters
 
 MAX_LENGTH = 200  # characters of an expression
 MAX_BITS = 512  # of any whole number on the way: 2**512 has 155 digits
+MAX_DIGITS = 400  # before or after the point to round to: more than any number here has before it
 
 CALCULATE = ToolSpec(
     "calculate",
@@ -67,8 +68,17 @@ WORDS: tuple[tuple[str, str], ...] = (
     (r"([\d.]+)\s*%(?!\s*[\d(])", r"(\1/100)"),
     (r"\bmod\b", "%"),
 )
+
+
+def _round(number: Number, digits: int | None = None) -> Number:
+    # Checked before it is computed: for a whole number Python works out 10**-digits, in one step that nothing interrupts.
+    if digits is not None and abs(digits) > MAX_DIGITS:
+        raise ToolError(f"round takes at most {MAX_DIGITS} digits")
+    return round(number, digits)
+
+
 FUNCTIONS: dict[str, Callable[..., Number]] = {
-    "sqrt": math.sqrt, "abs": abs, "round": round, "min": min, "max": max, "floor": math.floor, "ceil": math.ceil,
+    "sqrt": math.sqrt, "abs": abs, "round": _round, "min": min, "max": max, "floor": math.floor, "ceil": math.ceil,
     "sin": math.sin, "cos": math.cos, "tan": math.tan, "log": math.log10, "ln": math.log, "exp": math.exp,
 }  # fmt: skip
 CONSTANTS = {"pi": math.pi, "e": math.e}

@@ -7,6 +7,7 @@ instead of followed, so that a user who allowed one host has not allowed the nex
 
 from __future__ import annotations
 
+import codecs
 import ipaddress
 import socket
 import ssl
@@ -28,6 +29,10 @@ MAX_BYTES = 4 << 20  # of a page, unpacked
 TIME_S = 30.0  # of a page with all its redirects
 REDIRECTS = 5
 _TEXT = ("text/", "application/json", "application/xml", "application/xhtml+xml", "application/rss", "application/atom")
+_NOT_OF_PAGES = ("punycode", "idna", "undefined")  # codecs of Python that take far too long, or no broken text
+_PIECE = 1 << 16  # characters of a page that are parsed at a time, at least
+_SHORT_REST = 1 << 12  # characters
+_LONGEST_TAG = 1 << 20  # characters; a picture may be written inside its tag
 _PACKED = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # window bits for zlib
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -191,7 +196,8 @@ def _readable(url: str, headers: Mapping[str, str], body: bytes) -> str:
         raise ToolError(f"{url} is {kind.split(';')[0]}, not text")
     charset = kind.split("charset=")[1].split(";")[0].strip("\"' ") if "charset=" in kind else "utf-8"
     try:
-        text = body.decode(charset, "replace")
+        known = codecs.lookup(charset).name not in _NOT_OF_PAGES
+        text = body.decode(charset if known else "utf-8", "replace")
     except LookupError:
         text = body.decode("utf-8", "replace")
     return page_text(text, url) if "html" in kind else text
@@ -238,9 +244,16 @@ class _Page(HTMLParser):
 
 
 def page_text(html: str, url: str) -> str:
-    """A page for a reader of plain text."""
+    """A page for a reader of plain text. What comes after a tag that does not end is left out."""
     page = _Page(url)
-    page.feed(html)
-    page.close()
+    at = 0
+    # The parser reads an unfinished tag from its beginning at every piece and, told that no more will come, from every
+    # "<" in it to the end. So pieces grow with what is unfinished, and of such rests only a short one is closed.
+    while at < len(html) and (page.cdata_elem or len(page.rawdata) <= _LONGEST_TAG):
+        size = max(_PIECE, len(page.rawdata))
+        page.feed(html[at : at + size])
+        at += size
+    if len(page.rawdata) <= _SHORT_REST or not page.rawdata.startswith("<"):
+        page.close()
     lines = (" ".join(line.split()) for line in "".join(page.parts).splitlines())
     return "\n".join(line for line in lines if line)

@@ -14,6 +14,7 @@ class Running:
 
     def __init__(self, timeout_s: float | None = None, tell: Callable[[str], None] = lambda _: None) -> None:
         self.tell = tell  # progress in words, for whoever looks on
+        self.ended = False  # there is an outcome, in time: it is no longer overdue
         self._timeout_s = timeout_s
         self._begun = time.monotonic()
         self._asked_s = 0.0  # that a person took to answer: the call is not charged for it
