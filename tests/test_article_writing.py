@@ -18,6 +18,7 @@ from moonlet.article.chapters import cut, fit
 from moonlet.article.compose import Composing
 from moonlet.article.cues import cues, srt, vtt
 from moonlet.article.lead_back import Terms, ToRender
+from moonlet.article.markdown import escaped
 from moonlet.article.outline import OutlineSettings, outline_stage, ranked
 from moonlet.article.piece import Article, Checked, Claim, Count, Finding, Quote, Report, Section
 from moonlet.article.prepare import Prepared
@@ -188,6 +189,12 @@ def test_answers_are_read_tolerantly_and_asked_for_again(tmp_path: Path) -> None
     assert Asker(Scripted(()), tmp_path).ask("Count", "[0] four", GOOD) == {"n": 4}  # kept: nobody was asked
     with pytest.raises(NoAnswerError, match="3 tries"):
         Asker(Scripted(["no", "no", "no", '{"n": 1}'])).ask("Count", "[0] four", GOOD)
+
+
+def test_half_a_character_in_an_answer_can_be_kept(tmp_path: Path) -> None:
+    line = {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}
+    title = Asker(Scripted(['{"title": "Smile \\ud83d now"}']), tmp_path).ask("Name it", "x", line)["title"]
+    assert title == "Smile \ufffd now"
 
 
 def test_a_model_that_takes_no_schema() -> None:
@@ -391,6 +398,13 @@ def _hostile(folder: Path) -> ToRender:
     report = Report(Count(0, 1), Count(0, 1), Count(0, 0), Count(0, 0), 0.0, True, (finding,))
     recording = Recording(HOSTILE[0], HOSTILE[2], "javascript:alert({seconds})", 60.0, (), None, "", notes=HOSTILE)
     return ToRender(recording, said, Checked(article, report))
+
+
+@pytest.mark.parametrize(
+    "text", ["see https://evil.example/x", "请看https://evil.example/x", "和www.evil.example", "_www.a.example"]
+)
+def test_a_bare_address_is_no_link_in_any_language(text: str) -> None:
+    assert "\\:" in escaped(text) or "www\\." in escaped(text)
 
 
 def test_nothing_breaks_out_of_the_files(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -271,6 +272,56 @@ def test_jobs_outlive_the_server(tmp_path: Path) -> None:
     ):
         assert _over(ann, id)["status"] == _over(ann, other)["status"] == "done"
         assert _over(ann, id)["options"] == {"audience": "engineers"}
+
+
+def test_one_that_was_to_be_deleted_does_not_go_on_with_the_next_server(tmp_path: Path) -> None:
+    began = threading.Event()
+
+    def slow(order: Order) -> Outcome:
+        began.set()
+        _until(order.stopped)
+        time.sleep(0.3)
+        raise ApiError("it was stopped")
+
+    with offered(tmp_path, slow) as (ann, _):
+        id = ann.post("/v1/articles", content=b"film", headers=VIDEO).json()["id"]
+        assert began.wait(10)
+        assert ann.delete(f"/v1/articles/{id}").status_code == 409
+    with offered(tmp_path, finished, "x") as (ann, _):
+        assert ann.get(f"/v1/articles/{id}").json()["status"] == "cancelled"
+        assert ann.delete(f"/v1/articles/{id}").status_code == 200
+
+
+def test_one_that_failed_goes_on_where_as_many_are_kept_as_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(article_jobs, "MOST_KEPT", 1)
+    attempts: list[str] = []
+
+    def make(order: Order) -> Outcome:
+        attempts.append(order.source)
+        if len(attempts) == 1:
+            raise ApiError("the recording is broken")
+        return finished(order)
+
+    with offered(tmp_path, make, "x") as (ann, _):
+        id = ann.post("/v1/articles", content=b"film", headers=VIDEO).json()["id"]
+        assert _over(ann, id)["status"] == "failed"
+        assert ann.post("/v1/articles", content=b"film", headers=VIDEO).status_code == 409
+        assert ann.post(f"/v1/articles/{id}/resume").status_code == 202
+        assert _over(ann, id)["status"] == "done"
+
+
+def test_who_stops_sending_is_no_fault_of_the_server(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with offered(tmp_path, finished) as (ann, _):
+        head = f"POST /v1/articles HTTP/1.1\r\nHost: x\r\nx-api-key: {ann.headers['x-api-key']}\r\n"
+        head += "content-type: video/mp4\r\ncontent-length: 1000\r\n\r\n"
+        with socket.create_connection((ann.base_url.host, ann.base_url.port or 80)) as line:
+            line.sendall(head.encode() + b"film")
+            time.sleep(0.3)
+        time.sleep(0.3)
+        assert ann.get("/v1/articles").json()["data"] == []
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_one_that_ends_the_server_is_given_up(tmp_path: Path) -> None:

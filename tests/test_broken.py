@@ -401,6 +401,7 @@ FOLDERS: list[tuple[Any, ...]] = [
     ),
     ("other format", meta(formats={"dense": "int8", "experts": "int4"}), rf"{DENSE}: tensor head is U8 .* asks for U8"),
     ("golden a number", meta(golden=5), rf"{META}: golden must hold the token ids"),
+    ("golden of nothing", meta(golden={"prompt": [], "tokens": [5]}), rf"{META}: golden has an empty prompt"),
     ("golden of texts", meta(golden={"prompt": ["a"], "tokens": [1]}), rf"{META}: golden must hold the token ids"),
     ("no source", meta(source=None), rf"{META}: does not say of which source"),
     ("no error", meta(error={"dense": "small"}), rf"{META}: does not say what its number formats lost"),

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from safetensors import safe_open
 
 import tiny
 from moonlet import kernels
+from moonlet.local import converted
 from moonlet.model import convert as convert_module
 from moonlet.model.config import parse_config
 from moonlet.model.convert import ConvertError, ConvertOptions, convert
@@ -27,6 +29,7 @@ from moonlet.model.decode import as_float, float_to_bf16
 from moonlet.model.folder import ModelFolder, open_folder, write_meta
 from moonlet.model.journal import Journal, JournalError
 from moonlet.model.layout import expert_matrices, expert_row_bytes, slots
+from moonlet.model.recipe import make_recipe
 
 torch.set_num_threads(1)
 
@@ -187,6 +190,39 @@ def test_a_second_conversion_finds_the_first(tmp_path: Path) -> None:
     with pytest.raises(ConvertError, match="in the way"):
         convert(tmp_path / "source", tmp_path / "other")
     assert (tmp_path / "other" / "thesis.txt").exists()
+
+
+def test_one_that_another_process_ends_meanwhile_is_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.write(tmp_path / "source", "v2-lite", "bf16")
+
+    def meanwhile(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        convert(tmp_path / "source", tmp_path / "model")
+        return make_recipe(*arguments)
+
+    monkeypatch.setattr("moonlet.model.convert.make_recipe", meanwhile)
+    with pytest.raises(ConvertError, match="another process has just made it"):
+        convert(tmp_path / "source", tmp_path / "model")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "source"]
+    convert(tmp_path / "source", tmp_path / "model").folder.verify_checksums()
+
+
+def test_what_was_stopped_is_removed_when_the_checkpoint_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOONLET_HOME", str(tmp_path / "home"))
+    tiny.write(tmp_path / "source", "v2-lite", "bf16")
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        converted(tmp_path / "source", stop)
+    (tmp_path / "source" / "notes.txt").write_text("another file")
+    made = converted(tmp_path / "source")
+    assert list(made.parent.iterdir()) == [made]
 
 
 def test_another_checkpoint_in_a_folder_of_the_same_name_is_not_taken_for_the_first(tmp_path: Path) -> None:

@@ -321,6 +321,28 @@ def test_a_grammar_that_fails_ends_its_own_reply_only(engine: Engine) -> None:
     assert len(list(bystander)) == 100
 
 
+@pytest.mark.parametrize("fault", ["likely", "a likely id", "a forced id"])
+def test_guesses_that_fail_end_their_own_reply_only(engine: Engine, fault: str) -> None:
+    class Broken:
+        def mask(self) -> None:
+            return None
+
+        def accept(self, id: int) -> None: ...
+
+        def forced(self) -> list[int]:
+            return [10**6] if fault == "a forced id" else []
+
+        def likely(self) -> list[int]:
+            if fault == "likely":
+                raise RuntimeError("no such rule")
+            return [10**6] if fault == "a likely id" else []
+
+    bystander = engine.submit([1, 2, 3], Sampling(max_tokens=100, temperature=0))
+    with pytest.raises(EngineError, match=r"no such rule|id 1000000 is outside the vocabulary"):
+        list(engine.submit([4, 5], Sampling(max_tokens=30), Broken()))
+    assert len(list(bystander)) == 100
+
+
 def test_experts_seen_are_those_that_wrote_the_reply(engine: Engine) -> None:
     reply = engine.submit([1, 2, 3], Sampling(max_tokens=1, temperature=0))
     list(reply)

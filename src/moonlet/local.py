@@ -57,7 +57,7 @@ from moonlet.llm import (
     Usage,
     until_stop,
 )
-from moonlet.model.convert import convert
+from moonlet.model.convert import convert, drop_unfinished
 from moonlet.model.folder import ModelFolder, default_path, open_folder
 
 NANO = "nano"  # the small model that ships with the package
@@ -125,6 +125,7 @@ def converted(source: Path, progress: Callable[[int, int], None] | None = None) 
         for old in target.parent.glob(f"{place}-*"):
             if old != target and not old.suffix:  # not what another process is just making
                 shutil.rmtree(old, ignore_errors=True)
+        drop_unfinished(target.parent, f"{place}-")
     return target
 
 

@@ -236,3 +236,23 @@ def test_a_question_that_was_on_its_way_can_be_asked_again(window: Window, datab
         assert "page was left" in page.locator(".answer .notice.bad").inner_text()
         page.get_by_role("button", name="Answer again").click()
         page.locator(".prose").get_by_text("You said: Hello").wait_for()
+
+
+def test_another_key_finds_nothing_of_the_one_before(window: Window, database: Database) -> None:
+    with _serving(database) as (server, secret):
+        other_key, other = keys.add(database, "bob")
+        page = _open(window, server, secret, "server")
+        _say(page, "my diary")
+        _answered(page)
+        _say(page, "a long story")
+        page.locator(".answer[aria-busy=true]").wait_for()
+        page.get_by_role("button", name="Your key").click()
+        page.get_by_label("Key", exact=True).fill(other)
+        page.get_by_role("button", name="Enter").click()
+        page.wait_for_timeout(STORY_MS)
+        assert "diary" not in page.locator("body").inner_text()
+        _say(page, "something else")
+        _answered(page)
+        with database.reading() as connection:
+            told = dict(connection.run("SELECT owner, title FROM page_talks"))
+        assert told[other_key.id] == "something else" and "my diary" in told.values()

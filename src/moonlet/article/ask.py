@@ -19,6 +19,7 @@ from typing import Any
 from moonlet.article.stages import StageError, write_whole
 from moonlet.chat.messages import Message
 from moonlet.llm import LLM, BusyError, Done, LLMError, Plain, RefusedError, ReplyOptions, TooLongError, close
+from moonlet.llm.characters import whole_characters
 from moonlet.tools.tool import check
 
 TRIES = 3  # for one answer
@@ -106,7 +107,7 @@ class Asker:
                 [] if not attempt else [Message("user", f"That could not be used: {fault}. Answer again, JSON only.")]
             )
             text, cut = self._reply([*messages, *again], schema, attempt)
-            value = read_json(text)
+            value = whole_characters(read_json(text))
             fault = "it was cut off; be briefer" if cut else "it was no JSON object"
             if value is not None:
                 wrong = check(value, schema, "the answer")

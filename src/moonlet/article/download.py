@@ -30,6 +30,7 @@ from urllib.parse import urlsplit
 from moonlet.article.container import MediaError
 from moonlet.article.source import Source, digest, link_template
 from moonlet.article.stages import Stage, Tell, silent, write_whole
+from moonlet.llm.characters import whole_characters
 from moonlet.tools.fetch import public
 
 MAX_BYTES = 20 << 30
@@ -149,7 +150,7 @@ def _ask(request: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
             child.stdin.write(json.dumps(request))
             child.stdin.close()
         for line in child.stdout:
-            told = json.loads(line)
+            told = whole_characters(json.loads(line))
             if "error" in told:
                 raise DownloadError(told["error"])
             if "done" not in told:

@@ -18,8 +18,8 @@ def escaped(text: str) -> str:
     """A text of one line that Markdown shows as it is."""
     text = _MARKUP.sub(r"\\\1", " ".join(text.split()))
     text = re.sub(
-        r"(?i)\b(https?|ftp|mailto|www)([:.])", r"\1\\\2", text
-    )  # some renderers make links of bare addresses
+        r"(?i)(?<![a-z0-9])(https?|ftp|mailto|www)([:.])", r"\1\\\2", text
+    )  # some renderers make links of bare addresses, also right behind a Chinese word
     return _LINE_START.sub(
         lambda match: f"{match[1]}{match[2]}\\" if match[2].isdigit() else f"{match[1]}\\{match[2]}", text
     )

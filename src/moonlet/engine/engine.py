@@ -65,7 +65,12 @@ class EngineOptions:
         for name in ("step_tokens", "threads", "memory_bytes", "expert_bytes", "spill_bytes", "stall_ms"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        for name, most in [("cache_tokens", 1 << 32), ("max_sequences", 1 << 16), ("threads", 1024)]:
+        for name, most in [
+            ("cache_tokens", 1 << 32),
+            ("step_tokens", 1 << 16),
+            ("max_sequences", 1 << 16),
+            ("threads", 1024),
+        ]:
             if getattr(self, name) > most:
                 raise ValueError(f"{name} must be at most {most}, got {getattr(self, name)}")
         if self.exact and self.expanded:
@@ -296,7 +301,7 @@ class Engine:
             self._check_open()
             store = self._network.experts.native
             try:
-                store.set_budget(bytes)
+                store.set_budget(min(bytes, (1 << 63) - 1))
             except ValueError as error:
                 raise EngineError(str(error)) from None
             if store.streamed:

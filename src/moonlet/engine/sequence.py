@@ -227,10 +227,16 @@ class Sequence:
         """Sets `guess` for the step that computes its last id: at most `limit` ids."""
         # The last guess must leave room for the token that is drawn after it.
         limit = max(min(limit, self.sampling.max_tokens - self.reply.stats.output_tokens - 1), 0)
-        guess = self.owed[:limit] if self.owed else []
-        if self.guesser and not self.owed:
-            guess = self.guesser.guess(self.ids, limit, row_cost, token_s)
-        self.guess = guess
+        self.guess = []
+        try:
+            guess = self.owed[:limit] if self.owed else []
+            if self.guesser and not self.owed:
+                guess = self.guesser.guess(self.ids, limit, row_cost, token_s)
+            for id in guess:
+                self._check(id)
+            self.guess = guess
+        except Exception as error:  # as in advance; the step that follows announces it
+            self._close("error", str(error) or type(error).__name__)
 
     def advance(self, rows: NDArray[np.float32]) -> None:
         """Draws the next tokens, and all that the grammar forces after each; `announce` follows if it is over.
@@ -299,6 +305,7 @@ class Sequence:
             self.reply.stop = token
             self._close("stop")
             return False
+        self._check(token.id)
         self.ids.append(token.id)
         self._mask_known = False
         if self.constraint:
@@ -309,6 +316,11 @@ class Sequence:
             self._close("length")
             return False
         return True
+
+    def _check(self, id: int) -> None:
+        """No id that a grammar or a drafter of the caller's making names may end the step of all."""
+        if not 0 <= id < self.sampler.vocab:
+            raise ValueError(f"id {id} is outside the vocabulary of {self.sampler.vocab}")
 
     def end(self, finish: Finish, error: str | EngineError = "") -> None:
         """Ends the reply, unless it has ended; whoever reads it hears of it."""

@@ -7,12 +7,14 @@ whatever moment, goes on from its journal and ends in the same bytes.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import math
 import os
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -121,6 +123,9 @@ def convert_shards(
         plan = _plan(checkpoint, recipe, origin)
         journal = Journal(beside(target, ".journal"), plan)
         try:
+            if target.is_dir() and any(target.iterdir()):
+                journal.path.unlink(missing_ok=True)
+                raise ConvertError(f"{target}: another process has just made it; run it again")
             _check_room(checkpoint, recipe, work, journal, shards)
             work.mkdir(exist_ok=True)
             Assembly(checkpoint, recipe, work, journal, shards, meter).run()
@@ -129,10 +134,19 @@ def convert_shards(
             _sync(target.parent)
         finally:
             journal.close()
-        journal.path.unlink()
+        journal.path.unlink(missing_ok=True)  # who finds the folder finished removes it too
     except OSError as error:
         raise ConvertError(f"{error.filename or target}: {error.strerror}; mend it and run again to go on") from None
     return _report(open_folder(target))
+
+
+def drop_unfinished(folder: Path, beginning: str) -> None:
+    """Removes the conversions in a folder that were stopped and that nobody works on, of places that begin so."""
+    for path in folder.glob(f"{beginning}*.journal"):
+        with suppress(OSError), path.open("r+b") as journal:
+            fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path.with_suffix(".part"), ignore_errors=True)
+            path.unlink()
 
 
 def _plan(checkpoint: Checkpoint, recipe: Recipe, origin: Origin) -> dict[str, Any]:

@@ -170,6 +170,8 @@ def _check_golden(file: Path, golden: Any) -> None:
     for ids in lists:
         if not isinstance(ids, list) or not all(type(i) is int and i >= 0 for i in ids):
             raise FolderError(f"{file}: golden must hold the token ids of a prompt and of its tokens")
+    if not golden["prompt"]:
+        raise FolderError(f"{file}: golden has an empty prompt")
 
 
 def _check_history(file: Path, meta: Mapping[str, Any]) -> None:

@@ -27,7 +27,7 @@ from a2a.utils.error_handlers import build_rest_error_payload
 from a2a.utils.errors import A2AError, ContentTypeNotSupportedError, InvalidRequestError
 from fastapi import FastAPI
 from google.protobuf.json_format import MessageToJson
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Message
@@ -169,10 +169,13 @@ async def _guarded(endpoint: Endpoint, wrong: Callable[[A2AError, int], Response
     """The endpoint, for bodies of JSON that are not too long. A web page may send other types anywhere without
     asking."""
     body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_BODY:
-            return wrong(InvalidRequestError(message=f"the body is larger than {MAX_BODY >> 20} MiB"), 413)
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > MAX_BODY:
+                return wrong(InvalidRequestError(message=f"the body is larger than {MAX_BODY >> 20} MiB"), 413)
+    except ClientDisconnect:
+        return wrong(InvalidRequestError(message="the client closed the connection"), 499)
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if body and kind not in TYPES:
         return wrong(ContentTypeNotSupportedError(message=f"the Content-Type must be {' or '.join(TYPES)}"), 415)

@@ -30,6 +30,7 @@ from moonlet.chat.messages import Message, Text, ToolCall, ToolSpec
 from moonlet.ledger.database import Database, DatabaseError
 from moonlet.ledger.keys import Key
 from moonlet.llm import LLM, Done, LLMError
+from moonlet.llm.characters import whole_characters
 from moonlet.server.a2a_caller import Caller, caller_of
 from moonlet.server.a2a_record import TaskRecord
 from moonlet.server.a2a_run import StoppableModel, StoppableTools, work
@@ -320,7 +321,7 @@ def _question(past: Past) -> tuple[int, ToolCall] | None:
 
 
 def _words(call: ToolCall) -> str:
-    arguments: Mapping[str, Any] = json.loads(call.arguments)  # checked before the call started
+    arguments: Mapping[str, Any] = whole_characters(json.loads(call.arguments))  # checked before the call started
     return str(arguments["question"])
 
 

@@ -117,7 +117,7 @@ class Jobs:
         self._thread.join(10)
         os.close(self._hold)
 
-    def room(self, owner: str) -> None:
+    def room(self, owner: str, new: bool = True) -> None:
         """Raises ApiError if no more is taken of this owner now. What is being sent counts as waiting."""
         with self._lock:
             own = [job for job in self._jobs.values() if job.owner == owner]
@@ -126,7 +126,7 @@ class Jobs:
             if len(self._queue) + len(coming) >= MOST_WAITING or under_way >= MOST_OF_ONE:
                 told = "as many articles wait as are taken on"
                 raise ApiError(told, code="rate_limit_exceeded", status=429, retry_s=_RETRY_S)
-            if len(own) + coming.count(owner) >= MOST_KEPT:
+            if new and len(own) + coming.count(owner) >= MOST_KEPT:
                 raise ApiError(f"{MOST_KEPT} articles are kept; delete some", status=409)
 
     @contextmanager
@@ -200,7 +200,7 @@ class Jobs:
             job = self.find(owner, id)
             if job.state not in ("failed", "cancelled") or id in self._stops:
                 raise ApiError(f"the article is {job.state}: only failed and cancelled ones can go on", status=409)
-            self.room(owner)
+            self.room(owner, new=False)
             job = self._set(replace(job, state="queued", error=None, attempts=0, stage=None, done=0.0))
             self._queue.append(id)
             self._lock.notify_all()
@@ -209,7 +209,11 @@ class Jobs:
     def delete(self, owner: str, id: str) -> None:
         """With all that was made. Raises ApiError while it is worked on."""
         with self._lock:
-            self._cancel(self.find(owner, id), keep=False)  # also when the disk is full
+            job = self.find(owner, id)
+            try:
+                self._cancel(job, keep=True)  # else the next server would go on with it
+            except ApiError:  # the disk is full
+                self._cancel(job, keep=False)
             if id in self._stops:
                 raise ApiError("it is being stopped; try again in a moment", status=409, retry_s=2.0)
             del self._jobs[id]

@@ -12,6 +12,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from starlette.requests import ClientDisconnect
 
 from moonlet.server.article_jobs import OVER, Job, Jobs
 from moonlet.server.body import content_type, read_json
@@ -139,6 +140,8 @@ async def _keep(request: Request, folder: Path, name: str) -> str:
                 if size // _CHUNK != (size - len(part)) // _CHUNK and shutil.disk_usage(folder).free < _SPARE:
                     raise ApiError("the server has no room for this recording", status=507)
                 await asyncio.to_thread(file.write, part)
+    except ClientDisconnect:
+        raise ApiError("the client closed the connection", status=499) from None
     except OSError as error:
         raise ApiError(f"the recording cannot be kept: {error.strerror}", status=507) from None
     if not size:

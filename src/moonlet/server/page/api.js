@@ -35,6 +35,12 @@ export const key = {
   },
 };
 
+// Whose page this is. With another key, also one entered in another tab, it is loaded anew: nothing of one person is
+// shown to the next, or stored as theirs.
+const whose = key.get();
+export const same = () => key.get() === whose;
+addEventListener("storage", () => same() || location.reload());
+
 // "here", "away" (the server does not answer), or "closed" (a key is needed, or this one is refused).
 export const link = store({ state: "here", why: "" });
 

@@ -1,7 +1,7 @@
 // The shell: what every view stands in, and the door where a key is needed.
 
 import {
-  api, Button, Dialog, Empty, Field, html, Icon, key, link, Notice, render, router, store, t, useEffect, useState,
+  api, Button, Dialog, Empty, Field, html, Icon, key, link, Notice, render, router, same, store, t, useEffect, useState,
 } from "./ui.js";
 import * as i18n from "./i18n.js";
 import { choice, next as nextTheme, theme } from "./theme.js";
@@ -119,6 +119,7 @@ function KeyForm({ done = () => {} }) {
   async function enter(event) {
     event.preventDefault();
     key.set(secret.trim(), stay);
+    if (!same()) return location.reload();
     about.set(null);
     if (await learn()) done();
   }
@@ -129,7 +130,7 @@ function KeyForm({ done = () => {} }) {
       <label class="tick"><input type="checkbox" checked=${stay} onChange=${(event) => setStay(event.target.checked)} /> ${t("shell.key_stay")}</label>
       <div class="row">
         <button class="button primary">${t("shell.key_enter")}</button>
-        ${key.get() && html`<${Button} onClick=${() => (key.set(""), about.set(null), learn().then(done))}>${t("shell.key_forget")}<//>`}
+        ${key.get() && html`<${Button} onClick=${() => (key.set(""), location.reload())}>${t("shell.key_forget")}<//>`}
       </div>
     </form>
   `;

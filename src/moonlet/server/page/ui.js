@@ -23,14 +23,14 @@
 
 import { html, render, useEffect, useMemo, useRef, useState } from "./vendor/preact.js";
 import { bytes, compact, current, date, locale, money, number, percent, seconds, t, time } from "./i18n.js";
-import { api, key, link, listen, pause, Problem, upload } from "./api.js";
+import { api, key, link, listen, pause, Problem, same, upload } from "./api.js";
 import { Chart, colour } from "./chart.js";
 import { store } from "./store.js";
 import { Icon } from "./icons.js";
 
 export { html, render, useEffect, useMemo, useRef, useState };
 export { bytes, compact, current, date, locale, money, number, percent, seconds, t, time };
-export { api, key, link, listen, pause, Problem, upload, Chart, colour, store, Icon };
+export { api, key, link, listen, pause, Problem, same, upload, Chart, colour, store, Icon };
 
 // ---- addresses ----
 

@@ -1,6 +1,6 @@
 // Talk: one conversation, its composer, and the list of the others.
 
-import { api, Button, date, Dialog, Empty, Field, html, Icon, link, Notice, router, store, t, useEffect, useMemo, useRef, useState } from "../ui.js";
+import { api, Button, date, Dialog, Empty, Field, html, Icon, link, Notice, router, same, store, t, useEffect, useMemo, useRef, useState } from "../ui.js";
 import { begin, changed, follow, stop, turn, underWay } from "../runs.js";
 import { add, answering, messages, newId, newTalk, path, shelf, slot, turnTo, versions } from "../talks.js";
 import { current as language } from "../i18n.js";
@@ -36,7 +36,7 @@ export function keep(one, soon = 150) {
   if (dropped.has(one.id)) return;
   const timer = setTimeout(async () => {
     timers.delete(one.id);
-    if (!Object.keys(one.nodes).length) return;
+    if (!Object.keys(one.nodes).length || !same()) return;
     const at = shelf(place());
     try {
       await at.keep(one);
