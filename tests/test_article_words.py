@@ -142,6 +142,27 @@ def test_srt_becomes_sentences_with_times(tmp_path: Path) -> None:
     assert made[0].words[1].probability == 1.0
 
 
+@pytest.mark.parametrize(
+    ("block", "wanted"),
+    [
+        ("00:01.000 --> 00:03.000\nso<00:01.200><c> we</c><00:01.500><c> left</c>", [(1.0, None, "so we left")]),
+        ("7f3a-42/9-0\n00:01.000 --> 00:02.000\nNone of them sank.", [(1.0, None, "None of them sank.")]),
+        ("NOTE checked by Bob\n\n00:01.000 --> 00:02.000\nNone sank.", [(1.0, None, "None sank.")]),
+        ("00:01.000 --> 00:02.000\nThe number of boats was\n80", [(1.0, None, "The number of boats was 80")]),
+        (
+            "00:00.000 --> 00:02.000\n<v Ann>It works?\n<v Ben>It fails.",
+            [(0.0, "Ann", "It works?"), (1.0, "Ben", "It fails.")],
+        ),
+        ("01:00:01.000 --> 01:00:02.000 line:0\nLate &amp; short.", [(3601.0, None, "Late & short.")]),
+        ("00:03.000 --> 00:02.000\nbackwards\n\n00:04.000 --> 00:05.000\nforwards", [(4.0, None, "forwards")]),
+    ],
+)  # fmt: skip
+def test_webvtt_is_read_by_its_blocks(tmp_path: Path, block: str, wanted: list[tuple[float, str | None, str]]) -> None:
+    for ends in ("\n", "\r\n"):
+        cues = subtitles.read(write(tmp_path / "a.vtt", f"WEBVTT\nKind: captions\n\n{block}\n".replace("\n", ends)))
+        assert [(cue.start, cue.speaker, " ".join(cue.text.split())) for cue in cues] == wanted
+
+
 def test_webvtt_keeps_speakers_and_drops_tags_and_sounds(tmp_path: Path) -> None:
     made = sentences(subtitles.tokens(subtitles.read(write(tmp_path / "a.vtt", VTT)), "en"), "en")
     assert [(one.speaker, one.text) for one in made] == [

@@ -253,6 +253,9 @@ def test_completions_go_on_with_a_text(asked: openai.OpenAI, model: Local) -> No
     by_ids = asked.completions.create(**request, prompt=ids)
     assert by_ids.choices[0].text == whole.choices[0].text
     assert by_ids.usage and by_ids.usage.prompt_tokens == len(ids)
+    fresh = asked.completions.create(**request, prompt=["Two ships. " * 80, "Three birds. " * 80], n=2)
+    details = fresh.usage and fresh.usage.prompt_tokens_details
+    assert details and details.cached_tokens == 0, "a prompt's second reply finds what its first has just computed"
     echoed = asked.completions.create(**request, prompt="Once", echo=True)
     assert echoed.choices[0].text == "Once" + whole.choices[0].text
 

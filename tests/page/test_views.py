@@ -172,6 +172,16 @@ def test_another_machine_and_model_and_how_sure(window: Window, filled: Office) 
     page.wait_for_selector("text=kimi-k2-thinking runs on 8x-h200")
     page.wait_for_selector("text=How sure this is")
     assert "price of the machine" in page.locator(".plan-answer").inner_text()
+    verdict = page.locator(".verdict").inner_text()
+    page.evaluate(
+        """() => {  // as when a price was typed for a machine that has none
+            const kept = JSON.parse(localStorage.getItem("moonlet.plan"));
+            localStorage.setItem("moonlet.plan", JSON.stringify({ ...kept, price: "5000", watts: "300" }));
+        }"""
+    )
+    page.reload()
+    page.wait_for_selector("text=How sure this is")
+    assert page.locator(".verdict").inner_text() == verdict
     page.get_by_label("Machine", exact=False).first.select_option("laptop-32gb")
     page.wait_for_selector("text=does not fit on laptop-32gb")
     assert "Cheapest that runs it" in page.locator(".verdict").inner_text()

@@ -21,7 +21,9 @@ from moonlet.article.talk import Word
 
 MAX_BYTES = 16 << 20
 _TEXT_CODECS = frozenset(("subrip", "mov_text", "webvtt", "ass", "ssa", "text", "srt"))
-_VOICE = re.compile(r"<v(?:\.[^ >]*)? ([^>]+)>")
+_VOICE = re.compile(r"<v(?:\.[^ >]*)?[ \t]+([^>]+)>")
+_MOMENT = r"((?:\d+:)?\d\d:\d\d[.,]\d{1,3})"
+_HEADER = re.compile(rf"^[ \t]*{_MOMENT}[ \t]+-->[ \t]+{_MOMENT}.*$", re.MULTILINE)  # of a cue, its settings behind
 _SOUND = re.compile(r"^[\s♪♫*-]*([\[(（【][^\])）】]*[\])）】][\s♪♫*-]*)*$")  # only [Music], (applause), ♪
 
 
@@ -63,21 +65,52 @@ def read(path: Path) -> list[Cue]:
     except UnicodeDecodeError:
         raise MediaError(f"{path.name} is not written in UTF-8; save it so") from None
     try:
-        # What only the tags tell, the speaker, is read before they are taken away.
-        options: Any = {"keep_html_tags": True} if "-->" in text else {}
-        file = pysubs2.SSAFile.from_string(text, **options)
+        found = _webvtt(text) if text.lstrip().startswith("WEBVTT") else _others(text)
+        cues = [cue for cue in found if cue.end >= cue.start]
     except Exception as error:  # the library raises many kinds
         raise MediaError(f"{path.name} holds no subtitles that can be read: {error}") from None
-    cues: list[Cue] = []
-    for event in file:
-        if event.is_comment or event.end < event.start:
-            continue
-        voice = _VOICE.search(event.text)
-        plain = html.unescape(re.sub(r"</?[A-Za-z0-9][^>]*>", "", event.plaintext))
-        cues.append(Cue(event.start / 1000, event.end / 1000, plain, voice[1].strip() if voice else event.name or None))
     if not cues:
         raise MediaError(f"{path.name} holds no subtitles")
     return list(_unrolled(sorted(cues, key=lambda cue: cue.start)))
+
+
+def _others(text: str) -> Iterator[Cue]:
+    # What only the tags tell, the speaker, is read before they are taken away.
+    options: Any = {"keep_html_tags": True} if "-->" in text else {}
+    for event in pysubs2.SSAFile.from_string(text, **options):
+        if not event.is_comment:
+            voice = _VOICE.search(event.text)
+            speaker = voice[1].strip() if voice else event.name or None
+            yield Cue(event.start / 1000, event.end / 1000, _plain(event.plaintext), speaker)
+
+
+def _webvtt(text: str) -> Iterator[Cue]:
+    """By blocks (https://www.w3.org/TR/webvtt1/): pysubs2 takes names of cues, notes and the times of words for text or
+    for cues. Several voices of one cue share its time by letters."""
+    for block in re.split(r"\n{2,}", re.sub(r"\r\n?", "\n", text)):
+        headers = list(_HEADER.finditer(block))  # none: a note, a style, the head of the file
+        for header, end in zip(headers, [*(one.start() for one in headers[1:]), len(block)]):
+            whole = Cue(_seconds(header[1]), _seconds(header[2]), "")
+            parts = _VOICE.split(block[header.end() : end])
+            said = [(who, _plain(words)) for who, words in zip([None, *parts[1::2]], parts[::2])]
+            said = [(who, words.strip("\n")) for who, words in said if words.strip()]
+            of, at = sum(len(words) for _, words in said), 0
+            for who, words in said:
+                yield Cue(
+                    _share(whole, at, of), _share(whole, at + len(words), of), words, who.strip() if who else None
+                )
+                at += len(words)
+
+
+def _plain(text: str) -> str:
+    return html.unescape(re.sub(r"</?[A-Za-z0-9][^>]*>", "", text))
+
+
+def _seconds(moment: str) -> float:
+    seconds = 0.0
+    for part in moment.replace(",", ".").split(":"):
+        seconds = seconds * 60 + float(part)
+    return seconds
 
 
 def language_of(path: str) -> str | None:

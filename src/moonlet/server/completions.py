@@ -92,7 +92,7 @@ class Pieces:
     closing: str = "data: [DONE]\n\n"
     _waiting: dict[int, list[ScoredToken]] = field(default_factory=dict)
     _said: dict[int, int] = field(default_factory=dict)  # characters of the tokens sent
-    _usages: list[Usage] = field(default_factory=list)
+    _usages: dict[int, Usage] = field(default_factory=dict)  # by the number of the reply
 
     def begin(self) -> Iterator[dict[str, Any]]:
         for number in range(self.count * len(self.prompts)):
@@ -107,7 +107,7 @@ class Pieces:
             case Text(text):
                 yield self._piece(number, text, tokens=self._waiting.pop(number, []))
             case Done(_, finish, usage, stop):
-                self._usages.append(usage)
+                self._usages[number] = usage
                 rest = self._waiting.pop(number, []) if stop is None else []
                 yield self._piece(number, "", "length" if finish == "length" else "stop", rest)
             case _:
@@ -115,7 +115,8 @@ class Pieces:
 
     def end(self) -> Iterator[dict[str, Any]]:
         if self.include_usage:
-            yield {**self._head(), "choices": [], "usage": openai.usage_of(self._usages, len(self.prompts))}
+            usages = [self._usages[number] for number in sorted(self._usages)]
+            yield {**self._head(), "choices": [], "usage": openai.usage_of(usages, len(self.prompts))}
 
     def failed(self, error: ApiError) -> Iterator[dict[str, Any]]:
         yield openai.error_body(error)

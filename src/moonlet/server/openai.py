@@ -355,14 +355,13 @@ def _add_call(calls: dict[int, dict[str, Any]], part: Mapping[str, Any]) -> None
 
 
 def usage_of(usages: Iterable[Usage], prompts: int = 1) -> dict[str, Any]:
-    """The usage of replies to `prompts` prompts, as many to each. A prompt counts once, however many replies it has."""
+    """The usage of replies to `prompts` prompts, as many to each and in their order. A prompt counts once, however many
+    replies it has."""
     listed = list(usages)
     each = max(len(listed) // prompts, 1)
     prompt = sum(usage.prompt_tokens for usage in listed) // each
     # The first reply to a prompt computes it, the others find it in the cache.
-    cached = (
-        min(usage.cached_tokens for usage in listed) if prompts == 1 else sum(u.cached_tokens for u in listed) // each
-    )
+    cached = sum(min(one.cached_tokens for one in listed[at : at + each]) for at in range(0, len(listed), each))
     output = sum(usage.output_tokens for usage in listed)
     return {
         "prompt_tokens": prompt,

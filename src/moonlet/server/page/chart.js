@@ -31,7 +31,7 @@ export function Chart({ label, x, series, height = 220, xKind = "number", xLabel
   useEffect(() => {
     drawn.current?.destroy();
     drawn.current = new uPlot(options(), [x, ...series.map((one) => one.values)], place.current);
-  }, [shown, locale(), series.map((one) => one.name + one.colour + !!one.bars).join(), xKind, height, mark?.x]);
+  }, [shown, locale(), series.map((one) => one.name + one.colour + !!one.bars).join(), xKind, height, mark?.x, yFormat?.(1)]);
 
   useEffect(() => {
     // With more or fewer lines it is about to be drawn anew.

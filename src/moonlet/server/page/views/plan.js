@@ -47,14 +47,18 @@ function Planner({ choices }) {
 function settled(wanted, { models, machines, apis, seats, usual }) {
   const known = (name, names) => (names.includes(wanted[name]) ? wanted[name] : usual[name]);
   const named = (list) => ["", ...list.map((one) => one.name)];
+  const machine = known("machine", machines.map((one) => one.name));
   return {
     ...wanted,
+    ...(priced(machines.find((one) => one.name === machine)) && { price: null, watts: null }), // typed for another one
     model: known("model", models),
-    machine: known("machine", machines.map((one) => one.name)),
+    machine,
     api: known("api", named(apis)),
     seat: known("seat", named(seats)),
   };
 }
+
+const priced = (machine) => machine.price !== null && machine.watts_load > 0;
 
 // One question at a time, always the newest; an answer to an older one is shown only while no newer one is there.
 function usePlan(wanted) {
@@ -96,7 +100,6 @@ function usePlan(wanted) {
 
 function Controls({ choices, wanted, set }) {
   const machine = choices.machines.find((one) => one.name === wanted.machine);
-  const priced = machine.price !== null && machine.watts_load > 0;
   const steps = (list, value) => Math.max(0, list.findLastIndex((one) => value >= one));
   const elsewhere = (list) => [["", t("plan.not_compared")], ...list];
   return html`
@@ -105,7 +108,7 @@ function Controls({ choices, wanted, set }) {
       <${Select} label=${t("plan.machine")} hint=${html`<span lang="en">${machine.title}</span>`} value=${wanted.machine}
         options=${choices.machines.map((one) => [one.name, one.price === null ? one.name : `${one.name} · ${shortAmount(one.price, one.currency)}`])}
         onChange=${(name) => set({ machine: name })} />
-      ${!priced && html`
+      ${!priced(machine) && html`
         <${Amount} label=${t("plan.price", { currency: machine.currency })} value=${wanted.price} set=${(price) => set({ price })} />
         <${Amount} label=${t("plan.watts")} value=${wanted.watts} set=${(watts) => set({ watts })} />`}
       <${Slider} label=${t("plan.developers")} value=${steps(DEVELOPERS, wanted.developers)} min=${0} max=${DEVELOPERS.length - 1}
