@@ -174,17 +174,17 @@ class Line:
 
     name = "m"
 
-    def __init__(self, *owners: str) -> None:
-        self._owners = owners
+    def __init__(self, *owners: str, batch: tuple[str, ...] = ()) -> None:
+        self._line = (*((one, "interactive") for one in owners), *((one, "batch") for one in batch))
 
-    def in_line(self) -> tuple[str, ...]:
-        return self._owners
+    def in_line(self) -> tuple[tuple[str, str], ...]:
+        return self._line
 
 
-def account(key: str, seconds: float, pieces: int = 0) -> Account:
+def account(key: str, seconds: float, pieces: int = 0, priority: str = "interactive") -> Account:
     made = SimpleNamespace(
         key=cast(Key, SimpleNamespace(id=f"id-{key}", name=key)) if key else None,
-        api="messages", since=1000.0 - seconds, pieces=pieces,
+        api="messages", since=1000.0 - seconds, pieces=pieces, options=SimpleNamespace(priority=priority),
     )  # fmt: skip
     return cast(Account, made)
 
@@ -197,6 +197,11 @@ def test_the_line_gives_every_waiting_request_its_place() -> None:
         (None, "waiting", 3),
     ]  # fmt: skip
     assert told["waiting"] == 3 and told["requests"][0]["seconds"] == 9.0
+    both = [account("", 9, priority="batch"), account("", 5)]  # the older one lets the younger one pass
+    told = page_books.under_way(cast(Any, Line(batch=("",))), both, Viewer("", "", True), 1000.0)
+    assert [(one["state"], one["place"]) for one in told["requests"]] == [("waiting", 1), ("reading", None)]
+    told = page_books.under_way(cast(Any, Line("", batch=("",))), both, Viewer("", "", True), 1000.0)
+    assert [one["place"] for one in told["requests"]] == [2, 1]
     bob = page_books.under_way(cast(Any, Line("id-bob")), requests, Viewer("id-bob", "bob", False), 1000.0)
     assert [one["key"] for one in bob["requests"]] == [None, None, "bob", None, None]
     assert [one["api"] for one in bob["requests"]] == ["", "", "messages", "", ""]

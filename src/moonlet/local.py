@@ -48,6 +48,7 @@ from moonlet.llm import (
     LateError,
     LLMError,
     Look,
+    Priority,
     RefusedError,
     ReplyOptions,
     Scored,
@@ -170,7 +171,7 @@ class Local:
         """Ends what is under way and gives the memory back."""
         self.engine.close()
 
-    def in_line(self) -> tuple[str, ...]:
+    def in_line(self) -> tuple[tuple[str, Priority], ...]:
         """As `moonlet.llm.Queued` says."""
         return self.engine.in_line()
 

@@ -31,7 +31,19 @@ from .network import Network
 from .pace import Pace, bytes_read
 from .sampler import Constraint, Sampling
 from .scheduler import Scheduler
-from .sequence import DeadlineError, EngineError, Finish, QueueFullError, Reads, Reply, Seen, Sequence, Terms, Trace
+from .sequence import (
+    DeadlineError,
+    EngineError,
+    Finish,
+    Priority,
+    QueueFullError,
+    Reads,
+    Reply,
+    Seen,
+    Sequence,
+    Terms,
+    Trace,
+)
 from .shelf import Shelf
 from .spill import open_spill
 
@@ -284,12 +296,12 @@ class Engine:
         self._send(look)
         return found.result()
 
-    def in_line(self) -> tuple[str, ...]:
-        """Owners of the replies that wait for a place, in the order in which they would get one now. From any thread:
-        it is read beside the engine's own, and again if that changes it meanwhile."""
+    def in_line(self) -> tuple[tuple[str, Priority], ...]:
+        """Owner and priority of the replies that wait for a place, in the order in which they would get one now. From any
+        thread: it is read beside the engine's own, and again if that changes it meanwhile."""
         for _ in range(8):
             with suppress(RuntimeError):
-                return tuple(sequence.terms.owner for sequence in self._scheduler.line.waiting())
+                return tuple((one.terms.owner, one.terms.priority) for one in self._scheduler.line.waiting())
         return ()
 
     def set_budget(self, bytes: int) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # numpy is slow to import, and only who looks inside a model 
     from numpy.typing import NDArray
 
 Finish = Literal["stop", "length", "tool_calls", "cancelled"]
+Priority = Literal["interactive", "batch"]
 Number = TypeVar("Number", int, float)
 
 
@@ -100,7 +101,7 @@ class ReplyOptions:
     parallel_calls: bool = True  # whether one reply may make several calls
     owner: str = ""  # who waits, where several share the machine; none share with nobody
     weight: float = 1.0  # the owner's share of it
-    priority: Literal["interactive", "batch"] = "interactive"  # batch takes what interactive replies leave
+    priority: Priority = "interactive"  # batch takes what interactive replies leave
     deadline_s: float | None = None  # from the request on; a reply that has not ended by then fails with LateError
     answer_schema: Mapping[str, Any] | None = None  # JSON schema that the text must satisfy, where the reply has one
     look: bool = False  # Look events beside the text, from a model that can be looked into
@@ -281,8 +282,8 @@ class Plain(Protocol):
 class Queued(Protocol):
     """A model whose replies may have to wait for one another."""
 
-    def in_line(self) -> tuple[str, ...]:
-        """Owners of the replies that wait, in the order in which they would begin now."""
+    def in_line(self) -> tuple[tuple[str, Priority], ...]:
+        """Owner and priority of the replies that wait, in the order in which they would begin now."""
         ...
 
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from moonlet.chat.messages import Message, ToolSpec
-from moonlet.llm import LLM, PLAIN, Event, LLMError, LoadingError, Plain, Queued, ReplyOptions
+from moonlet.llm import LLM, PLAIN, Event, LLMError, LoadingError, Plain, Priority, Queued, ReplyOptions
 
 
 class Loading:
@@ -50,7 +50,7 @@ class Loading:
         """As `moonlet.llm.Plain` says."""
         return self._plain().count(messages, tools, options)
 
-    def in_line(self) -> tuple[str, ...]:
+    def in_line(self) -> tuple[tuple[str, Priority], ...]:
         """As `moonlet.llm.Queued` says; nobody waits for a model that has no line."""
         return self._model.in_line() if isinstance(self._model, Queued) else ()
 

@@ -19,7 +19,7 @@ from moonlet.ledger.keys import NANO, Key
 from moonlet.ledger.quota import Used, day, month
 from moonlet.ledger.report import Line
 from moonlet.ledger.rows import used_by
-from moonlet.llm import LLM, Queued
+from moonlet.llm import LLM, Priority, Queued
 from moonlet.server.accounts import Account, Accounts
 from moonlet.server.apart import apart
 from moonlet.server.body import read_json
@@ -176,16 +176,16 @@ def _quota(key: Key, used: Used, now: float) -> dict[str, Any]:
 def under_way(model: LLM, accounts: Sequence[Account], who: Viewer, now: float) -> dict[str, Any]:
     """Requests that are answered, read or wait, and each one's place in the line. Others' names are told to who sees
     all; that they are there, to everybody: it is why one waits."""
-    places: dict[str, list[int]] = {}
-    for place, owner in enumerate(model.in_line() if isinstance(model, Queued) else (), 1):
-        places.setdefault(owner, []).append(place)
-    silent: dict[str, list[Account]] = {}
+    places: dict[tuple[str, Priority], list[int]] = {}
+    for place, kind in enumerate(model.in_line() if isinstance(model, Queued) else (), 1):
+        places.setdefault(kind, []).append(place)
+    silent: dict[tuple[str, Priority], list[Account]] = {}
     for account in accounts:
         if not account.pieces:
-            silent.setdefault(_owner(account), []).append(account)
-    waiting = {}  # of each owner the youngest: the older ones have their places already
-    for owner, mine in places.items():
-        for account, place in zip(reversed(silent.get(owner, [])), reversed(mine)):
+            silent.setdefault((_owner(account), account.options.priority), []).append(account)
+    waiting = {}  # of an owner's requests of one priority the youngest: the older ones have their places already
+    for kind, mine in places.items():
+        for account, place in zip(reversed(silent.get(kind, [])), reversed(mine)):
             waiting[id(account)] = place
     told = [_request(account, waiting.get(id(account)), who, now) for account in accounts]
     return {"now": now, "requests": told, "waiting": len(waiting)}
