@@ -297,8 +297,8 @@ class Engine:
         return found.result()
 
     def in_line(self) -> tuple[tuple[str, Priority], ...]:
-        """Owner and priority of the replies that wait for a place, in the order in which they would get one now. From any
-        thread: it is read beside the engine's own, and again if that changes it meanwhile."""
+        """Owner and priority of the replies that wait for a place, in the order in which they would get one now. From
+        any thread: it is read beside the engine's own, and again if that changes it meanwhile."""
         for _ in range(8):
             with suppress(RuntimeError):
                 return tuple((one.terms.owner, one.terms.priority) for one in self._scheduler.line.waiting())
