@@ -192,7 +192,8 @@ def test_bad_input_is_one_line_and_exit_2(
     home: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], told: str
 ) -> None:
     monkeypatch.chdir(ROOT)
-    done = moonlet(*arguments)
+    anywhere = ["--port", "0"] if arguments[0] == "serve" and "--port" not in arguments else []
+    done = moonlet(*arguments, *anywhere)
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith("moonlet") and done.stderr.count("\n") == 1, done.stderr
     assert told in done.stderr
