@@ -96,7 +96,9 @@ def main() -> None:
     kind.add_argument("--topic", type=int, metavar="EXPERTS")
     asked = parser.parse_args()
     config = open_folder(asked.source).config
-    if asked.topic:
+    if asked.topic is not None:
+        if not config.experts_per_token <= asked.topic <= config.experts:
+            parser.error(f"--topic must be {config.experts_per_token} to {config.experts}: a token chooses that many")
         bias = topic(config, asked.topic)
     else:
         if asked.trace:

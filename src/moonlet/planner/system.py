@@ -15,7 +15,8 @@ from moonlet.engine import groups
 from .machine import Cards
 
 # Peaks that nvidia-smi does not tell, by whole words of the card's name, slower siblings before the one that is named
-# as they are: GB/s and dense bf16 TFLOPS, from NVIDIA's data sheets.
+# as they are: GB/s and dense bf16 TFLOPS, from NVIDIA's data sheets; those of NVL cards, GH200 and the A100 80GB PCIe
+# were not looked up again.
 _CARD_PEAKS = {
     "GB200": (8000, 2500), "B200": (8000, 2250), "GH200 480GB": (4000, 989),
     "H200 NVL": (4800, 835), "H200": (4800, 989),
