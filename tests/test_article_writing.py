@@ -193,7 +193,8 @@ def test_answers_are_read_tolerantly_and_asked_for_again(tmp_path: Path) -> None
 
 def test_half_a_character_in_an_answer_can_be_kept(tmp_path: Path) -> None:
     line = {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}
-    title = Asker(Scripted(['{"title": "Smile \\ud83d now"}']), tmp_path).ask("Name it", "x", line)["title"]
+    deep = '{"title": ' + "[" * 700 + '"\\ud83d"' + "]" * 700 + "}"  # asked again, not broken on
+    title = Asker(Scripted([deep, '{"title": "Smile \\ud83d now"}']), tmp_path).ask("Name it", "x", line)["title"]
     assert title == "Smile \ufffd now"
 
 

@@ -249,6 +249,7 @@ def test_remote_takes_the_first_model_of_the_endpoint() -> None:
         ('{"error": {"message": "too long\\nby far"}}', 400, "HTTP 400: too long by far", RefusedError),
         ("<html>\n<b>bad gateway</b>", 502, "HTTP 502: <html> <b>bad gateway</b>", LLMError),
         ("data: {broken\n\n", 200, "not JSON", LLMError),
+        ('data: {"choices": ' + "[" * 700 + '"\\ud83d"' + "]" * 700 + "}\n\n", 200, "not JSON", LLMError),
         ("data: [1]\n\n", 200, "no chunk", LLMError),
         (_sse({"choices": [{"delta": {"tool_calls": [{"index": 0}]}}]}), 200, "no chunk", LLMError),
         (_sse({"choices": [{"delta": [3]}]}), 200, "no chunk", LLMError),

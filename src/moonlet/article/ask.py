@@ -107,13 +107,13 @@ class Asker:
                 [] if not attempt else [Message("user", f"That could not be used: {fault}. Answer again, JSON only.")]
             )
             text, cut = self._reply([*messages, *again], schema, attempt)
-            value = whole_characters(read_json(text))
+            value = read_json(text)
             fault = "it was cut off; be briefer" if cut else "it was no JSON object"
             if value is not None:
                 wrong = check(value, schema, "the answer")
                 if wrong is None:
-                    return value
-                fault = wrong
+                    return whole_characters(value)
+                fault = whole_characters(wrong)
         raise NoAnswerError(f"{self.name} gave no usable answer in {TRIES} tries: {fault}")
 
     def _reply(self, messages: Sequence[Message], schema: Mapping[str, Any], attempt: int) -> tuple[str, bool]:

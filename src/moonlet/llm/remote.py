@@ -260,14 +260,14 @@ class _Reading:
             return
         try:
             chunk = json.loads(data)
+            if "\\ud" in data or "\\uD" in data:
+                chunk = whole_characters(chunk)
         except (ValueError, RecursionError):
             raise _WireError(f"sent {data[:60]!r}, which is not JSON") from None
         if not isinstance(chunk, dict):
             raise _WireError(f"sent {data[:60]!r}, which is no chunk of a completion")
         if chunk.get("error"):
             raise _WireError(message_of(chunk), told=True)
-        if "\\ud" in data or "\\uD" in data:
-            chunk = whole_characters(chunk)
         try:
             for event in self._chunk(chunk):
                 self.assembly.add(event)
