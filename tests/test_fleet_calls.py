@@ -279,3 +279,10 @@ def test_what_the_engine_is_asked_for_is_what_was_wished() -> None:
     assert (body["top_k"], body["parallel_tool_calls"], body["logprobs"], body["top_logprobs"]) == (5, False, True, 2)
     with pytest.raises(RefusedError, match="x"):
         ask([said("x")], tools=[ToolSpec("x", "", {"type": "string"})])
+
+
+def test_a_call_with_hundreds_of_brackets_is_a_fault_where_it_has_to_be_mended() -> None:
+    tool = ToolSpec("count", "", {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]})
+    call = ToolCall("1", "count", '{"n": "3", "more": ' + "[" * 700 + "]" * 700 + "}")
+    found = Judge([tool]).judge(call)
+    assert isinstance(found, Fault) and "nested too deeply" in found.why

@@ -67,11 +67,11 @@ class Judge:
                 if not faults or not _mend(value, faults, tool):
                     break
                 clean, faults = False, schema.faults(value)
+            arguments = call.arguments if clean else json.dumps(whole_characters(value), ensure_ascii=False)
         except RecursionError:
             return Fault(call, tool, "its arguments are nested too deeply")
         if faults:
             return Fault(call, tool, told(faults))
-        arguments = call.arguments if clean else json.dumps(whole_characters(value), ensure_ascii=False)
         return Good(replace(call, name=tool.name, arguments=arguments), not clean or call.name != tool.name)
 
 

@@ -321,8 +321,8 @@ def _question(past: Past) -> tuple[int, ToolCall] | None:
 
 
 def _words(call: ToolCall) -> str:
-    arguments: Mapping[str, Any] = whole_characters(json.loads(call.arguments))  # checked before the call started
-    return str(arguments["question"])
+    arguments: Mapping[str, Any] = json.loads(call.arguments)  # checked before the call started
+    return str(whole_characters(arguments["question"]))
 
 
 def _hand(
