@@ -112,6 +112,11 @@ def test_the_configuration_survives(variant: str) -> None:
     assert parse_config(json.loads(json.dumps(public_config(config)))) == config
 
 
+def test_whoever_may_read_the_configuration_may_read_the_weights(tokenizer: Path, tmp_path: Path) -> None:
+    export(network("k2"), tokenizer, tmp_path)
+    assert len({path.stat().st_mode for path in tmp_path.iterdir()}) == 1
+
+
 def test_the_router_bias_keeps_its_precision(tokenizer: Path, tmp_path: Path) -> None:
     made = network("k2")
     bias = made.sparse_layers()[0].gate.e_score_correction_bias

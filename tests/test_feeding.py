@@ -26,7 +26,7 @@ def test_every_process_makes_every_second_row_of_its_own_stream() -> None:
     for row, one in enumerate(expected[:6]):
         batch, at = (first, row) if row < 3 else (second, row - 3)
         assert np.array_equal(batch.ids[at], one.ids[0]) and batch.texts[at] == one.texts[0]
-        assert np.array_equal(batch.weights[at], one.weights[0])
+        assert np.array_equal(batch.weights[at], one.weights[0]) and np.array_equal(batch.real[at], one.real[0])
     later = Feed(WORDS, conversations, 3, LENGTH, 2)
     later.skip(6)
     assert np.array_equal(later.batch(2, LENGTH).ids, np.concatenate([one.ids for one in expected[6:]]))

@@ -79,31 +79,45 @@ def test_every_expert_learns_from_the_tokens_it_got_and_no_other() -> None:
     network(ids(2, 30)).square().mean().backward()
     grads = layer.experts.down.grad
     assert grads is not None and not grads[3].any()
-    assert all(grads[e].any() for e in range(len(grads)) if layer.gate.load[e])
+    load = layer.loads(torch.ones(2, 30, dtype=torch.bool)).sum(0)
+    assert load.sum() == 60 * network.config.experts_per_token and load[3] == 0
+    assert all(grads[e].any() for e in range(len(grads)) if load[e])
 
 
-def test_balance_moves_the_bias_towards_idle_experts_and_forgets_the_load() -> None:
+def test_balance_moves_the_bias_towards_idle_experts() -> None:
     gate = Network(config()).sparse_layers()[0].gate
-    gate.load[:] = 4.0
-    gate.load[0], gate.load[1] = 8.0, 0.0
-    gate.balance(0.001)
+    load = torch.full((gate.config.experts,), 4.0)
+    load[0], load[1] = 8.0, 0.0
+    gate.balance(0.001, load)
     assert gate.e_score_correction_bias[:3].tolist() == [torch.tensor(-0.001), torch.tensor(0.001), 0.0]
-    assert not gate.load.any()
+
+
+def test_what_fills_a_row_is_no_load() -> None:
+    network, read, real = alive(), ids(2, 30), torch.ones(2, 30, dtype=torch.bool)
+    read[1, 20:], real[1, 20:] = 7, False
+    network(read)
+    both, loads = sequence_balance(network, real), [layer.loads(real) for layer in network.sparse_layers()]
+    network(read[1:, :20])
+    for layer, load in zip(network.sparse_layers(), loads, strict=True):
+        assert torch.equal(layer.loads(real[1:, :20])[0], load[1])
+    short = sequence_balance(network, real[1:, :20])
+    network(read[:1])
+    torch.testing.assert_close((short + sequence_balance(network, real[:1])) / 2, both)
 
 
 def test_the_sequence_term_is_one_a_layer_in_balance_and_more_out_of_it() -> None:
-    network = Network(config())
+    network, real = Network(config()), torch.ones(1, 40, dtype=torch.bool)
     for layer in network.sparse_layers():
         torch.nn.init.zeros_(layer.gate.weight)
     network(ids(1, 40))
     # Equal scores: all tokens take the same few experts, but no expert is likelier than another.
-    chosen_together = float(sequence_balance(network).detach())
+    chosen_together = float(sequence_balance(network, real).detach())
     torch.testing.assert_close(chosen_together, float(network.config.sparse_layers))
     for layer in network.sparse_layers():
         K = network.config.experts_per_token
         layer.scores = torch.full((1, 40, network.config.experts), 0.1).index_fill_(2, torch.arange(K), 0.9)
         layer.chosen = torch.arange(K).expand(1, 40, K)
-    assert float(sequence_balance(network).detach()) > 1.1 * network.config.sparse_layers
+    assert float(sequence_balance(network, real).detach()) > 1.1 * network.config.sparse_layers
 
 
 def test_the_largest_score_of_each_head_is_kept() -> None:

@@ -22,6 +22,13 @@ from moonlet.train import nano, torchrun
         ("pretrain", 'folder = "x"\nrows = -1', "rows must be at least 1, got -1"),
         ("sft", 'folder = "x"\nstart = "nano"\nthreads = 0', "threads must be at least 1, got 0"),
         ("sft", 'folder = "x"\nstart = "nano"\ndata = "/nowhere"', "there is no folder /nowhere"),
+        ("sft", 'folder = "x"\nstart = "nano"\ndata = "/"', "/ has a folder for none of the sets: sgd, "),
+        ("pretrain", f'folder = "x"\nseed = {2**64}', "seed is too large"),
+        ("rl", f'folder = "x"\nstart = "nano"\nseed = {2**64}', "seed is too large"),
+        ("rl", 'folder = "x"\nstart = "nano"\nbudget = nan', "budget must be between 0 and 1e+09, got nan"),
+        ("rl", 'folder = "x"\nstart = "nano"\nlr = inf', "lr must be between 0 and 1e+09, got inf"),
+        ("rl", 'folder = "x"\nstart = "nano"\npenalty = -1', "penalty must be between 0 and 1e+09, got -1"),
+        ("rl", 'folder = "x"\nstart = "nano"\nevolved = 7', "evolved must be between 0 and 1, got 7"),
         ("sft", 'folder = "x"\nstart = ""', "start is missing"),
         ("rl", 'folder = "x"\nstart = "nano"\nlanguages = []', "languages must name one at least"),
         ("rl", 'folder = "x"\nstart = "nano"\nlength = 0', "length must be at least 256, got 0"),
@@ -51,6 +58,9 @@ def test_settings_reach_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyP
     config.write_text('folder = "here"\nstart = "nano"\nint4 = false\n')
     assert main(["train", "sft", str(config)]) == 130 and nano._arguments(seen[1]).int4 is False
     assert nano._arguments(seen[0]).steps == 7 and nano._arguments(seen[0]).start == "nano"
+    config.write_text('folder = "-here"\nstart = "-there"\n')
+    assert main(["train", "sft", str(config)]) == 130
+    assert (nano._arguments(seen[2]).folder, nano._arguments(seen[2]).start) == (Path("-here"), "-there")
 
 
 def test_rl_is_not_for_several_processes(

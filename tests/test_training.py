@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import lzma
 import math
 import shutil
 import signal
@@ -33,9 +34,9 @@ from moonlet.model.convert import convert
 from moonlet.model.folder import open_folder
 from moonlet.simulate import said
 from moonlet.simulate.episode import Conversation
-from moonlet.train import average, checkpoint, nano, record
-from moonlet.train.checkpoint import CheckpointError, same_source
-from moonlet.train.data import conversations
+from moonlet.train import average, checkpoint, nano, practice, record, rl
+from moonlet.train.checkpoint import CheckpointError, held, same_source
+from moonlet.train.data import DataError, conversations
 from moonlet.train.export import export
 from moonlet.train.fit import Progress, Recipe, Run
 from moonlet.train.rows import EVERY, PROMPT_WEIGHT, Rows
@@ -96,6 +97,7 @@ def test_rows_begin_with_a_conversation_and_hold_whole_turns(tokenizer: Tokenize
             at += same
         assert at == end
     assert batch.ids.shape == (6, 1025) and batch.weights.shape == (6, 1024)
+    assert np.array_equal(batch.real, batch.ids[:, :-1] != rows.pad) and not batch.real.all()
     first = [bodies[0] for bodies in taken]
     for row, parts in zip(batch.ids.tolist(), batch.texts, strict=True):
         assert [begin for begin, *_ in parts] == [0, *(end for _, end, _ in parts[:-1])] and parts[-1][1] == 1024
@@ -235,6 +237,49 @@ def test_a_run_goes_on_with_what_it_read(tmp_path: Path) -> None:
     same_source(run, 1, data, None)
     with pytest.raises(CheckpointError, match=r"other conversations: sets was \['snips'\], is \[\]$"):
         same_source(run, 1, None, None)
+
+
+def test_a_run_does_not_replace_the_model_that_it_starts_from(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(Path(moonlet.__file__).parent / "nano", model)
+    before = (model / "moonlet.json").read_bytes()
+    for start in (model, tmp_path / "rl" / ".." / "model"):
+        with pytest.raises(CheckpointError, match="would replace the model that it starts from"):
+            rl.main(rl.Settings(tmp_path, str(start)), practice.Recipe())
+    with pytest.raises(CheckpointError, match="would replace the model that it starts from"):
+        nano.main([str(tmp_path), "--start", str(model), "--threads", "1"])
+    assert (model / "moonlet.json").read_bytes() == before
+
+
+def test_a_folder_is_trained_in_by_one_process(tmp_path: Path) -> None:
+    for _ in range(2):  # held, let go of, held again
+        with held(tmp_path / "run"), pytest.raises(CheckpointError, match="another process trains here"):
+            nano.main([str(tmp_path), "--threads", "1"])
+    assert not (tmp_path / "tiktoken.model").exists()
+
+
+@pytest.mark.parametrize("left", [0, 10, 100_000])
+def test_a_damaged_checkpoint_is_said_in_a_line(left: int, tmp_path: Path, tokenizer: Tokenizer) -> None:
+    run = open_run(tmp_path, tokenizer)
+    run.save()
+    run.checkpoint.write_bytes(run.checkpoint.read_bytes()[:left])
+    with pytest.raises(CheckpointError, match=r"checkpoint.pt cannot be read \("):
+        open_run(tmp_path, tokenizer)
+    run.checkpoint.write_text("hello")
+    with pytest.raises(CheckpointError, match=r"without it the run begins anew$"):
+        open_run(tmp_path, tokenizer)
+
+
+@pytest.mark.parametrize("text", ["Tool,Query\n", "Query\nhello\n"])
+def test_a_public_set_that_cannot_be_read_is_named(text: str, tmp_path: Path) -> None:
+    folder = tmp_path / "metatool"
+    folder.mkdir()
+    (folder / "plugin_des.json").write_text('{"a": "An A."}')
+    packed = lzma.compress(text.encode())
+    for data in (packed, packed[:-8], b"", b"hello"):
+        (folder / "all_clean_data.csv.xz").write_bytes(data)
+        with pytest.raises(DataError, match=r"metatool: not readable as that set: "):
+            next(conversations(1, tmp_path))
 
 
 def test_a_full_disk_leaves_the_checkpoint_whole_and_is_told_as_such(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ KNOWN: Mapping[str, type] = {
     "samples": int,
 }
 COUNTS = {"steps", "rows", "threads", "samples"}
+MOST = 2**63  # what a seed stays below
 NAMES: Mapping[type, str] = {
     str: "text",
     int: "a whole number",
@@ -48,7 +49,7 @@ def main(asked: argparse.Namespace) -> int:
         return _rl(asked.config, settings)
     from moonlet.train import nano
 
-    return nano.main([str(settings["folder"]), *_flags(settings)])
+    return nano.main([*_flags(settings), "--", str(settings["folder"])])
 
 
 def _machines(asked: argparse.Namespace) -> dict[str, Any]:
@@ -75,7 +76,7 @@ def _flags(settings: Mapping[str, Any]) -> list[str]:
         if isinstance(value, bool):
             found.append(f"--{name}" if value else f"--no-{name}")
         elif name != "folder":
-            found += [f"--{name}", str(value)]
+            found.append(f"--{name}={value}")
     return found
 
 
@@ -93,8 +94,13 @@ def read(path: Path, stage: str) -> dict[str, Any]:
         raise UsageError(f"{path}: start is missing: {stage} goes on from a model; pretrain begins with none")
     if stage == "pretrain" and "start" in settings:
         raise UsageError(f"{path}: pretrain begins with nothing; to go on from {settings['start']} say sft")
-    if (data := settings.get("data")) is not None and not (isinstance(data, str) and Path(data).is_dir()):
-        raise UsageError(f"{path}: data: there is no folder {data}")
+    if (data := settings.get("data")) is not None:
+        if not (isinstance(data, str) and Path(data).is_dir()):
+            raise UsageError(f"{path}: data: there is no folder {data}")
+        from moonlet.train.data import SETS
+
+        if not any((Path(data) / name).is_dir() for name in SETS):
+            raise UsageError(f"{path}: data: {data} has a folder for none of the sets: {', '.join(SETS)}")
     return settings
 
 
@@ -130,3 +136,5 @@ def _check(path: Path, settings: Mapping[str, Any], known: Mapping[str, type]) -
             raise UsageError(f"{path}: {name} must be {NAMES[wanted]}")
         if name in COUNTS and value < 1:
             raise UsageError(f"{path}: {name} must be at least 1, got {value}")
+        if type(value) is int and abs(value) >= MOST:
+            raise UsageError(f"{path}: {name} is too large: {value}")

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from moonlet.model.config import parse_config
+from moonlet.train.checkpoint import CheckpointError, load
 from moonlet.train.export import TOKENIZER_FILES
 from moonlet.train.nano import CONFIG, FORMATS, LARGE, finish
 from moonlet.train.network import Network
@@ -46,23 +47,18 @@ def main(arguments: list[str] | None = None) -> int:
     if not 0 <= asked.share <= 1:
         parser.error(f"SHARE lies between 0 and 1, got {asked.share:g}")
     try:
-        one, other = _checkpoint(asked.run), _checkpoint(asked.other)
+        one, other = (load(run / "run" / "checkpoint.pt") for run in (asked.run, asked.other))
         network = Network(parse_config(_shape(other["network"])))
         network.load_state_dict(mean(one["network"], other["network"], asked.share))
-    except (OSError, RuntimeError, DifferentError) as error:
+        asked.out.mkdir(parents=True, exist_ok=True)
+        for name in TOKENIZER_FILES:
+            shutil.copyfile(asked.other / name, asked.out / name)
+    except (OSError, RuntimeError, CheckpointError, DifferentError) as error:
         print(f"average: {str(error).splitlines()[0]}", file=sys.stderr)
         return 2
-    asked.out.mkdir(parents=True, exist_ok=True)
-    for name in TOKENIZER_FILES:
-        shutil.copyfile(asked.other / name, asked.out / name)
     int4 = other["recipe"].get("int4", False)
     print(finish(network, asked.out, replace(FORMATS, experts="int4") if int4 else FORMATS).folder.path)
     return 0
-
-
-def _checkpoint(run: Path) -> dict[str, Any]:
-    state: dict[str, Any] = torch.load(run / "run" / "checkpoint.pt", weights_only=True, map_location="cpu")
-    return state
 
 
 def _shape(weights: Mapping[str, Tensor]) -> dict[str, Any]:

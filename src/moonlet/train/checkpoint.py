@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
+import pickle
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,7 +27,22 @@ FREE = {"steps", "save_s"}  # settings that may be changed when a run goes on
 
 
 class CheckpointError(Exception):
-    """A checkpoint is that of another run."""
+    """A checkpoint is that of another run, is damaged, or is being written by another process."""
+
+
+@contextmanager
+def held(run: Path) -> Iterator[None]:
+    """The folder `run` is this process's alone: two that write one checkpoint leave halves of both. Raises OSError,
+    CheckpointError."""
+    run.mkdir(parents=True, exist_ok=True)
+    with (run / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CheckpointError(f"{run}: another process trains here; wait for it, or stop it") from None
+        except OSError:
+            pass  # some file systems of clusters have no locks
+        yield
 
 
 def saving(
@@ -64,7 +82,10 @@ def write(path: Path, state: Mapping[str, Any]) -> None:
 
 def same_source(run: Path, seed: int, data: Path | None, begun: ModelFolder | None) -> None:
     """What a run reads and began from is written beside its checkpoint, in the folder `run`, and must be the same when
-    it goes on: the checkpoint says only how much it has read. Raises CheckpointError."""
+    it goes on: the checkpoint says only how much it has read. What it began from may not lie where its own model goes,
+    beside `run`. Raises CheckpointError."""
+    if begun and begun.path.resolve() in (run.parent.resolve(), run.parent.resolve() / "model"):
+        raise CheckpointError(f"the run would replace the model that it starts from, {begun.path}: name another folder")
     path = run / "stream.json"
     told = {
         "seed": seed,
@@ -79,9 +100,19 @@ def same_source(run: Path, seed: int, data: Path | None, begun: ModelFolder | No
         raise CheckpointError(f"{run} is a run of other conversations: {'; '.join(other)}")
 
 
+def load(path: Path) -> dict[str, Any]:
+    """What was written. Raises OSError, CheckpointError."""
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    except (RuntimeError, EOFError, ValueError, LookupError, pickle.UnpicklingError) as error:
+        what = str(error)[:80] or type(error).__name__
+        raise CheckpointError(f"{path} cannot be read ({what}); without it the run begins anew") from None
+    return state
+
+
 def read(path: Path, recipe: DataclassInstance, weights: Mapping[str, Tensor]) -> dict[str, Any]:
     """What was written, for a run of this recipe whose network has these weights. Raises CheckpointError."""
-    state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    state = load(path)
     # A setting that is younger than the checkpoint was at its default.
     was, now = {**asdict(type(recipe)()), **state["recipe"]}, asdict(recipe)
     other = [f"{name} was {was[name]}, is {now[name]}" for name in now if name not in FREE and was[name] != now[name]]

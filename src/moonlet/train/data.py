@@ -1,5 +1,6 @@
 """The mixture of conversations that the small model is trained on: endless, and the same for the same seed."""
 
+import lzma
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
@@ -51,10 +52,29 @@ SHARES: dict[str, tuple[float, float]] = {
     "seal-tools": (0.015, 0.02),
 }
 
+# What draws from a public set, by the folder that it lies in.
+SETS: dict[str, Callable[[Path], public.Maker]] = {
+    "sgd": public.sgd,
+    "snips": public.snips,
+    "clinc150": public.clinc,
+    "banking77": public.banking,
+    "metatool": public.metatool,
+    "toolverifier": public.toolverifier,
+    "seal-tools": public.seal_requests,
+    "massive": massive.maker,
+    "star": star.maker,
+    "crosswoz": crosswoz.maker,
+    "meanings": meanings.maker,
+}
+
+
+class DataError(Exception):
+    """A public set that is not what it should be."""
+
 
 def conversations(seed: int, data: Path | None = None, reading: int = 0) -> Iterator[Conversation]:
     """Training conversations without end. `data` is the folder of public sets, of which those are taken that it has;
-    without it everything is generated. reading: so many are of the first part of a long run."""
+    without it everything is generated. reading: so many are of the first part of a long run. Raises DataError."""
     rng = Random(seed)
     made = makers(data)
     choices = list(made.values())
@@ -64,8 +84,9 @@ def conversations(seed: int, data: Path | None = None, reading: int = 0) -> Iter
 
 
 def makers(data: Path | None) -> dict[str, public.Maker]:
-    """What draws a conversation, by the names of the shares."""
-    blueprints = [*(seal.blueprints(data) if data and (data / "seal-tools").is_dir() else ()), *wordings().blueprints]
+    """What draws a conversation, by the names of the shares. Raises OSError, DataError."""
+    drawn = {name: _maker(name, make, data) for name, make in SETS.items() if (data / name).exists()} if data else {}
+    blueprints = [*(seal.blueprints(data) if data and "seal-tools" in drawn else ()), *wordings().blueprints]
     by_field = _by_field(blueprints)
     made: dict[str, public.Maker] = {
         "demo": demo.conversation,
@@ -78,24 +99,19 @@ def makers(data: Path | None) -> dict[str, public.Maker]:
     by_name = {one.key: one for one in blueprints}
     if fitting := messages.fitting(by_name):
         made["messages"] = lambda rng: messages.conversation(rng, fitting, by_name)
-    if not data:
-        return made
-    sets: dict[str, Callable[[Path], public.Maker]] = {
-        "sgd": public.sgd,
-        "snips": public.snips,
-        "clinc150": public.clinc,
-        "banking77": public.banking,
-        "metatool": public.metatool,
-        "toolverifier": public.toolverifier,
-        "seal-tools": public.seal_requests,
-        "massive": massive.maker,
-        "star": star.maker,
-        "crosswoz": crosswoz.maker,
-        "meanings": meanings.maker,
-    }
-    if (data / "massive").exists():
+    if data and "massive" in drawn:
         made["heard"] = heard.maker(data)
-    return made | {folder: make(data) for folder, make in sets.items() if (data / folder).exists()}
+    return made | drawn
+
+
+def _maker(name: str, make: Callable[[Path], public.Maker], data: Path) -> public.Maker:
+    """What draws from a set, after it has done so once."""
+    try:
+        found = make(data)
+        found(Random(0))
+    except (EOFError, lzma.LZMAError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise DataError(f"{data / name}: not readable as that set: {error!r}") from None
+    return found
 
 
 def _by_field(blueprints: Sequence[Blueprint]) -> dict[str, list[Blueprint]]:

@@ -55,6 +55,7 @@ def _save(tensors: Mapping[str, Tensor], part: Path) -> None:
         save_file(dict(tensors), part, metadata={"format": "pt"})
     except SafetensorError as error:  # of the disk, mostly
         raise OSError(f"{part}: {error}") from None
+    shutil.copymode(part.with_name("tiktoken.model"), part)  # it is made for its owner's eyes alone
 
 
 def _place_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -62,8 +62,8 @@ class Feed:
             parts = [self.pipes[row % len(self.pipes)].recv() for row in range(first, first + rows)]
         except EOFError as error:
             raise FeedError("a process that makes rows has ended; what it said stands above") from error
-        ids, weights, texts = zip(*parts, strict=True)
-        return Batch(np.concatenate(ids).astype(np.int64), np.concatenate(weights), tuple(texts))
+        ids, weights, texts, real = zip(*parts, strict=True)
+        return Batch(np.concatenate(ids).astype(np.int64), np.concatenate(weights), tuple(texts), np.concatenate(real))
 
     def close(self) -> None:
         """Nothing more is read: the processes end with their pipes."""
@@ -92,6 +92,6 @@ def _work(out: Connection, passed: int, words: Path, stream: Stream, seed: int, 
             if passed:
                 passed -= 1
             else:
-                out.send((made.ids.astype(small), made.weights, made.texts[0]))
+                out.send((made.ids.astype(small), made.weights, made.texts[0], made.real))
     except (BrokenPipeError, ConnectionResetError):
         return

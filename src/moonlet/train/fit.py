@@ -166,9 +166,10 @@ class Run:
         batch = self.rows.batch(*self.recipe.shape_at(self.step))
         part = everyone.part(batch)
         loss, right = supervised_loss(self.network, part)
+        real = torch.from_numpy(part.real).to(self.network.cosine.device)
         # What this process's mean counts in the mean of all, of which the gradients' is taken.
         share = everyone.count * float(part.weights.sum()) / float(batch.weights.sum())
-        total = loss * share + self.recipe.sequence_balance * sequence_balance(self.network)
+        total = loss * share + self.recipe.sequence_balance * sequence_balance(self.network, real)
         total.backward()  # type: ignore[no-untyped-call]
         norm = everyone.clip(self.network, self.recipe.clip)
         lr = self.recipe.lr_at(self.step)
@@ -177,9 +178,9 @@ class Run:
         self.optimiser.zero_grad()
         loads = []
         for layer in self.network.sparse_layers():
-            load = layer.gate.load.copy_(everyone.total(layer.gate.load))
+            load = everyone.total(layer.loads(real).sum(0))
             loads.append(load / load.mean())
-            layer.gate.balance(self.recipe.balance)
+            layer.gate.balance(self.recipe.balance, load)
         self.loads = torch.stack(loads).tolist() if loads else []
         busiest = max((max(one) for one in self.loads), default=0.0)
         self.step += 1

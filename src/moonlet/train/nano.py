@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -33,13 +34,13 @@ from moonlet.model.config import parse_config
 from moonlet.model.convert import ConvertOptions, Report, convert
 from moonlet.model.folder import ModelFolder, open_folder
 from moonlet.train.charts import installed
-from moonlet.train.checkpoint import same_source
+from moonlet.train.checkpoint import held, same_source
 from moonlet.train.data import conversations
 from moonlet.train.export import TOKENIZER_FILES, export
 from moonlet.train.feeding import Feed
 from moonlet.train.fit import Recipe, Run, check_rows
 from moonlet.train.network import Network
-from moonlet.train.processes import processes
+from moonlet.train.processes import Alone, processes
 from moonlet.train.restore import restore
 from moonlet.train.rows import Rows
 from moonlet.train.telling import train
@@ -114,15 +115,20 @@ def main(arguments: list[str] | None = None) -> int:
     asked = _arguments(arguments)
     torch.set_num_threads(asked.threads)
     everyone = processes()
+    begun = open_folder(find(asked.start)) if asked.start else None
+    with held(asked.folder / "run") if everyone.first else nullcontext():
+        return _train(asked, everyone, begun)
+
+
+def _train(asked: argparse.Namespace, everyone: Alone, begun: ModelFolder | None) -> int:
     out = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not everyone.first)
     gpu = torch.cuda.is_available()
-    begun = open_folder(find(asked.start)) if asked.start else None
     family: Family = family_in(begun) if begun else "moonlet"
     recipe = _recipe(asked, gpu, begun)
     check_rows(recipe, everyone.count)
     if everyone.first:
-        _vocabulary(asked, begun, out)
         same_source(asked.folder / "run", asked.seed, asked.data, begun)
+        _vocabulary(asked, begun, out)
     everyone.wait()
     rows: Feed | Rows
     if gpu:
@@ -178,7 +184,6 @@ def _vocabulary(asked: argparse.Namespace, begun: ModelFolder | None, out: Conso
     if (asked.folder / "run" / "checkpoint.pt").exists():
         return
     if begun:
-        asked.folder.mkdir(parents=True, exist_ok=True)
         for name in TOKENIZER_FILES:
             shutil.copyfile(begun.path / name, asked.folder / name)
     elif not all((asked.folder / name).exists() for name in TOKENIZER_FILES):

@@ -98,9 +98,7 @@ class Router(nn.Module):
         self.config = config
         self.weight = nn.Parameter(torch.empty(config.experts, config.width))
         self.register_buffer("e_score_correction_bias", torch.zeros(config.experts))
-        self.register_buffer("load", torch.zeros(config.experts), persistent=False)  # tokens since the last balance
         self.e_score_correction_bias: Tensor
-        self.load: Tensor
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Chosen experts (T, K), their weights (T, K) and all scores (T, E), of x (T, D)."""
@@ -111,15 +109,12 @@ class Router(nn.Module):
         weights = scores.gather(1, chosen)
         if c.normalise:
             weights = weights / (weights.sum(-1, keepdim=True) + 1e-20)
-        if self.training:
-            self.load += (chosen.flatten()[:, None] == torch.arange(c.experts, device=x.device)).sum(0)
         return chosen, weights * c.routed_scale, scores
 
     @torch.no_grad()
-    def balance(self, rate: float) -> None:
-        """Moves the bias by `rate` towards experts that got less than their share (arXiv 2408.15664)."""
-        self.e_score_correction_bias += rate * torch.sign(self.load.mean() - self.load)
-        self.load.zero_()
+    def balance(self, rate: float, load: Tensor) -> None:
+        """Moves the bias by `rate` towards experts that got less than their share (arXiv 2408.15664); load: (E,)."""
+        self.e_score_correction_bias += rate * torch.sign(load.mean() - load)
 
 
 class Experts(nn.Module):
@@ -165,7 +160,7 @@ class Sparse(nn.Module):
         self.experts = Experts(config)
         if config.shared_experts:
             self.shared_experts = Mlp(config.width, config.shared_width)
-        # Of the last forward, for the sequence-wise balance term.
+        # Of the last forward, for loads and the sequence-wise balance term.
         self.scores: Tensor | None = None
         self.chosen: Tensor | None = None
 
@@ -178,6 +173,11 @@ class Sparse(nn.Module):
         if hasattr(self, "shared_experts"):
             out = out + self.shared_experts(x)
         return out
+
+    def loads(self, real: Tensor) -> Tensor:
+        """(B, E): how many of the tokens that are `real` (B, T) each expert got in the last forward, row by row."""
+        assert self.chosen is not None, "nothing was read yet"
+        return (F.one_hot(self.chosen, self.gate.config.experts).sum(2) * real[..., None]).sum(1).float()
 
 
 class Block(nn.Module):
@@ -277,15 +277,14 @@ class Network(nn.Module):
         return [block.self_attn for block in self.model.layers if isinstance(block, Block)]
 
 
-def sequence_balance(network: Network) -> Tensor:
-    """The sequence-wise balance term of DeepSeek-V3 (arXiv 2412.19437, eq. 17-20), summed over layers; 1 a layer is
-    perfect balance."""
-    total = torch.zeros((), device=network.cosine.device)
+def sequence_balance(network: Network, real: Tensor) -> Tensor:
+    """The sequence-wise balance term of DeepSeek-V3 (arXiv 2412.19437, eq. 17-20) over the tokens that are `real`
+    (B, T), summed over layers; 1 a layer is perfect balance."""
+    total, count = torch.zeros((), device=network.cosine.device), real.sum(1, keepdim=True)
     for layer in network.sparse_layers():
-        scores, chosen = layer.scores, layer.chosen
-        assert scores is not None and chosen is not None, "the term needs a forward in training mode"
-        E, K = layer.gate.config.experts, layer.gate.config.experts_per_token
-        share = F.one_hot(chosen, E).sum(2).float().mean(1) * E / K  # (B, E)
-        probability = (scores / scores.sum(-1, keepdim=True)).mean(1)
+        scores, c = layer.scores, layer.gate.config
+        assert scores is not None, "the term needs a forward in training mode"
+        share = layer.loads(real) / count * c.experts / c.experts_per_token  # (B, E)
+        probability = (scores / scores.sum(-1, keepdim=True) * real[..., None]).sum(1) / count
         total = total + (share * probability).sum(-1).mean()
     return total

@@ -13,7 +13,7 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ from moonlet.train.rollouts import Attempt, Draws, Group, Play, RolloutError, ad
 from moonlet.train.rows import Rows
 from moonlet.train.waiting import from_state, to_state
 
+MOST = 1e9  # of a setting that is no whole number
 LEAST_LENGTH = 256  # tokens of a supervised row: fewer hold no turn of most conversations
 
 
@@ -90,9 +91,13 @@ class Recipe:
                     raise ValueError(f"{name}: {one!r} is none of {', '.join(known)}")
         if not self.languages:
             raise ValueError("languages must name one at least")
-        for name in ("temperature", "last_temperature", "tau", "lr"):
+        for name in ("temperature", "last_temperature", "tau", "lr", "clip"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        for one in fields(self):
+            most = 1.0 if one.name == "evolved" else MOST
+            if one.type == "float" and not 0 <= getattr(self, one.name) <= most:
+                raise ValueError(f"{one.name} must be between 0 and {most:g}, got {getattr(self, one.name)}")
 
     def lr_at(self, step: int) -> float:
         """Warm-up, then an even fall."""

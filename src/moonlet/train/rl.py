@@ -21,7 +21,7 @@ from moonlet.local import family_in, find
 from moonlet.model.convert import ConvertOptions
 from moonlet.model.folder import ModelFolder, open_folder
 from moonlet.simulate.episode import Conversation
-from moonlet.train.checkpoint import same_source
+from moonlet.train.checkpoint import held, same_source
 from moonlet.train.data import conversations
 from moonlet.train.export import TOKENIZER_FILES
 from moonlet.train.nano import finish
@@ -50,11 +50,15 @@ def main(settings: Settings, recipe: Recipe) -> int:
     Raises StartError and CheckpointError before anything is written, RolloutError if the engine fails.
     """
     torch.set_num_threads(settings.threads)
-    out = Console(stderr=True, highlight=False, soft_wrap=True)
     begun = open_folder(find(settings.start))
     check(begun, recipe)
+    with held(settings.folder / "rl"):
+        return _train(settings, recipe, begun)
+
+
+def _train(settings: Settings, recipe: Recipe, begun: ModelFolder) -> int:
+    out = Console(stderr=True, highlight=False, soft_wrap=True)
     folder = settings.folder
-    folder.mkdir(parents=True, exist_ok=True)
     same_source(folder / "rl", recipe.seed, settings.data, begun)
     if not (folder / "rl" / "checkpoint.pt").exists():  # else the run has its vocabulary
         for name in TOKENIZER_FILES:

@@ -24,12 +24,14 @@ EVERY = 4  # of the tokens that it reads one in so many counts, that much more: 
 class Batch:
     """ids (B, T + 1) and weights (B, T): weights[b, t] counts the prediction of ids[b, t + 1].
 
-    texts: the conversations of each row, which do not see one another.
+    texts: the conversations of each row, which do not see one another. real (B, T): which ids that are read are of one,
+    and do not only fill the row.
     """
 
     ids: NDArray[np.int64]
     weights: NDArray[np.float32]
     texts: tuple[tuple[Text, ...], ...]
+    real: NDArray[np.bool_]
 
     @property
     def written(self) -> NDArray[np.bool_]:
@@ -75,7 +77,7 @@ class Rows:
                     at = end
             weights[row, begun] = 0.0  # nothing before it foretells a conversation's first token
             texts.append(tuple((begin, end, 0) for begin, end in pairwise((*begun, length))))
-        return Batch(ids, weights[:, 1:], tuple(texts))
+        return Batch(ids, weights[:, 1:], tuple(texts), ids[:, :-1] != self.pad)
 
     def _cut(self, room: int) -> list[Segment]:
         """The next conversation, as many of its turns as there is room for; what can have no turn is passed over."""

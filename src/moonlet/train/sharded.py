@@ -52,7 +52,7 @@ class Together(Alone):
         rows = len(batch.ids)
         assert rows % self.count == 0, "rows are checked before a run begins"
         own = slice(self.number * rows // self.count, (self.number + 1) * rows // self.count)
-        return Batch(batch.ids[own], batch.weights[own], batch.texts[own])
+        return Batch(batch.ids[own], batch.weights[own], batch.texts[own], batch.real[own])
 
     def each(self, function: Callable[[Tensor], Tensor], matrices: Iterable[Tensor]) -> Iterator[Tensor]:
         """Matrices in stacks are whole where they lie. Of the others each process is sent every P-th, and sends back.

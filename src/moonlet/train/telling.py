@@ -71,12 +71,12 @@ def _told(run: Stepped, out: Console) -> Iterator[Callable[[Told], None]]:
 
 
 def _lines(steps: int, out: Console) -> Callable[[Told], None]:
-    begun, first, last = time.monotonic(), 0, 0.0
+    begun, first, last = time.monotonic(), -1, 0.0
 
     def tell(told: Told) -> None:
         nonlocal first, last
         now = time.monotonic()
-        first = first or told.step - 1
+        first = told.step - 1 if first < 0 else first
         if told.step < steps and now - last < LINE_S:
             return
         last = now
