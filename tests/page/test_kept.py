@@ -16,6 +16,7 @@ from moonlet.chat.messages import Message, ToolSpec
 from moonlet.ledger import keys
 from moonlet.ledger.database import Database
 from moonlet.llm.scripted import Scripted
+from moonlet.server import page_runs
 from moonlet.server.keys import Access
 
 Window = Callable[..., Any]
@@ -256,3 +257,31 @@ def test_another_key_finds_nothing_of_the_one_before(window: Window, database: D
         with database.reading() as connection:
             told = dict(connection.run("SELECT owner, title FROM page_talks"))
         assert told[other_key.id] == "something else" and "my diary" in told.values()
+
+
+def test_an_answer_whose_key_is_revoked_is_not_whole(
+    window: Window, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_runs, "KEEP_ALIVE_S", 0.2)
+    with _serving(database) as (server, secret):
+        page = _open(window, server, secret)
+        window.expected += ["401"]  # type: ignore[attr-defined]
+        _say(page, "A long story")
+        page.locator(".answer .prose").wait_for()
+        keys.revoke(database, "ada")
+        page.get_by_text("was revoked").wait_for()
+        assert page.locator(".door").count() == 1
+
+
+def test_whoever_scrolls_up_a_little_stays_there(window: Window, database: Database) -> None:
+    with _serving(database) as (server, secret):
+        page = _open(window, server, secret)
+        page.set_viewport_size({"width": 1000, "height": 400})
+        _say(page, "A long story")
+        below = "document.documentElement.scrollHeight - innerHeight - scrollY"
+        while page.evaluate("scrollY") < 200:
+            page.wait_for_timeout(100)
+        page.mouse.move(500, 150)
+        page.mouse.wheel(0, -60)
+        page.wait_for_timeout(1000)
+        assert page.evaluate(below) >= 50

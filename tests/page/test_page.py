@@ -358,6 +358,31 @@ def test_axe_finds_nothing(window: Window, used: Served, violations: Any, view: 
     assert not violations(page)
 
 
+def test_axe_finds_nothing_in_what_opens(window: Window, served: str, violations: Any) -> None:
+    page = window(served)
+    page.locator(".tries button").first.click()
+    page.locator(".card.asking").wait_for()
+    assert not violations(page)
+    page.locator(".card.asking").get_by_role("button", name="Deny").click()
+    _answered(page)
+    for name in ("Settings", "Conversations", "Copy as a request"):
+        page.get_by_role("button", name=name).click()
+        page.wait_for_timeout(300)
+        for one in page.locator("dialog summary").all():
+            one.click()
+        assert not violations(page), name
+        page.keyboard.press("Escape")
+        page.wait_for_selector("dialog", state="detached")
+
+
+def test_look_inside_says_that_a_call_waits(window: Window, served: str) -> None:
+    page = window(served + "#/inside")
+    page.locator("#inside-said").fill("Make a note: buy milk")
+    page.keyboard.press("Enter")
+    page.locator(".inside-ask .notice a").click()
+    page.locator(".ask").get_by_role("button", name="Deny").first.click()
+
+
 def _begin(page: Any, view: str) -> None:
     if view == "talk":
         _say(page, "What is 12 times 7?")
@@ -429,6 +454,21 @@ def test_a_long_conversation_opens_at_its_end(window: Window, served: str) -> No
     )
     page.wait_for_selector("text=Answer 4999")
     assert page.locator(".turns > article").count() <= 80
+    # Also behind a short one, of which all is drawn.
+    page.get_by_role("button", name="New").click()
+    _say(page, "What is 12 times 7?")
+    _answered(page)
+    most = "Math.max(window.most, document.querySelectorAll('.turns > article').length)"
+    watch = f"new MutationObserver(() => (window.most = {most}))"
+    page.evaluate(
+        f"""() => {{
+        window.most = 0;
+        {watch}.observe(document.body, {{ childList: true, subtree: true }});
+        location.hash = '#/talk/long';
+      }}"""
+    )
+    page.wait_for_selector("text=Answer 4999")
+    assert 0 < page.evaluate("window.most") <= 80
     began = time.perf_counter()
     page.locator("#said").press_sequentially("quick")
     assert time.perf_counter() - began < 2

@@ -149,7 +149,7 @@ class Run:
                         yield ": keep-alive\n\n"
                 if time.monotonic() - looked >= KEEP_ALIVE_S:
                     if not await asyncio.to_thread(may):
-                        break
+                        return  # without its end: who asks for the rest is told why not
                     looked = time.monotonic()
             yield "data: [DONE]\n\n"
         finally:

@@ -1,7 +1,7 @@
 // The shell: what every view stands in, and the door where a key is needed.
 
 import {
-  api, Button, Dialog, Empty, Field, html, Icon, key, link, Notice, render, router, same, store, t, useEffect, useState,
+  api, Button, Dialog, Empty, Field, html, Icon, key, link, Notice, pause, render, router, same, store, t, useEffect, useState,
 } from "./ui.js";
 import * as i18n from "./i18n.js";
 import { choice, next as nextTheme, theme } from "./theme.js";
@@ -20,12 +20,18 @@ async function learn() {
     return true;
   } catch (problem) {
     if (problem.status !== 401) failure.set(problem);
+    if (problem.status && problem.passing) setTimeout(learn, Math.max(problem.wait, 2000)); // one that is away: below
     return false;
   }
 }
 
 async function speak(wanted, keep) {
-  await i18n.load(wanted);
+  try {
+    await i18n.load(wanted);
+  } catch {
+    await pause(1000); // the server is away: without words there is no page
+    return speak(wanted, keep);
+  }
   if (keep) localStorage.setItem("moonlet.language", wanted);
   language.set(wanted);
 }
@@ -40,16 +46,8 @@ function App() {
   useEffect(() => {
     if (spoken) document.title = `${t(`shell.${view}`)} · moonlet`;
   }, [view, spoken]);
-  // Another view is read from its beginning: its heading gets the focus, as a new page would.
   useEffect(() => {
-    if (moved) {
-      scrollTo(0, 0);
-      document.querySelector("main h1")?.focus({ preventScroll: true });
-    }
-    moved = true;
-  }, [view]);
-  useEffect(() => {
-    if (state.state === "here" && !about.get()) learn();
+    if (state.state === "here" && (!about.get() || failure.get())) learn();
   }, [state]);
 
   return html`
@@ -74,13 +72,24 @@ const Mark = () => html`<svg class="mark" viewBox="0 0 32 32" aria-hidden="true"
 
 function Inner({ view, path, said }) {
   const [module, set] = useState(loaded.get(view));
-  const problem = failure.use();
+  const [broken, tell] = useState(null); // why there is no module, though the server is there
+  const problem = failure.use() ?? broken;
+  const there = !!module && !!said;
   useEffect(() => {
-    import(`./views/${view}.js`).then((found) => (loaded.set(view, found), set(found)), failure.set);
-  }, [view]);
+    if (!module && !problem) import(`./views/${view}.js`).then((found) => (loaded.set(view, found), set(found)), async (why) => (await learn()) && tell(why));
+  }, [view, !problem]);
+  // Another view is read from its beginning: its heading gets the focus, as a new page would.
+  useEffect(() => {
+    if (!there) return;
+    if (moved) {
+      scrollTo(0, 0);
+      document.querySelector("main h1")?.focus({ preventScroll: true });
+    }
+    moved = true;
+  }, [there]);
+  if (there) return html`<${module.View} about=${said} path=${path} />`;
   if (problem) return html`<div class="page"><${Notice} tone="bad" live>${problem.message}<//></div>`;
-  if (!module || !said) return html`<div class="page" aria-busy="true"></div>`;
-  return html`<${module.View} about=${said} path=${path} />`;
+  return html`<div class="page" aria-busy="true"></div>`;
 }
 
 // Language, light, key: small, at the foot of the rail.

@@ -4,10 +4,22 @@
 const STRINGS = /"(?:[^"\\]|\\.)*"/g;
 const NUMBERS = /-?\d[\d.eE+-]*/g;
 
-// The value of `text`, or undefined: not JSON, or a number in it is not written as JavaScript would write it again.
+const DEEP = 50; // brackets within brackets: written again with indents, thousands of them would be gigabytes
+
+function deep(bare) {
+  let open = 0;
+  for (const mark of bare)
+    if ("[{".includes(mark) && ++open > DEEP) return true;
+    else if ("]}".includes(mark)) open--;
+  return false;
+}
+
+// The value of `text`, or undefined: not JSON, nested too deep to be drawn, or a number in it is not written as JavaScript
+// would write it again.
 export function exact(text) {
-  const numbers = text.replace(STRINGS, "").match(NUMBERS) ?? [];
-  if (numbers.some((one) => /[\d.]{16}|e/i.test(one) || String(Number(one)) !== one)) return undefined;
+  const bare = text.replace(STRINGS, "");
+  const numbers = bare.match(NUMBERS) ?? [];
+  if (deep(bare) || numbers.some((one) => /[\d.]{16}|e/i.test(one) || String(Number(one)) !== one)) return undefined;
   try {
     return JSON.parse(text);
   } catch {

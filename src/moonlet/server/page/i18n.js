@@ -21,7 +21,8 @@ export function preferred() {
 
 export async function load(wanted) {
   const answer = await fetch(`page/i18n/${wanted}.json`); // all of i18n/<language>/ in one
-  messages = answer.ok ? await answer.json() : {};
+  if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
+  messages = await answer.json();
   language = wanted;
   document.documentElement.lang = LOCALES[wanted];
 }

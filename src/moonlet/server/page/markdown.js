@@ -24,22 +24,40 @@ const RULES = {
 const escape = (text) => text.replace(/[&<>"']/g, (mark) => `&#${mark.charCodeAt(0)};`);
 const leads = (href) => /^(?:https?:\/\/|mailto:)/i.test(href.trim());
 
+// A formula has an end within 4,000 signs: looking for it must not take longer the longer the text is.
+const BLOCK = /(?:\$\$([\s\S]{1,4000}?)\$\$|\\\[([\s\S]{1,4000}?)\\\])(?:\n|$)/y;
+const LINE = /(?:\$\$([^\n]{1,4000}?)\$\$|\\\(([\s\S]{1,4000}?)\\\)|\$(?=\S)((?:[^$\n\\]|\\.){0,4000}?[^\s\\])\$(?!\d))/y;
+const found = (find, text, at) => ((find.lastIndex = at), find.exec(text));
+
 const math = [
-  { name: "mathBlock", level: "block", start: /\$\$|\\\[/, find: /^(?:\$\$([\s\S]+?)\$\$|\\\[([\s\S]+?)\\\])(?:\n|$)/, shown: "math block" },
-  { name: "mathLine", level: "inline", start: /\$|\\\(/, find: /^(?:\$\$([^\n]+?)\$\$|\\\(([\s\S]+?)\\\)|\$(?=\S)((?:[^$\n\\]|\\.)*?[^\s\\])\$(?!\d))/, shown: "math" },
-].map(({ name, level, start, find, shown }) => ({
+  { name: "mathBlock", level: "block", find: BLOCK, shown: "math block", start: startBlock },
+  { name: "mathLine", level: "inline", find: LINE, shown: "math", start: (text) => text.match(/\$|\\\(/)?.index },
+].map(({ name, level, find, shown, start }) => ({
   name,
   level,
-  start: (text) => {
-    const at = text.search(start);
-    return at < 0 ? undefined : at;
-  },
+  start,
   tokenizer(text) {
-    const found = find.exec(text);
-    return found && { type: name, raw: found[0], text: found.slice(1).find(Boolean).trim() };
+    const one = found(find, text, 0);
+    return one && { type: name, raw: one[0], text: one.slice(1).find(Boolean).trim() };
   },
   renderer: (token) => `<code class="${shown}">${escape(token.text)}</code>`,
 }));
+
+// Where a formula ends the paragraph at whose beginning `text` stands. What only looks like one must not: each time the
+// parser would begin the paragraph again.
+function startBlock(text) {
+  const paragraph = /\n[ \t]*\n/.exec(text)?.index;
+  for (const { index } of text.slice(0, paragraph).matchAll(/\$\$|\\\[/g)) if (found(BLOCK, text, index)) return index;
+}
+
+// Nested deeper than the parser's stack, a text stays as it was written.
+function parsed(text) {
+  try {
+    return marked.parse(text);
+  } catch {
+    return `<p>${escape(text)}</p>`;
+  }
+}
 
 const marked = new Marked({
   gfm: true,
@@ -73,7 +91,7 @@ DOMPurify.addHook("afterSanitizeAttributes", (node) => {
 
 // A fragment of the document for this Markdown.
 export function fragment(text) {
-  const made = DOMPurify.sanitize(marked.parse(text), RULES);
+  const made = DOMPurify.sanitize(parsed(text), RULES);
   for (const code of made.querySelectorAll("code.math")) formula(code);
   for (const block of made.querySelectorAll("pre")) frame(block);
   for (const table of made.querySelectorAll("table")) {
@@ -129,7 +147,7 @@ function frame(block) {
   copy.type = "button";
   copy.textContent = t("talk.copy");
   copy.onclick = async () => {
-    await navigator.clipboard?.writeText(block.textContent);
+    if (!(await toClipboard(block.textContent))) return;
     copy.textContent = t("talk.copied");
     setTimeout(() => (copy.textContent = t("talk.copy")), 1500);
   };
@@ -139,6 +157,24 @@ function frame(block) {
   block.tabIndex = 0;
   block.replaceWith(place);
   place.append(head, block);
+}
+
+// Whether it could be copied. Over plain HTTP from another machine there is no navigator.clipboard.
+export async function toClipboard(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const back = document.activeElement;
+    const area = document.createElement("textarea");
+    area.value = text;
+    (document.querySelector("dialog[open]") ?? document.body).append(area); // outside of an open dialog nothing is selected
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    back?.focus({ preventScroll: true });
+    return done;
+  }
 }
 
 // Finished blocks of a text that is being written, and its rest. A block ends at an empty line outside a code fence.

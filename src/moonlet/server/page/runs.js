@@ -46,6 +46,7 @@ function hear(node, anatomy, keep) {
   Object.assign(node, { parts: [], replies: [], error: undefined, reason: undefined, state: "running", link: "open" });
   const end = () => {
     working.delete(node.id);
+    for (const part of node.parts) if (part.kind === "call" && part.result === undefined) part.state = "left"; // nobody is asked any more
     changed();
     keep(node);
   };
@@ -80,7 +81,6 @@ export const answer = (run, number, said) => api.send(`runs/${run}/answer`, { nu
 function fail(node, problem) {
   node.state = "failed";
   node.error = { message: problem.message, status: problem.status };
-  for (const part of node.parts) if (part.kind === "call" && part.result === undefined) part.state = "left";
 }
 
 function take(node, frame, look) {

@@ -35,12 +35,10 @@ export const versions = (talk) => Map.groupBy(Object.values(talk.nodes), slot);
 
 // Shows another branch: this node, and below it what was last added.
 export function turnTo(talk, node) {
+  const below = new Map(); // the last of each parent
+  for (const one of Object.values(talk.nodes)) below.set(one.parent, one);
   let at = node;
-  for (;;) {
-    const below = Object.values(talk.nodes).filter((one) => one.parent === at.id);
-    if (!below.length) break;
-    at = below[below.length - 1];
-  }
+  while (below.has(at.id)) at = below.get(at.id);
   talk.leaf = at.id;
 }
 

@@ -34,13 +34,23 @@ export { api, key, link, listen, pause, Problem, same, upload, Chart, colour, st
 
 // ---- addresses ----
 
-const read = () => location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decodeURIComponent);
+function decoded(word) {
+  try {
+    return decodeURIComponent(word);
+  } catch {
+    return word; // a stray %
+  }
+}
+const read = () => location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decoded);
+const address = (path) => "#/" + path.map(encodeURIComponent).join("/");
 const at = store(read());
 addEventListener("hashchange", () => at.set(read()));
 export const router = {
   use: () => at.use(),
   get: () => at.get(),
-  go: (...path) => (location.hash = "#/" + path.map(encodeURIComponent).join("/")),
+  go: (...path) => (location.hash = address(path)),
+  // Instead of the present one: who goes back comes to the one before.
+  replace: (...path) => (history.replaceState(null, "", address(path)), at.set(read())),
 };
 
 // ---- pieces ----
@@ -152,13 +162,14 @@ export const Table = ({ label, columns, rows, numeric = [] }) => html`
 export const Dialog = ({ title, onClose, children, side }) => {
   const place = useRef();
   useEffect(() => {
-    const back = document.activeElement;
-    place.current.showModal();
-    return () => back?.focus?.();
+    const dialog = place.current;
+    dialog.showModal();
+    return () => dialog.close(); // the focus goes back to where it was
   }, []);
-  const beside = (event) => event.target === place.current && onClose();
+  const pressed = useRef(); // a press that begins inside and ends beside it selects text
+  const beside = (event) => event.target === place.current && pressed.current === place.current && onClose();
   return html`
-    <dialog ref=${place} class=${side ? "side" : ""} aria-label=${title} onCancel=${(event) => (event.preventDefault(), onClose())} onClick=${beside}>
+    <dialog ref=${place} class=${side ? "side" : ""} aria-label=${title} onCancel=${(event) => (event.preventDefault(), onClose())} onPointerDown=${(event) => (pressed.current = event.target)} onClick=${beside}>
       <div class="dialog-body">
         <header class="panel-head">
           <h2>${title}</h2>
@@ -182,19 +193,26 @@ export function useKept(name, initial) {
   return [value, (next) => (set(next), localStorage.setItem("moonlet." + name, JSON.stringify(next)))];
 }
 
-// What a GET answers: {data, error, loading, again}. Asked anew when `path` changes; null asks nothing.
+// What a GET answers: {data, error, loading, again}. Asked anew when `path` changes, and of a server that is away or busy a
+// little later; null asks nothing.
+const LATER_MS = 3000;
 export function useGet(path) {
   const [state, set] = useState({ loading: !!path });
   const [turn, setTurn] = useState(0);
   useEffect(() => {
     if (!path) return;
     const abort = new AbortController();
+    let timer;
     set((before) => ({ ...before, loading: true }));
     api.get(path, abort.signal).then(
       (data) => set({ data, loading: false }),
-      (error) => error.name !== "AbortError" && set((before) => ({ ...before, error, loading: false })),
+      (error) => {
+        if (error.name === "AbortError") return;
+        set((before) => ({ ...before, error, loading: false }));
+        if (error.passing) timer = setTimeout(() => setTurn((count) => count + 1), Math.max(error.wait, LATER_MS));
+      },
     );
-    return () => abort.abort();
+    return () => (clearTimeout(timer), abort.abort());
   }, [path, turn]);
   return { ...state, again: () => setTurn((count) => count + 1) };
 }

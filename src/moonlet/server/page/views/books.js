@@ -18,7 +18,7 @@ export function View({ about }) {
     options=${SPANS.map((count) => [count, t("books.days", { count })])} />`;
   return html`
     <${Page} name="books" wide title=${t("books.title")} lead=${data?.own ? t("books.own", { name: data.who }) : t("books.lead")} actions=${span}>
-      ${error && html`<${Notice} tone=${error.status === 404 ? "" : "bad"} live>${error.message}<//>`}
+      ${error && html`<${Notice} tone=${error.status === 404 ? "" : "bad"} live>${error.status === 404 ? t("books.none") : error.message}<//>`}
       ${data && html`
         ${data.waiting_rows > 0 && html`<${Notice} tone="warn">${t("books.unwritten", { count: data.waiting_rows })}<//>`}
         <${Sums} data=${data} />

@@ -68,12 +68,14 @@ function Ask({ about, focus }) {
     say(text, undefined, about.anatomy);
   };
   const error = one.nodes[one.leaf]?.error;
+  const asked = running?.parts.some((part) => part.state === "asking");
   return html`
     <form class="inside-ask" onSubmit=${send}>
       <label class="sr" for="inside-said">${t("inside.ask")}</label>
       <input id="inside-said" ref=${field} value=${text} onInput=${(event) => set(event.target.value)} placeholder=${t("inside.ask")} />
       <button class="button primary" disabled=${!!running || !text.trim()}>${running ? html`<span class="pulse"></span>` : html`<${Icon} name="inside" />`}<span>${t("inside.watch")}</span></button>
       ${error && html`<${Notice} tone="bad" live>${error.message}<//>`}
+      ${asked && html`<${Notice} tone="warn" live><a href="#/act">${t("act.waiting", { count: 1 })}</a><//>`}
     </form>
   `;
 }

@@ -1,6 +1,6 @@
 // How answers are wanted: model, thinking, sampling, tools and servers, who is asked, where conversations are kept.
 
-import { Button, Field, html, Select, Slider, store, t, Tag, useGet } from "../ui.js";
+import { Button, Field, html, Icon, Select, Slider, store, t, Tag, useGet } from "../ui.js";
 
 const INITIAL = { thinking: true, temperature: null, top_p: null, max_tokens: null, seed: null, system: "", tools: null, approve: "ask", look: true, place: "browser" };
 
@@ -75,14 +75,17 @@ function Tools({ now }) {
         const on = names.filter((name) => chosen.has(name)).length;
         const title = group.id.startsWith("mcp:") ? t("talk.tools_mcp", { name: group.id.slice(4) }) : t("talk.tools_" + group.id);
         return html`
-          <details class="tool-group">
-            <summary><label class="tick"><input type="checkbox" checked=${names.length > 0 && on === names.length} ref=${(box) => box && (box.indeterminate = on > 0 && on < names.length)}
-              onChange=${(event) => set(names, event.target.checked)} />${title}</label><span class="small muted number">${on}/${names.length}</span></summary>
-            ${group.tools.map((tool) => html`
-              <label class="tick"><input type="checkbox" checked=${chosen.has(tool.name)} onChange=${(event) => set([tool.name], event.target.checked)} />
-                <span><span class="mono">${tool.name}</span> ${(tool.changes || tool.sends) && html`<${Tag} tone="warn">${t(tool.changes ? "talk.tool_changes" : "talk.tool_sends")}<//>`}
-                <span class="small muted tool-about">${tool.about}</span></span></label>`)}
-          </details>`;
+          <div class="tool-group">
+            <label class="tick"><input type="checkbox" checked=${names.length > 0 && on === names.length} ref=${(box) => box && (box.indeterminate = on > 0 && on < names.length)}
+              onChange=${(event) => set(names, event.target.checked)} /><span>${title}</span></label>
+            <details>
+              <summary><span class="sr">${title}</span><span class="small muted number">${on}/${names.length}</span><${Icon} name="down" /></summary>
+              ${group.tools.map((tool) => html`
+                <label class="tick"><input type="checkbox" checked=${chosen.has(tool.name)} onChange=${(event) => set([tool.name], event.target.checked)} />
+                  <span><span class="mono">${tool.name}</span> ${(tool.changes || tool.sends) && html`<${Tag} tone="warn">${t(tool.changes ? "talk.tool_changes" : "talk.tool_sends")}<//>`}
+                  <span class="small muted tool-about">${tool.about}</span></span></label>`)}
+            </details>
+          </div>`;
       })}
     </fieldset>
   `;

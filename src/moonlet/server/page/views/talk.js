@@ -4,6 +4,7 @@ import { api, Button, date, Dialog, Empty, Field, html, Icon, link, Notice, rout
 import { begin, changed, follow, stop, turn, underWay } from "../runs.js";
 import { add, answering, messages, newId, newTalk, path, shelf, slot, turnTo, versions } from "../talks.js";
 import { current as language } from "../i18n.js";
+import { bare } from "../bare.js";
 import { Band } from "./band.js";
 import { Turn } from "./turn.js";
 import { Settings, settings } from "./settings.js";
@@ -19,12 +20,12 @@ const trouble = store(""); // why a conversation could not be kept or read
 const place = () => settings.get().place;
 
 async function refresh() {
+  trouble.set("");
   try {
     list.set(await shelf(place()).all());
-    trouble.set("");
   } catch (problem) {
     list.set([]);
-    trouble.set(problem.message);
+    trouble.set(t("talk.not_read", { why: problem.message }));
   }
 }
 
@@ -45,7 +46,7 @@ export function keep(one, soon = 150) {
       list.set((before) => [{ id, title, changed }, ...(before ?? []).filter((other) => other.id !== id)]);
       trouble.set("");
     } catch (problem) {
-      trouble.set(problem.message);
+      trouble.set(t("talk.not_kept", { why: problem.message }));
     }
   }, soon);
   timers.set(one.id, timer);
@@ -66,7 +67,12 @@ let opening;
 async function open(id, anatomy) {
   opening = id;
   const here = underWay(id);
-  const found = here ?? (await shelf(place()).find(id));
+  let found = here;
+  try {
+    found ??= await shelf(place()).find(id);
+  } catch (problem) {
+    trouble.set(t("talk.not_read", { why: problem.message }));
+  }
   if (!found || opening !== id || dropped.has(id)) return; // another was asked for meanwhile, or this one deleted
   opening = undefined; // and not twice: a second copy would not be the one that a run changes
   turnTo(found, found.nodes[found.leaf]); // another tab may have gone on below it
@@ -107,7 +113,7 @@ function answerIt(one, anatomy) {
 export function say(text, files, anatomy, parent) {
   const one = talk.get();
   add(one, { id: newId(), parent: parent === undefined ? one.leaf : parent, role: "user", text, files, at: Date.now() });
-  if ((router.get()[0] ?? "talk") === "talk") router.go("talk", one.id); // loaded anew, the page finds it again
+  if ((router.get()[0] ?? "talk") === "talk") router.replace("talk", one.id); // loaded anew, the page finds it again
   if (!one.title) one.title = text.trim().replace(/\s+/g, " ").slice(0, 80) || files?.[0]?.name || "";
   return answerIt(one, anatomy);
 }
@@ -123,6 +129,7 @@ export function View({ about, path: words }) {
   const anatomy = about.anatomy;
 
   useEffect(() => {
+    if (!words[0] && nodes.length) router.replace("talk", one.id);
     if (words[0] && words[0] !== one.id) open(words[0], anatomy);
   }, [words[0]]);
   useEffect(() => {
@@ -161,8 +168,8 @@ export function View({ about, path: words }) {
           ${nodes.length > 0 && html`<${Button} kind="quiet" icon="plus" onClick=${start}>${t("talk.new")}<//>`}
         </div>
       </header>
-      ${why && html`<${Notice} tone="warn" live>${t("talk.not_kept", { why })}<//>`}
-      ${nodes.length ? html`<${Turns} talk=${one} nodes=${nodes} act=${act} about=${about} />` : html`<${Welcome} about=${about} />`}
+      ${why && html`<${Notice} tone="warn" live>${why}<//>`}
+      ${nodes.length ? html`<${Turns} key=${one.id} talk=${one} nodes=${nodes} act=${act} about=${about} />` : html`<${Welcome} about=${about} />`}
       <div class="composer-place">
         ${anatomy && settings.get().look && nodes.length > 0 && html`<${Band} anatomy=${anatomy} />`}
         <${Composer} about=${about} disabled=${away} onTune=${() => show("settings")} onSay=${(text, files) => say(text, files, anatomy)} />
@@ -183,12 +190,9 @@ function Turns({ talk: one, nodes, act, about }) {
   const last = nodes.at(-1);
   const [told, tell] = useState("");
   const was = useRef();
+  const asking = last?.parts?.find((part) => part.state === "asking");
   const all = useMemo(() => versions(one), [one, Object.keys(one.nodes).length]);
 
-  useEffect(() => {
-    setFrom(Math.max(0, nodes.length - SHOWN));
-    stick.current = true;
-  }, [one.id]);
   // Earlier turns, as one comes to them.
   useEffect(() => {
     if (!from) return;
@@ -197,7 +201,13 @@ function Turns({ talk: one, nodes, act, about }) {
     return () => seen.disconnect();
   }, [from]);
   useEffect(() => {
-    const onScroll = () => (stick.current = innerHeight + scrollY > document.documentElement.scrollHeight - 120);
+    // Near the end it follows what is written; whoever scrolls up, however little, stays there.
+    let before = scrollY;
+    const onScroll = () => {
+      const below = document.documentElement.scrollHeight - innerHeight - scrollY;
+      stick.current = below < (scrollY < before ? 4 : 120);
+      before = scrollY;
+    };
     addEventListener("scroll", onScroll, { passive: true });
     return () => removeEventListener("scroll", onScroll);
   }, []);
@@ -222,7 +232,7 @@ function Turns({ talk: one, nodes, act, about }) {
       ${from > 0 && html`<p ref=${top} class="small muted earlier">${t("talk.earlier")}</p>`}
       ${nodes.slice(from).map((node) => html`<${Frozen} key=${node.id} node=${node} all=${all.get(slot(node))} act=${act} about=${about} last=${node === last} />`)}
       <div ref=${end}></div>
-      <p class="sr" role="status">${told}</p>
+      <p class="sr" role="status">${asking ? `${t("talk.call_of", { name: bare(asking.name) })}: ${t("talk.call_asking")}` : told}</p>
     </div>
   `;
 }
@@ -256,7 +266,7 @@ function Composer({ about, disabled, onTune, onSay }) {
     refuse("");
     const read = [];
     for (const file of chosen) {
-      const body = file.size <= FILE_BYTES ? await file.text() : "";
+      const body = file.size <= FILE_BYTES ? await file.text().catch(() => "\0") : ""; // a folder has none
       if (file.size > FILE_BYTES) refuse(t("talk.file_large", { name: file.name, count: FILE_BYTES / 1024 }));
       else if (body.includes("\0")) refuse(t("talk.file_binary", { name: file.name }));
       else read.push({ name: file.name, text: body });
@@ -273,7 +283,12 @@ function Composer({ about, disabled, onTune, onSay }) {
   const onKey = (event) => {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) send(event);
   };
-  const drop = (event) => (event.preventDefault(), attach([...event.dataTransfer.files]));
+  const drop = (event) => {
+    const { files } = event.dataTransfer;
+    if (!files.length) return; // words go into the text
+    event.preventDefault();
+    attach([...files]);
+  };
 
   return html`
     <form class="composer" onSubmit=${send} onDragOver=${(event) => event.preventDefault()} onDrop=${drop}>
@@ -326,10 +341,12 @@ function Welcome({ about }) {
 
 function List({ about, onOpen, onNew }) {
   const found = list.use();
+  const why = trouble.use();
   const [looked, look] = useState("");
   if (!found) return html`<p class="muted">${t("talk.reading")}</p>`;
   const shown = found.filter((one) => one.title.toLowerCase().includes(looked.toLowerCase()));
-  const drop = async (one) => {
+  const drop = async (one, event) => {
+    event.currentTarget.closest(".stack").querySelector(".button").focus(); // the one that was pressed goes away
     forget(one.id);
     try {
       await shelf(place()).drop(one.id);
@@ -343,14 +360,14 @@ function List({ about, onOpen, onNew }) {
     <div class="stack">
       <${Button} icon="plus" onClick=${onNew}>${t("talk.new")}<//>
       ${found.length > 7 && html`<${Field} label=${t("talk.find")} control=${(id) => html`<input id=${id} type="search" value=${looked} onInput=${(event) => look(event.target.value)} />`} />`}
-      ${!shown.length && html`<${Empty} title=${t("talk.none")} />`}
+      ${!shown.length && (why ? html`<${Notice} tone="warn">${why}<//>` : html`<${Empty} title=${t("talk.none")} />`)}
       <ul class="list">
         ${shown.slice(0, 200).map((one) => html`
           <li class=${one.id === talk.get().id ? "open" : ""}>
             <button type="button" class="list-open" onClick=${() => onOpen(one.id)} aria-current=${one.id === talk.get().id ? "true" : undefined}>
               <span>${one.title || t("talk.untitled")}</span><span class="small muted">${date(one.changed, { dateStyle: "medium", timeStyle: "short" })}</span>
             </button>
-            <${Button} kind="quiet" icon="trash" label=${t("talk.drop", { title: one.title })} onClick=${() => drop(one)} />
+            <${Button} kind="quiet" icon="trash" label=${t("talk.drop", { title: one.title })} onClick=${(event) => drop(one, event)} />
           </li>`)}
       </ul>
       <p class="small muted">${place() === "server" ? t("talk.place_server_text") : t("talk.place_browser_text")}</p>

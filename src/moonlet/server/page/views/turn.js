@@ -3,7 +3,7 @@
 import { Button, Dialog, html, Icon, money, Notice, number, seconds, t, useEffect, useRef, useState } from "../ui.js";
 import { bare, covered } from "../bare.js";
 import { exact } from "../exact.js";
-import { Markdown } from "../markdown.js";
+import { Markdown, toClipboard } from "../markdown.js";
 import { answer } from "../runs.js";
 import { curl, python } from "../requests.js";
 
@@ -17,8 +17,11 @@ export function Turn({ node, all, act, about, last }) {
 function Said({ node, all, act }) {
   const [text, edit] = useState(null);
   const area = useRef();
+  const said = useRef();
   useEffect(() => {
-    if (text === node.text) area.current?.focus();
+    if (text === null) return;
+    area.current.focus();
+    return () => setTimeout(() => said.current?.querySelector(".tools > .button")?.focus());
   }, [text === null]);
   const send = (event) => {
     event.preventDefault();
@@ -31,11 +34,11 @@ function Said({ node, all, act }) {
         <label class="sr" for=${"edit-" + node.id}>${t("talk.edit")}</label>
         <textarea id=${"edit-" + node.id} ref=${area} rows=${Math.min(12, text.split("\n").length + 1)} value=${text}
           onInput=${(event) => edit(event.target.value)} onKeyDown=${(event) => event.key === "Escape" && edit(null)}></textarea>
-        <div class="row"><button class="button primary">${t("talk.send")}</button><${Button} onClick=${() => edit(null)}>${t("talk.cancel")}<//></div>
+        <div class="row"><button class="button primary" disabled=${!text.trim() && !node.files}>${t("talk.send")}</button><${Button} onClick=${() => edit(null)}>${t("talk.cancel")}<//></div>
       </form>
     `;
   return html`
-    <article class="said" aria-label=${t("talk.you")}>
+    <article ref=${said} class="said" aria-label=${t("talk.you")}>
       <div class="bubble">${node.text}${node.files?.map((file) => html`
         <details class="file"><summary><${Icon} name="clip" />${file.name}</summary><pre tabindex="0">${file.text}</pre></details>`)}</div>
       <div class="tools">
@@ -188,7 +191,7 @@ function Branches({ node, all, act }) {
 function Copy({ text, label = t("talk.copy") }) {
   const [done, set] = useState(false);
   const copy = async () => {
-    await navigator.clipboard?.writeText(text);
+    if (!(await toClipboard(text))) return;
     set(true);
     setTimeout(() => set(false), 1500);
   };
@@ -212,8 +215,8 @@ function AsRequest({ body, about, onClose }) {
   const text = { curl, python }[kind](body, about);
   return html`
     <${Dialog} title=${t("talk.as_request")} onClose=${onClose}>
-      <div class="row" role="tablist" aria-label=${t("talk.as_request")}>
-        ${["curl", "python"].map((one) => html`<button type="button" role="tab" class=${"button" + (one === kind ? " primary" : "")} aria-selected=${one === kind} onClick=${() => set(one)}>${one === "curl" ? "curl" : "Python"}</button>`)}
+      <div class="row">
+        <div class="row" role="tablist" aria-label=${t("talk.as_request")}>${["curl", "python"].map((one) => html`<button type="button" role="tab" class=${"button" + (one === kind ? " primary" : "")} aria-selected=${one === kind} onClick=${() => set(one)}>${one === "curl" ? "curl" : "Python"}</button>`)}</div>
         <${Copy} text=${text} />
       </div>
       <pre class="card-text request" tabindex="0">${text}</pre>
