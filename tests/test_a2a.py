@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -306,7 +306,10 @@ PRIVATE = [
     "http://[64:ff9b::7f00:1]/x",
     "http://[2002:7f00:1::]/x",
     "http://[fe80::1]/x",
+    "http://192.0.0.192/x",
+    "http://[fec0::1]/x",
     "http://2130706433/x",
+    "http://xn--zzzz--/x",
     "http://user:password@8.8.8.8/x",
     "ftp://8.8.8.8/x",
     "file:///etc/passwd",
@@ -390,10 +393,35 @@ def test_of_an_agent_that_does_not_stop_talking_the_beginning_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(a2a, "MOST_HELD", 100_000)
+    monkeypatch.setattr(a2a, "MOST_MESSAGE", 150_000)  # less than all events together
     text = "0123456789" * 39_000  # all of it would be shown
     with offering(Scripted([text], piece=10_000, pause_s=0.05), tmp_path / "l.db") as url:
         answer, _, rest = connect(Remote(url))[0].run({"message": "talk"}).partition("\n[the answer goes on")
     assert text.startswith(answer) and 100_000 <= len(answer) < 300_000 and "[task " in rest
+
+
+class _Endless(BaseHTTPRequestHandler):
+    """A card without an end, which looks like a stream of events."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        with suppress(OSError):
+            while True:
+                self.wfile.write(b" \n\n" * 1000)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def test_a_card_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(a2a, "MOST_MESSAGE", 1 << 20)
+    with HTTPServer(("127.0.0.1", 0), _Endless) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(RemoteAgentError, match="a message of more than 1 MiB"):
+            connect(Remote(f"http://127.0.0.1:{server.server_port}"))
+        server.shutdown()
 
 
 def test_stopping_the_tool_cancels_the_task_elsewhere(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import http.server
 import ipaddress
 import json
 import os
+import re
 import shutil
 import socket
 import threading
@@ -235,7 +236,8 @@ def test_without_a_sandbox_there_is_no_shell_unless_forced(tmp_path: Path, monke
         ("255.255.255.255", False), ("192.0.2.1", False), ("::1", False), ("::", False), ("fe80::1", False),
         ("fc00::1", False), ("ff02::1", False), ("2001:db8::1", False), ("::ffff:127.0.0.1", False),
         ("::ffff:10.0.0.1", False), ("::127.0.0.1", False), ("64:ff9b::7f00:1", False), ("64:ff9b::a00:1", False),
-        ("2002:7f00:1::", False), ("2002:a00:1::1", False),
+        ("2002:7f00:1::", False), ("2002:a00:1::1", False), ("192.0.0.192", False), ("::ffff:192.0.0.192", False),
+        ("fec0::1", False), ("3fff::1", False),
     ],
 )  # fmt: skip
 def test_which_addresses_are_public(address: str, allowed: bool) -> None:
@@ -260,6 +262,12 @@ class _Site(http.server.BaseHTTPRequestHandler):
             "/other": (302, {"Location": "http://other.test/x"}, b""),
             "/image": (200, {"Content-Type": "image/png"}, b"x"),
             "/packed": (200, {"Content-Type": "text/plain", "Content-Encoding": "gzip"}, gzip.compress(b"packed")),
+            "/members": (
+                200,
+                {"Content-Type": "text/plain", "Content-Encoding": "gzip"},
+                gzip.compress(b"pack") + gzip.compress(b"ed") * 2 + bytes(100),
+            ),
+            "/broken": (200, {"Content-Type": "text/plain", "Content-Encoding": "gzip"}, b"not packed"),
             "/bomb": (200, {"Content-Type": "text/plain", "Content-Encoding": "gzip"}, gzip.compress(bytes(50 << 20))),
             "/odd": (200, {"Content-Type": "text/html; charset=Punycode"}, "<p>a-b ä".encode()),
             "/odder": (200, {"Content-Type": "text/plain; charset=idna"}, b"a-b"),
@@ -295,15 +303,41 @@ def test_pages_are_read() -> None:
         assert said(tools, "fetch_page", url=f"{url}/json") == '{"a": 1}'
         assert said(tools, "fetch_page", url=f"{url}/same") == '{"a": 1}'
         assert said(tools, "fetch_page", url=f"{url}/packed") == "packed"
+        assert said(tools, "fetch_page", url=f"{url}/members") == "packeded"
         assert said(tools, "fetch_page", url=f"{url}/odd") == "a-b ä"
         assert said(tools, "fetch_page", url=f"{url}/odder") == "a-b"
         for path, told in [
             ("loop", "more than 5 redirects"), ("image", "image/png, not text"), ("bomb", "larger than"),
-            ("large", "larger than"), ("nothing", "HTTP 404"),
+            ("large", "larger than"), ("nothing", "HTTP 404"), ("broken", "packing is broken"),
         ]:  # fmt: skip
             assert told in said(tools, "fetch_page", url=f"{url}/{path}")
     assert tools[0].sends and not tools[0].changes and tools[0].outside
     assert tools[0].covers is not None and tools[0].covers({"url": "https://a.test/x?q=1"}) == "pages of a.test"
+
+
+class _Endless(http.server.BaseHTTPRequestHandler):
+    """Headers without an end: /early one answer before the answer after another, /slowly one letter after another."""
+
+    def do_GET(self) -> None:
+        early = self.path == "/early"
+        with suppress(OSError):
+            self.wfile.write(b"" if early else b"HTTP/1.1 200 OK\r\n")
+            while True:
+                self.wfile.write(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100 if early else b"X")
+                time.sleep(0 if early else 0.05)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize("path", ["early", "slowly"])
+def test_headers_that_never_end_are_given_up_in_time(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("moonlet.tools.fetch.TIME_S", 0.5)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Endless) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/{path}"
+        assert re.search("too long|timed out", said([fetch_tool(["127.0.0.1"])], "fetch_page", url=url))
+        server.shutdown()
 
 
 def test_this_machine_is_refused_under_every_name() -> None:

@@ -96,6 +96,7 @@ def test_without_a_key_nobody_comes_in(tmp_path: Path) -> None:
         for path in ("/v1/models", "/metrics", "/openapi.json", "/nothing"):
             assert asked.get(path).status_code == 401, path
         assert asked.get("/health").status_code == 200
+        assert httpx.head(asked.url.removesuffix("/v1") + "/health").status_code == 200
         assert asked.model.asked == [] and asked.rows() == []
         assert asked.ask(ann).status_code == 200
         both = {"Authorization": "Bearer wrong", "x-api-key": ann}

@@ -1,17 +1,23 @@
 """Servers used as tools: real processes, of which some crash, hang, flood or change."""
 
+import asyncio
 import json
+import socket
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from moonlet.chat.messages import Message, ToolCall
+from moonlet.tools.mcp import oauth
 from moonlet.tools.mcp.config import ConfigError, ServerConfig, read_servers
 from moonlet.tools.mcp.host import Host, HostError
 from moonlet.tools.running import Running, entered
@@ -194,6 +200,7 @@ class Forgetful(ThreadingHTTPServer):
         """`forgotten`: what it says, beside the status, to a session that it does not know."""
         self.sessions: list[str] = []
         self.begun = 0
+        self.says: Callable[[int], Iterator[object]] | None = None  # messages in answer to a call with that id
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -208,6 +215,8 @@ class Forgetful(ThreadingHTTPServer):
                     return self._answer(404, forgotten, head)
                 if "id" not in asked:
                     return self._answer(202, "", head)
+                if asked["method"] == "tools/call" and outer.says:
+                    return self._stream(outer.says(asked["id"]))
                 results = {
                     "initialize": {
                         "protocolVersion": "2025-06-18",
@@ -226,6 +235,14 @@ class Forgetful(ThreadingHTTPServer):
                 self._answer(405, "", {})
 
             do_DELETE = do_GET
+
+            def _stream(self, messages: Iterator[object]) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream")
+                self.end_headers()
+                with suppress(OSError):
+                    for message in messages:
+                        self.wfile.write(f"data: {json.dumps(message)}\n\n".encode())
 
             def _answer(self, status: int, text: str, head: Mapping[str, str]) -> None:
                 self.send_response(status)
@@ -260,6 +277,49 @@ def test_a_server_that_forgot_its_session_is_met_anew(tmp_path: Path, words: str
             server.sessions = []  # it was started again
             assert told in said(host, "far__echo")
             assert said(host, "far__echo") == "here" and server.begun == 2 and host.notices() == []
+
+
+def test_a_server_behind_a_url_has_the_same_bounds(tmp_path: Path) -> None:
+    def large(id: int, size: int = 2 << 20) -> Iterator[object]:
+        yield {"jsonrpc": "2.0", "id": id, "result": {"content": [{"type": "text", "text": "x" * size}]}}
+
+    with Forgetful("") as server:
+        far = ServerConfig("far", url=f"http://127.0.0.1:{server.server_port}/mcp")
+        with Host([far], tmp_path) as host:
+            server.says = large
+            assert said(host, "far__echo") == "x" * (2 << 20)
+            server.says = lambda id: large(id, 17 << 20)
+            assert f"{16 << 20} byte limit" in said(host, "far__echo")
+            logged = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "x"}}
+            server.says = lambda id: repeat(logged)
+            assert "it flooded us: 2000 messages" in said(host, "far__echo")
+            assert any("it flooded us" in notice for notice in host.notices())
+            server.says = None
+            assert said(host, "far__echo") == "here" and server.begun == 2
+
+
+@pytest.mark.parametrize("before", [b"", b"GET /favicon.ico HTTP/1.1\r\n\r\n"])
+def test_a_browser_that_connects_beforehand_does_not_hold_up_the_login(tmp_path: Path, before: bytes) -> None:
+    far = ServerConfig("far", url="http://127.0.0.1:9/mcp")
+    auth, bound = oauth.provider(far, tmp_path, lambda url: True, nullcontext)
+    assert auth.context.callback_handler
+
+    async def login() -> tuple[str | None, str | None, bytes]:
+        idle = socket.create_connection(bound.getsockname())
+        idle.sendall(before)
+        come = asyncio.create_task(auth.context.callback_handler())
+        reader, writer = await asyncio.open_connection(*bound.getsockname())
+        writer.write(b"GET /callback?code=c&state=s HTTP/1.1\r\n\r\n")
+        result = await asyncio.wait_for(come, 5)
+        page = await reader.read()
+        writer.close()
+        idle.close()
+        await asyncio.sleep(0.05)
+        return result.code, result.state, page
+
+    with bound:
+        code, state, page = asyncio.run(login())
+    assert (code, state) == ("c", "s") and page.endswith(b"you can close this.")
 
 
 @pytest.mark.parametrize(("tool", "told"), [("line", "more than 16 MiB"), ("messages", "it flooded us")])
@@ -303,6 +363,45 @@ def test_what_can_be_read_is_offered_once_there_is_something(tmp_path: Path) -> 
         assert said(host, "bare__publish") == "published"
         soon(lambda: any(one.spec.name == "bare__read_resource" for one in host.tools()))
         assert said(host, "bare__read_resource", uri="note://late") == "It is late."
+
+
+CARELESS = r"""
+import json, sys
+answers = {
+    "initialize": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {"tools": {}, "prompts": {}, "resources": {}},
+        "serverInfo": {"name": "careless", "version": "1"},
+    },
+    "tools/list": {"tools": [{"name": "cut", "inputSchema": {"type": "object"}}]},
+    "tools/call": {"content": [{"type": "text", "text": "a picture: \ud83d"}]},
+}
+for line in sys.stdin:
+    asked = json.loads(line)
+    known = asked["method"] in answers
+    answer = {"result": answers[asked["method"]]} if known else {"error": {"code": -32601, "message": "not found"}}
+    if "id" in asked:
+        print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], **answer}), flush=True)
+"""
+
+
+def test_a_server_that_lists_less_than_it_says_and_cuts_letters_apart_is_used(tmp_path: Path) -> None:
+    careless = ServerConfig("careless", command=sys.executable, args=("-c", CARELESS))
+    with Host([careless], tmp_path) as host:
+        assert host.notices() == []
+        assert said(host, "careless__cut") == "a picture: ?"
+
+
+def test_a_helper_that_a_server_leaves_behind_is_no_traceback(tmp_path: Path) -> None:
+    leaves = "import subprocess\nsubprocess.Popen(['sleep', '8'], start_new_session=True)\n" + CARELESS
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom moonlet.tools.mcp.config import ServerConfig\n"
+        "from moonlet.tools.mcp.host import Host\n"
+        "server = ServerConfig('leaves', command=sys.executable, args=('-c', sys.argv[1]))\n"
+        "with Host([server], Path(sys.argv[2])) as host:\n    print(*[tool.spec.name for tool in host.tools()])\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script, leaves, str(tmp_path)], capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("leaves__cut\n", "")
 
 
 def test_servers_of_one_name_are_kept_apart(tmp_path: Path) -> None:

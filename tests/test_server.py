@@ -266,6 +266,23 @@ def test_a_body_that_is_too_large_is_413(silent: str, path: str, kind: str, monk
     assert (answer.status_code, answer.json()["error"]["type"]) == (413, kind), answer.text
 
 
+def test_a_large_body_holds_up_nobody_else(silent: str) -> None:
+    said = {"role": "user", "content": "hi"}
+    over = threading.Event()
+
+    def send() -> None:
+        httpx.post(f"{silent}/chat/completions", json={"model": "none", "messages": [said] * 200_000}, timeout=60)
+        over.set()
+
+    threading.Thread(target=send, daemon=True).start()
+    waited = []
+    while not over.is_set():
+        begun = time.monotonic()
+        httpx.get(f"{silent}/models", timeout=60)
+        waited.append(time.monotonic() - begun)
+    assert len(waited) > 5 and max(waited) < sum(waited) / 2
+
+
 def test_a_failing_model_never_ends_the_server() -> None:
     def refuse(*_: object) -> str:
         raise RefusedError("the prompt has 9 tokens, the context holds 8")

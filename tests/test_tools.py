@@ -67,6 +67,11 @@ def test_mistakes_and_failures_are_data(name: str, arguments: str, told: str) ->
     assert told in json.loads(said(name, arguments))["error"]
 
 
+def test_arguments_of_any_depth_are_data() -> None:
+    for depth in range(800, 1010):  # somewhere there begins what can be read and no longer be written
+        assert "error" in json.loads(said("echo", f'{{"text": {"[" * depth}{"]" * depth}}}'))
+
+
 def test_a_tool_gets_whole_numbers_as_integers_where_it_declares_such() -> None:
     whole = {"type": "integer"}
     schema = parameters(

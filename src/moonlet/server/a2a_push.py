@@ -22,6 +22,7 @@ from google.protobuf.json_format import MessageToJson
 
 from moonlet.server.a2a_store import PushConfigs
 from moonlet.server.apart import apart
+from moonlet.tools.fetch import public
 
 TIMEOUT_S = 10.0  # of one attempt
 WAITS_S = (0.5, 2.0)  # before the second and the third attempt
@@ -42,9 +43,9 @@ async def place_of(url: str, allowed: Sequence[str] = ()) -> tuple[httpx.URL, st
     `name:port`) that may be anywhere. Raises PushRefusedError."""
     try:
         parsed = httpx.URL(url)
-    except (httpx.InvalidURL, TypeError) as error:
+        host = parsed.host.lower()
+    except (httpx.InvalidURL, TypeError, UnicodeError) as error:
         raise PushRefusedError(f"not a URL: {error}") from None
-    host = parsed.host.lower()
     if parsed.scheme not in ("http", "https") or not host:
         raise PushRefusedError("the URL must begin with http:// or https:// and name a host")
     if parsed.userinfo:
@@ -63,12 +64,7 @@ async def place_of(url: str, allowed: Sequence[str] = ()) -> tuple[httpx.URL, st
 
 def is_public(address: str) -> bool:
     """Whether it is an ordinary address of the Internet."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        ip = ip.ipv4_mapped or ip.sixtofour or ip
-        if ip in ipaddress.ip_network("64:ff9b::/96"):  # IPv4 behind NAT64
-            ip = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
+    return public(ipaddress.ip_address(address.partition("%")[0]))
 
 
 class Push(PushNotificationSender):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
@@ -32,7 +32,8 @@ from moonlet.server import (
     responses,
 )
 from moonlet.server.accounts import Accounts, books_families
-from moonlet.server.body import read_json
+from moonlet.server.apart import apart
+from moonlet.server.body import read_body, read_json
 from moonlet.server.engine_metrics import engine_families
 from moonlet.server.errors import ApiError, api_error
 from moonlet.server.fleet_metrics import fleet_families
@@ -93,6 +94,7 @@ def _add_models(app: FastAPI, replies: Replies) -> None:
     cards = {name: {"id": name, "object": "model", "created": created, "owned_by": "moonlet"} for name in names}
     theirs = {name: anthropic.model_card(name, began.isoformat(timespec="seconds")) for name in names}
 
+    @app.head("/health", include_in_schema=False)  # as `wget --spider` and watchers ask
     @app.get("/health")
     async def health() -> Response:
         models = replies.models.values()
@@ -115,14 +117,14 @@ def _add_models(app: FastAPI, replies: Replies) -> None:
 def _add_openai(app: FastAPI, replies: Replies) -> None:
     @app.post("/v1/chat/completions", openapi_extra=document.of_models(document.CHAT, replies.models))
     async def chat_completions(request: Request) -> Response:
-        wanted = openai.read(await read_json(request))
+        wanted = await read_body(request, openai.read)
         reply = await replies.begin(request, wanted.asked)
         wire = openai.Chunks(wanted.asked.model, wanted.include_usage or not wanted.stream, wanted.asked.count)
         return await answer(request, reply, wire, wanted.stream)
 
     @app.post("/v1/completions", openapi_extra=document.of_models(document.COMPLETIONS, replies.models))
     async def text_completions(request: Request) -> Response:
-        wanted = completions.read(await read_json(request))
+        wanted = await read_body(request, completions.read)
         reply = await replies.begin(request, wanted.asked)
         prompts, count = wanted.asked.prompts, wanted.asked.count
         usage = wanted.include_usage or not wanted.stream
@@ -134,7 +136,7 @@ def _add_responses(app: FastAPI, replies: Replies, kept: KeptResponses) -> None:
     @app.post("/v1/responses", openapi_extra=document.of_models(document.RESPONSES, replies.models))
     async def new_response(request: Request) -> Response:
         owner, body = owner_of(request), await read_json(request)
-        wanted = responses.read(await _asked(lambda: kept.whole(owner, body)))
+        wanted = await _asked(lambda: responses.read(kept.whole(owner, body)))
         own = wanted.asked.messages
         before = () if wanted.previous is None else (await _kept(kept, owner, wanted.previous)).messages
         wanted = wanted.continuing(before)
@@ -173,7 +175,7 @@ async def _kept(kept: KeptResponses, owner: str, id: str) -> Kept:
 async def _asked(work: Callable[[], T]) -> T:
     """What a database may be asked for, away from the event loop. Callers learn nothing of where it lies."""
     try:
-        return await asyncio.to_thread(work)
+        return await apart(work)
     except DatabaseError:
         raise ApiError("responses cannot be read at the moment", status=503, retry_s=5) from None
 
@@ -181,15 +183,15 @@ async def _asked(work: Callable[[], T]) -> T:
 def _add_anthropic(app: FastAPI, replies: Replies) -> None:
     @app.post("/v1/messages", openapi_extra=document.of_models(document.MESSAGES, replies.models))
     async def messages(request: Request) -> Response:
-        wanted = anthropic.read(await read_json(request))
+        wanted = await read_body(request, anthropic.read)
         reply = await replies.begin(request, wanted.asked)
         return await answer(request, reply, anthropic.Stream(wanted.asked.model, wanted.thoughts), wanted.stream)
 
     @app.post("/v1/messages/count_tokens", openapi_extra=document.of_models(document.COUNT_TOKENS, replies.models))
     async def count_tokens(request: Request) -> dict[str, int]:
-        asked = anthropic.read(await read_json(request), counting=True).asked
+        asked = (await read_body(request, partial(anthropic.read, counting=True))).asked
         count = replies.plain(asked.model).count
-        return {"input_tokens": await asyncio.to_thread(count, asked.messages, asked.tools, asked.options)}
+        return {"input_tokens": await apart(partial(count, asked.messages, asked.tools, asked.options))}
 
 
 def _add_metrics(app: FastAPI, metrics: Metrics, books: Books | None, models: Sequence[LLM]) -> None:

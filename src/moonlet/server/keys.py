@@ -26,6 +26,7 @@ _CARDS = [base + "/.well-known/agent-card.json" for base in ("", "/a2a")] + ["/.
 OPEN = {
     ("HEAD", "/"),
     ("GET", "/"),
+    ("HEAD", "/health"),
     ("GET", "/health"),
     *(("GET", path + slash) for path in _CARDS for slash in ("", "/")),
 }

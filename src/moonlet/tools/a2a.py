@@ -50,6 +50,7 @@ READ_S = 60.0  # without a sign of life on an open stream: servers send one ever
 CANCEL_S = 5.0
 MOST_TEXT = 400_000  # characters of an answer
 MOST_HELD = 16 << 20  # bytes of an answer and its files; what comes when there are so many is not kept
+MOST_MESSAGE = 32 << 20  # bytes of a body, or of an event of a stream, as they are sent
 _PART = 64  # bytes that a part takes beside its own
 _MORE = "[the answer goes on; the rest was left out]"
 _ABOUT = 1000  # characters of what an agent says of itself
@@ -391,8 +392,39 @@ def _verify(card: AgentCard, remote: Remote) -> None:
 
 
 def _http(remote: Remote) -> httpx.AsyncClient:
-    headers = {"Authorization": f"Bearer {remote.key}"} if remote.key else {}
-    return httpx.AsyncClient(headers=headers, timeout=httpx.Timeout(10.0, read=READ_S), follow_redirects=False)
+    # Packed, what fits could be a thousand times as much.
+    headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {remote.key}"} if remote.key else {})
+    timeout, hooks = httpx.Timeout(10.0, read=READ_S), {"response": [_bound]}
+    return httpx.AsyncClient(headers=headers, timeout=timeout, follow_redirects=False, event_hooks=hooks)
+
+
+async def _bound(response: httpx.Response) -> None:
+    """Of a body no more is read than a message may have, or each event of a stream. Raises httpx.ReadError."""
+    if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise httpx.ReadError("a packed answer, though unpacked was asked for")
+    asked, told = response.request.headers.get("accept", ""), response.headers.get("content-type", "")
+    events = response.is_success and "text/event-stream" in asked and "text/event-stream" in told
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    response.stream = _Bounded(response.stream, events)
+
+
+class _Bounded(httpx.AsyncByteStream):
+    def __init__(self, inner: httpx.AsyncByteStream, events: bool) -> None:
+        """`events`: it is read event by event, and not as a whole."""
+        self._inner, self._events = inner, events
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for piece in self._inner:
+            size += len(piece)
+            if self._events and (end := max(piece.rfind(b"\n\n"), piece.rfind(b"\n\r\n")) + 1):  # of an event
+                size = len(piece) - end
+            if size > MOST_MESSAGE:
+                raise httpx.ReadError(f"a message of more than {MOST_MESSAGE >> 20} MiB")
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
 
 
 def _origin(url: str) -> str | None:

@@ -33,7 +33,11 @@ _NOT_OF_PAGES = ("punycode", "idna", "undefined")  # codecs of Python that take 
 _PIECE = 1 << 16  # characters of a page that are parsed at a time, at least
 _SHORT_REST = 1 << 12  # characters
 _LONGEST_TAG = 1 << 20  # characters; a picture may be written inside its tag
+_PACKED_PIECE = 1 << 12  # bytes that are unpacked at a time: what follows a member's end is copied
 _PACKED = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # window bits for zlib
+
+# Not of the public internet though not every Python knows it: in the first some clouds tell machines their secrets.
+_SPECIAL = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("fec0::/10"), ipaddress.ip_network("3fff::/20"))
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -41,10 +45,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 def fetch_tool(allow: Sequence[str] = ()) -> Tool:
     """`fetch_page`: reads a page. `allow`: hosts and networks that may be reached although they are not public
     (`127.0.0.1`, `10.0.0.0/8`, `wiki.local`)."""
-    backend = _Checked(allow)
 
     def run(arguments: Mapping[str, Any]) -> str:
-        return _fetch(backend, arguments["url"])
+        return _fetch(allow, arguments["url"])
 
     def host(arguments: Mapping[str, Any]) -> str:
         try:
@@ -68,14 +71,45 @@ def public(address: Address) -> bool:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)  # the old IPv4-compatible form
         if inner is not None and not public(inner):
             return False
-    return address.is_global and not address.is_multicast and not address.is_reserved
+    special = address.is_multicast or address.is_reserved or any(address in network for network in _SPECIAL)
+    return address.is_global and not special
+
+
+class _Timed(httpcore.NetworkStream):
+    """A connection that ends in time, however little comes at a time: headers have no end of their own."""
+
+    def __init__(self, inner: httpcore.NetworkStream, until: float) -> None:
+        self._inner, self._until = inner, until
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, self._left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, self._left(timeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        return _Timed(self._inner.start_tls(ssl_context, server_hostname, self._left(timeout)), self._until)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+    def _left(self, timeout: float | None) -> float:
+        left = self._until - time.monotonic()
+        if left <= 0 or here().stopped:
+            raise ToolError("it took too long")
+        return left if timeout is None else min(left, timeout)
 
 
 class _Checked(httpcore.NetworkBackend):
     """Connects to addresses that were judged."""
 
-    def __init__(self, allow: Iterable[str]) -> None:
-        self._inner = httpcore.SyncBackend()
+    def __init__(self, allow: Iterable[str], until: float) -> None:
+        self._inner, self._until = httpcore.SyncBackend(), until
         self._hosts: set[str] = set()
         self._networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
         for one in allow:
@@ -103,7 +137,8 @@ class _Checked(httpcore.NetworkBackend):
         last: Exception = OSError("no address")
         for address in addresses[:4]:
             try:
-                return self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+                inner = self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+                return _Timed(inner, self._until)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 last = error
         raise last
@@ -112,9 +147,9 @@ class _Checked(httpcore.NetworkBackend):
         return public(address) or host.lower() in self._hosts or any(address in network for network in self._networks)
 
 
-def _fetch(backend: _Checked, url: str) -> str:
+def _fetch(allow: Sequence[str], url: str) -> str:
     until = time.monotonic() + TIME_S
-    first = _parts(url)
+    backend, first = _Checked(allow, until), _parts(url)
     context = ssl.create_default_context()
     with httpcore.ConnectionPool(ssl_context=context, network_backend=backend, max_connections=1) as pool:
         for _ in range(REDIRECTS + 1):
@@ -175,19 +210,32 @@ def _get(pool: httpcore.ConnectionPool, url: str, until: float) -> tuple[int, di
         packed = told.get("content-encoding", "identity").strip().lower()
         if packed not in ("", "identity", *_PACKED):
             raise ToolError(f"the page is packed as {packed!r}, which cannot be read")
-        unpack = zlib.decompressobj(_PACKED[packed]) if packed in _PACKED else None
         body = bytearray()
         for piece in response.iter_stream():
-            # Bounded while it is unpacked: a small page may unpack to more than memory.
-            try:
-                body += unpack.decompress(piece, MAX_BYTES + 1 - len(body)) if unpack else piece
-            except zlib.error:
-                raise ToolError("the page's packing is broken") from None
+            body += piece
             if len(body) > MAX_BYTES:
                 raise ToolError(f"the page is larger than {MAX_BYTES >> 20} MiB")
-            if time.monotonic() > until or here().stopped:
-                raise ToolError("it took too long")
-        return response.status, told, bytes(body)
+        return response.status, told, _unpacked(bytes(body), _PACKED[packed]) if packed in _PACKED else bytes(body)
+
+
+def _unpacked(body: bytes, bits: int) -> bytes:
+    """All members of it. Bounded while it is unpacked: a small page may unpack to more than memory."""
+    text, unpack, whole = bytearray(), zlib.decompressobj(bits), False
+    for at in range(0, len(body), _PACKED_PIECE):
+        piece = body[at : at + _PACKED_PIECE]
+        while piece:
+            if unpack.eof:
+                unpack, whole = zlib.decompressobj(bits), True
+            try:
+                text += unpack.decompress(piece, MAX_BYTES + 1 - len(text))
+            except zlib.error:
+                if whole:  # what comes after the end is no part of it
+                    return bytes(text)
+                raise ToolError("the page's packing is broken") from None
+            if len(text) > MAX_BYTES:
+                raise ToolError(f"the page is larger than {MAX_BYTES >> 20} MiB")
+            piece = unpack.unused_data
+    return bytes(text)
 
 
 def _readable(url: str, headers: Mapping[str, str], body: bytes) -> str:

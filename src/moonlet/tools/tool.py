@@ -79,13 +79,12 @@ def checked_call(tools: Iterable[Tool], wanted: ToolCall) -> Checked | Outcome:
     tool = by_name.get(wanted.name)
     if tool is None:
         return failure(f"there is no tool {wanted.name!r}; the tools are: {', '.join(by_name) or 'none'}")
-    try:
-        arguments = json.loads(wanted.arguments or "{}")
-    except (ValueError, RecursionError) as mistake:
-        return failure(f"the arguments of {wanted.name} are not valid JSON: {mistake}")
     schema = {"type": "object", **tool.spec.parameters}
-    arguments = _without_nulls(arguments, schema)
-    wrong = check(arguments, schema, "arguments")
+    try:
+        arguments = _without_nulls(json.loads(wanted.arguments or "{}"), schema)
+        wrong = check(arguments, schema, "arguments")
+    except (ValueError, RecursionError) as mistake:  # what can just be read may be nested too deep to be told
+        return failure(f"the arguments of {wanted.name} are not valid JSON: {mistake}")
     return failure(f"{wanted.name}: {wrong}") if wrong else Checked(tool, _with_integers(arguments, schema))
 
 

@@ -125,7 +125,7 @@ class Connection:
             if self._visit is not None and "authorization" not in {name.lower() for name in self.config.headers}:
                 auth, bound = oauth.provider(self.config, self._state, self._visit, self._paused)
                 stack.callback(bound.close)
-            streams = transport.http(self.config, auth, self._forgotten.set)
+            streams = transport.http(self.config, auth, self._forgotten.set, self._end)
         return Client(
             streams,
             sampling_callback=self._asking.sample if self._sampling else None,
@@ -203,18 +203,19 @@ class Connection:
                 self._tell(f"it offers more than {ITEMS} {field}; the first {min(len(items), ITEMS)} are used")
             return tuple(items[:ITEMS])
 
-        resources: tuple[Any, ...] = ()
-        templates: tuple[Any, ...] = ()
-        if can.resources:
+        async def beside(had: object, ask: Callable[..., Any], field: str) -> tuple[Any, ...]:
+            """Nothing, if it does not list what it says it has: its tools can be used all the same."""
             with suppress(MCPError, TimeoutError):
-                resources = await pages(client.list_resources, "resources")
-            with suppress(MCPError, TimeoutError):
-                templates = await pages(client.list_resource_templates, "resource_templates")
+                return await pages(ask, field) if had else ()
+            return ()
+
         return Offer(
             await pages(client.list_tools, "tools") if can.tools else (),
-            await pages(client.list_prompts, "prompts") if can.prompts else (),
-            resources,
-            templates,
+            *await asyncio.gather(
+                beside(can.prompts, client.list_prompts, "prompts"),
+                beside(can.resources, client.list_resources, "resources"),
+                beside(can.resources, client.list_resource_templates, "resource_templates"),
+            ),
         )
 
     async def connected(self) -> Client:

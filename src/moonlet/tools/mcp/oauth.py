@@ -8,7 +8,7 @@ import json
 import os
 import socket
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -130,20 +130,26 @@ def provider(
 
 async def _callback(bound: socket.socket) -> AuthorizationCodeResult:
     """What the browser brings back."""
-    loop = asyncio.get_running_loop()
+    come: asyncio.Future[AuthorizationCodeResult] = asyncio.get_running_loop().create_future()
 
-    async def come() -> AuthorizationCodeResult:
-        while True:
-            connection, _ = await loop.sock_accept(bound)
-            with connection:
-                connection.setblocking(False)
-                asked = (await loop.sock_recv(connection, 16384)).decode("latin-1").split(" ")
-                await loop.sock_sendall(connection, _PAGE)
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with closing(writer), suppress(ValueError, OSError):  # a line without an end, or cut off
+            asked = (await reader.readline()).decode("latin-1").split(" ")
             query = parse_qs(urlsplit(asked[1]).query) if len(asked) > 1 else {}
             first = {name: values[0] for name, values in query.items()}
+            writer.write(_PAGE)
+            if come.done():
+                return
             if "error" in first:
-                raise OAuthRefusedError(f"the server said {first['error'][:100]!r}")
-            if "code" in first:  # a browser may ask for other things first
-                return AuthorizationCodeResult(code=first["code"], state=first.get("state"), iss=first.get("iss"))
+                come.set_exception(OAuthRefusedError(f"the server said {first['error'][:100]!r}"))
+            elif "code" in first:  # a browser may ask for other things first
+                come.set_result(
+                    AuthorizationCodeResult(code=first["code"], state=first.get("state"), iss=first.get("iss"))
+                )
 
-    return await asyncio.wait_for(come(), WAIT_S)
+    # Side by side: a browser opens connections beforehand on which it says nothing.
+    server = await asyncio.start_server(hear, sock=bound.dup())
+    try:
+        return await asyncio.wait_for(come, WAIT_S)
+    finally:
+        server.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import time
@@ -61,8 +62,8 @@ async def stdio(config: ServerConfig, ended: Callable[[str], None]) -> AsyncIter
                         await heard.send(_parsed(line))
             except ValueError:
                 told = f"it sent a message of more than {MAX_MESSAGE >> 20} MiB and was stopped"
-            except _FloodError:
-                told = f"it flooded us: {FLOOD} messages more than {PER_S} a second, and was stopped"
+            except _FloodError as error:
+                told = f"{error}, and was stopped"
             except (anyio.ClosedResourceError, anyio.BrokenResourceError, ConnectionError):
                 pass
             # Before the stream is closed: what waits for an answer is then told why there is none.
@@ -103,6 +104,7 @@ async def stdio(config: ServerConfig, ended: Callable[[str], None]) -> AsyncIter
                 group.cancel_scope.cancel()
     finally:
         _signal(process, signal.SIGKILL)  # what it started and left behind
+        process._transport.close()  # type: ignore[attr-defined]  # pipes that somebody else holds have no end
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
@@ -128,7 +130,11 @@ def _parsed(line: bytes) -> SessionMessage | Exception:
     try:
         return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
     except ValueError as error:
-        return error
+        try:  # half a surrogate pair, as JavaScript writes it where it has cut a text
+            whole = json.dumps(json.loads(line), ensure_ascii=False).encode(errors="replace")
+            return SessionMessage(jsonrpc_message_adapter.validate_json(whole, by_name=False))
+        except (ValueError, RecursionError):
+            return error
 
 
 class _FloodError(Exception):
@@ -146,26 +152,67 @@ class _Pace:
         self._count = max(self._count - (now - self._last) * PER_S, 0.0) + 1
         self._last = now
         if self._count > FLOOD:
-            raise _FloodError
+            raise _FloodError(f"it flooded us: {FLOOD} messages more than {PER_S} a second")
+
+
+class _Paced:
+    """Messages that were received, until there are too many. `flooded` is told why it ended."""
+
+    def __init__(self, inner: Any, flooded: Callable[[str], None]) -> None:
+        self._inner, self._flooded = inner, flooded
+        self._pace = _Pace()
+
+    @property
+    def last_context(self) -> Any:
+        return self._inner.last_context
+
+    async def receive(self) -> SessionMessage | Exception:
+        message: SessionMessage | Exception = await self._inner.receive()
+        try:
+            self._pace.count()
+        except _FloodError as error:
+            self._flooded(str(error))
+            raise anyio.EndOfStream from None
+        return message
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    def __aiter__(self) -> _Paced:
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        try:
+            return await self.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+    async def __aenter__(self) -> _Paced:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.aclose()
 
 
 @asynccontextmanager
-async def http(config: ServerConfig, auth: httpx2.Auth | None, forgotten: Callable[[], None]) -> AsyncIterator[Streams]:
+async def http(
+    config: ServerConfig, auth: httpx2.Auth | None, forgotten: Callable[[], None], flooded: Callable[[str], None]
+) -> AsyncIterator[tuple[Any, Any]]:
     """A server behind a URL. Its headers go to its own origin alone; redirects elsewhere are not followed. `forgotten`
-    is told whenever it does not know the session that it has given out."""
+    is told whenever it does not know the session that it has given out, `flooded` if too many messages come."""
     timeout = httpx2.Timeout(30.0, read=300.0)
     if config.old_stream:
         async with sse_client(
             config.url, headers=dict(config.headers), auth=auth, httpx_client_factory=_bounded_client
-        ) as old:
-            yield old
+        ) as (received, send):
+            yield _Paced(received, flooded), send
         return
     bounded = _Bounded(httpx2.AsyncHTTPTransport(), forgotten)
     async with (
         httpx2.AsyncClient(headers=dict(config.headers), auth=auth, timeout=timeout, transport=bounded) as client,
-        streamable_http_client(config.url, http_client=client) as streams,
+        streamable_http_client(config.url, http_client=client, max_sse_event_size=MAX_MESSAGE) as (received, send),
     ):
-        yield streams  # type: ignore[misc]
+        yield _Paced(received, flooded), send
 
 
 def _bounded_client(headers: Any = None, timeout: Any = None, auth: Any = None) -> httpx2.AsyncClient:
