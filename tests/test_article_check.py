@@ -248,6 +248,89 @@ def test_between_languages_numbers_and_names_are_compared() -> None:
         assert kind in {fault.kind for fault in ground.look(Claim(text, ids)).faults}, text
 
 
+# Each row is one number as it is said in English, Thai and Chinese; behind the bar, what it is not.
+ONE_NUMBER = (
+    "more than 200,000 people came; over two hundred thousand people | twenty people; two million people",
+    "มีคนมา 200,000 กว่าคน; มีคนมาสองแสนกว่าคน | มีคนมายี่สิบคน",
+    "来了二十多万人。; 来了20多万人。 | 来了二十多人。; 来了二百多万人。",
+    "It has 120 million users.; It has 120,000,000 users. | It has 20 million users.; It has 100 million users.",
+    "มีผู้ใช้ 120 ล้านคน; มีผู้ใช้หนึ่งร้อยยี่สิบล้านคน | มีผู้ใช้ 20 ล้านคน",
+    "有1亿2000万用户。; 有一亿两千万用户。; 有1.2亿用户。 | 有2000万用户。; 有1亿用户。",
+    "over twenty million baht; 20-odd million baht | 20 baht; 20,000 baht",
+    "20 กว่าล้านบาท; ยี่สิบกว่าล้านบาท | 20 กว่าบาท",
+    "两千多万泰铢; 2000多万泰铢 | 二十多泰铢",
+    "two dozen boats; 24 boats; 2 dozen boats | two boats; a dozen boats",
+    "เรือ 24 ลำ; เรือสองโหล | เรือ 2 ลำ; เรือ 12 ลำ",
+    "24条船; 二十四条船 | 2条船; 12条船",
+    "half a million trees; 500,000 trees | a million trees; half the trees",
+    "ต้นไม้ครึ่งล้านต้น; ต้นไม้ 5 แสนต้น | ต้นไม้หนึ่งล้านต้น",
+    "五十万棵树; 50万棵树 | 一百万棵树",
+    "2.5 to 3 million people; 2.5 million to 3 million people | 2.5 people; 2.5 to 3 thousand people",
+    "2.5 ถึง 3 ล้านคน; 2.5 ล้านถึง 3 ล้านคน | 2.5 คน",
+    "250万到300万人 | 250到300人",
+    "two or three weeks; 2 to 3 weeks | 23 weeks; two or three days",
+    "สองสามสัปดาห์; 2-3 สัปดาห์ | ยี่สิบสามสัปดาห์",
+    "两三周; 2到3周 | 二十三周; 两三天",
+    "It was minus five degrees.; It was -5 degrees.; It was 5 degrees below zero. | It was 5 degrees.",
+    "อุณหภูมิลบห้าองศา; อุณหภูมิ -5 องศา; อุณหภูมิติดลบ 5 องศา | อุณหภูมิ 5 องศา",
+    "气温是零下五度。; 气温-5度。; 气温是零下5度。 | 气温是五度。",
+    "20 to 30 degrees below zero; minus 20 to minus 30 degrees | 20 to 30 degrees",
+    "ลบ 20 ถึงลบ 30 องศา | 20 ถึง 30 องศา",
+    "零下二十到三十度; 零下20度到零下30度 | 二十到三十度",
+    "It took an hour.; It took one hour.; It took 60 minutes. | It took two hours.; It took half an hour.",
+    "ใช้เวลาหนึ่งชั่วโมง; ใช้เวลา 60 นาที | ใช้เวลาครึ่งชั่วโมง",
+    "花了一个小时。; 花了一小时。; 花了60分钟。 | 花了半小时。; 花了两个小时。",
+    "It took half an hour.; It took 30 minutes. | It took an hour.",
+    "ใช้เวลาครึ่งชั่วโมง; ใช้เวลา 30 นาที | ใช้เวลาหนึ่งชั่วโมง",
+    "花了半小时。; 花了半个小时。; 花了三十分钟。 | 花了一个小时。",
+    "He came back a year later.; He came back one year later. | He came back ten years later.",
+    "เขากลับมาหนึ่งปีต่อมา; เขากลับมา 1 ปีต่อมา | เขากลับมาสิบปีต่อมา",
+    "他一年后回来了。; 他1年以后回来了。 | 他十年后回来了。",
+    "She drove at 60 miles an hour.; She drove at 60 miles per hour. | She drove at 80 miles an hour.",
+    "เธอขับ 60 ไมล์ต่อชั่วโมง; เธอขับชั่วโมงละ 60 ไมล์ | เธอขับ 80 ไมล์ต่อชั่วโมง",
+    "她开每小时60英里。; 她开一小时60英里。 | 她开每小时80英里。",
+    "The second boat sank. | The third boat sank.",
+    "เรือลำที่สองจม; เรือลำที่ 2 จม | เรือลำที่สามจม",
+    "第二艘船沉了。; 第2艘船沉了。 | 第三艘船沉了。",
+    "Both boats sank, twice.; Two boats sank. | Five boats sank.",
+    "เรือทั้งสองลำจม; เรือ 2 ลำจม | เรือห้าลำจม",
+    "两艘船都沉了。; 2艘船沉了。 | 五艘船沉了。",
+    "It rained in May.; It rained last May. | It rained in June.; It rained since March.",
+    "ฝนตกในเดือนพฤษภาคม; ฝนตกเดือนพฤษภา | ฝนตกในเดือนมิถุนายน",
+    "五月下雨了。; 5月下雨了。 | 六月下雨了。; 12月下雨了。",
+)
+
+
+def _numbers_at_fault(said: str, language: Language, told: str) -> bool:
+    faults = _ground(talk(said, language), same=False).look(Claim(told, (0,))).faults
+    return any(fault.kind == "number" for fault in faults)
+
+
+def test_one_number_in_three_languages() -> None:
+    """What is said in one is true in each of the others, and nothing else is."""
+    languages: tuple[Language, ...] = ("en", "th", "zh")
+    for at in range(0, len(ONE_NUMBER), 3):
+        cut = [[each.strip().split("; ") for each in row.split("|")] for row in ONE_NUMBER[at : at + 3]]
+        for language, (said, _) in zip(languages, cut):
+            for one in said:
+                for true, false in cut:
+                    assert not [told for told in true if _numbers_at_fault(one, language, told)], one
+                    assert not [told for told in false if not _numbers_at_fault(one, language, told)], one
+
+
+def test_a_number_is_no_piece_of_another_in_a_quote() -> None:
+    said = talk("It was minus five degrees.\nWe built two dozen boats.\nIt has 1 million 200 thousand users.", "en")
+    for id, true, false in (
+        (0, "It was -5 degrees", "five degrees"),
+        (1, "24 boats", "dozen boats"),
+        (2, "1.2 million", "200 thousand"),
+    ):
+        start, end = said.sentences[id].start, said.sentences[id].end
+        begin = {place.start for place in Spoken(said).find(true)}.pop()
+        assert Spoken(said).check(Quote((id,), true, begin, end), "here") is None
+        assert Spoken(said).check(Quote((id,), false, start, end), "here")
+
+
 def test_a_computed_number_is_recomputed() -> None:
     ground = _ground(made_up()["en"])
     claim = "The old battery weighed 18 kilograms."
@@ -319,6 +402,34 @@ def test_a_heading_with_a_wrong_number_gives_way() -> None:
             ["3500000", "12000", "2024", "1/3", "80", "80", "35000"],
         ),
         ("两个半小时", ["9000"]),
+        (
+            "二十多万 十几万 1亿2000万 1万2 1万零500 3个半小时",
+            ["200000", "100000", "120000000", "12000", "10500", "12600"],
+        ),
+        (
+            "两三百万 七八个人 三四十 十二三岁 二零二四",
+            ["2000000", "3000000", "7", "8", "30", "40", "12", "13", "2024"],
+        ),
+        ("几百万 数十人 乱七八糟 数以百万计 หลายสิบล้าน several dozen, 5 billionaires", ["5"]),
+        ("20 กว่าล้าน, ยี่สิบกว่าล้าน, 2 ล้าน 5 แสน, ครึ่งล้าน, สองโหล", ["20000000", "20000000", "2500000", "500000", "24"]),
+        ("สองสามวัน ชั่วโมงครึ่ง ปี 2564", ["2", "3", "5400", "2021"]),
+        ("two dozen, a dozen, half a dozen, 3 and a half million, half an hour", ["24", "12", "6", "3500000", "1800"]),
+        ("1 million 200 thousand, 5 million 3 years ago, twenty-odd thousand", ["1200000", "5000000", "3", "20000"]),
+        (
+            "2.5 to 3 million, $2 to $3 million, 200 to 3 million",
+            ["2500000", "3000000", "2000000", "3000000", "200", "3000000"],
+        ),
+        ("between one hundred and two hundred, between 3 and 5 hours", ["100", "200", "10800", "18000"]),
+        ("it was -5, minus five, −5 and -$5, five degrees below zero", ["-5", "-5", "-5", "-5", "-5"]),
+        ("ลบห้า, ติดลบ 5 องศา, ต่ำกว่าศูนย์ 5 องศา, ลบ 5 ไฟล์, โควิด-19", ["-5", "-5", "-5", "5", "19"]),
+        ("零下五到十度 负五 气温-5℃ 背负5万 新冠-19", ["-5", "-10", "-5", "-5", "50000", "19"]),
+        ("3-5, mid-5, 2024-05-06, ten minus five, page 3 -5", ["3", "5", "5", "2024", "5", "6", "10", "5", "3", "5"]),
+        ("an hour later, for a year, an hour and a half, 60 miles an hour", ["3600", "1", "5400", "60"]),
+        ("wait a second, the second boat, one second, on the first day, both, twice", []),
+        (
+            "in May, you may, we march, March 2011, 5月 十二月 พฤษภาคม ธ.ค. 2011",
+            ["5", "3", "2011", "5", "12", "5", "12", "2011"],
+        ),
     ],
 )
 def test_numbers_as_they_are_said(text: str, values: list[str]) -> None:

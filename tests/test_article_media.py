@@ -1,5 +1,6 @@
 """What the media stage finds in recordings made here: cuts, figures, durations, and what is wrong with a file."""
 
+from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
 
@@ -141,6 +142,21 @@ def test_subtitles_inside_a_recording_are_taken_out(tmp_path: Path) -> None:
     assert subtitles.language_of(name) == "en"
     read_again = [(one.start, one.end, one.text) for one in subtitles.read(tmp_path / "out" / name)]
     assert read_again == [(0.5, 1.25, "Bees dance."), (1.5, 2.75, "They do not\nsleep.")]
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(16, 30_000), (30_000, 16)])
+def test_pictures_of_odd_shape_and_of_years_are_no_trouble(tmp_path: Path, columns: int, rows: int) -> None:
+    path, many = tmp_path / "odd.nut", np.random.default_rng(0).integers(0, 255, (3, rows, columns), dtype=np.uint8)
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("rawvideo", rate=1)
+        stream.width, stream.height, stream.pix_fmt = columns, rows, "gray"
+        for second, one in zip((0, 1, 10**8), many):
+            frame = av.VideoFrame.from_ndarray(one, format="gray")
+            frame.pts, frame.time_base = second, Fraction(1)
+            file.mux(stream.encode(frame))
+    found = look(path, tmp_path / "out")
+    assert found.duration == pytest.approx(2.0) and any("first 24 hours" in note for note in found.notes)
+    assert all(max(figure.width, figure.height) <= 4 * 1920 for figure in found.figures)
 
 
 def test_sound_alone(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Words, sentences, subtitles and names: what needs no recogniser."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -189,6 +190,29 @@ def test_utf_16_is_read_and_other_encodings_are_refused(tmp_path: Path) -> None:
         subtitles.read(write(tmp_path / "b.srt", SRT.replace("bees", "Bienenkörbe"), "latin-1"))
 
 
+def test_a_line_of_digits_in_srt_is_said(tmp_path: Path) -> None:
+    """With numbers of cues or without, in the last cue and before; only the number right above a time is none."""
+    times = [f"00:00:0{n},000 --> 00:00:0{n + 1},000\n" for n in range(3)]
+    said = ["How many?\n2024", "About\n\n80", "42"]
+    for number in ("{}\n", ""):
+        text = "\n".join(
+            f"{number.format(n)}{time}{{\\an8}}<i>{line}</i>\n" for n, time, line in zip(range(1, 4), times, said)
+        )
+        for ends in ("\n", "\r\n"):
+            cues = subtitles.read(write(tmp_path / "a.srt", text.replace("\n", ends)))
+            assert [cue.text.split() for cue in cues] == [line.split() for line in said]
+
+
+@pytest.mark.parametrize("piece", ["<v a", "<v" + " " * 50, "<a", "{", "a line\n"])
+def test_hostile_subtitles_are_read_in_time(tmp_path: Path, piece: str) -> None:
+    """A part of a second each, as it grows with their length alone."""
+    many, head = piece * 100_000, "WEBVTT\n\n" if piece != "{" else ""
+    cues = f"{head}00:00:01.000 --> 00:00:02.000\n{many}\n\n00:00:02.000 --> 00:00:03.000\nb\n{many}\n"
+    begun = time.monotonic()
+    subtitles.read(write(tmp_path / "a.vtt", cues))
+    assert time.monotonic() - begun < 20
+
+
 def test_chinese_and_thai_cues(tmp_path: Path) -> None:
     for language, said in (("zh", "蜜蜂不是八只，是八十只。"), ("th", "ผึ้งไม่ได้มีแปดตัว")):
         path = write(tmp_path / f"a.{language}.srt", f"1\n00:00:01,000 --> 00:00:03,000\n{said}\n")
@@ -272,6 +296,14 @@ def test_common_words_and_numbers_are_no_names() -> None:
     )
     assert lines(unified(given)) == lines(given)
     assert not alike(letters("1914"), letters("1941")) and not alike("iran", "iraq")
+
+
+def test_thousands_of_names_are_unified_in_time() -> None:
+    """As in subtitles in capitals, where every word is written like a name."""
+    given = said(*(f"AND {''.join(chr(65 + n // 26**place % 26) for place in range(4))}KO." for n in range(3000)))
+    begun = time.monotonic()
+    assert lines(unified(given)) == lines(given)
+    assert time.monotonic() - begun < 20
 
 
 def test_terms_in_chinese_and_thai() -> None:

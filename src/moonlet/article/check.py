@@ -147,7 +147,7 @@ def check_stage() -> Stage[ToCheck, CheckSettings, Checked]:
     def run(given: ToCheck, folder: Path, settings: CheckSettings, tell: Tell) -> Checked:
         return check(given, settings.unsupported, tell)
 
-    return Stage("check", 2, ToCheck, CheckSettings, Checked, run)
+    return Stage("check", 3, ToCheck, CheckSettings, Checked, run)
 
 
 def _report(work: _Check) -> Report:

@@ -80,7 +80,8 @@ class Ground:
         return [self._sentences[id] for id in wanted]
 
     def _numbers(self, claim: Claim, counted: Sequence[Amount], near: Sequence[Sentence]) -> Iterator[Fault]:
-        said = [amount for sentence in near for amount in _amounts(sentence.text)]
+        heard = [(sentence.id, amount) for sentence in near for amount in _amounts(sentence.text)]
+        said = [amount for id, amount in heard if not amount.loose or id in claim.sentences]
         text = tidy(claim.text)
         for amount in counted:
             if any(amount.same(other) for other in said):
@@ -89,8 +90,8 @@ class Ground:
                 continue
             if any(_follows(computed, amount, said) for computed in claim.computed):
                 continue
-            heard = ", ".join(_shown(other) for other in said[:6]) or "none"
-            yield Fault("number", f"{text[amount.start : amount.end]} was not said there (said: {heard})", True)
+            shown = ", ".join([_shown(other) for other in said if not other.loose][:6]) or "none"
+            yield Fault("number", f"{text[amount.start : amount.end]} was not said there (said: {shown})", True)
 
     def _names(self, named: Sequence[str]) -> Iterator[Fault]:
         for name in named:
@@ -159,14 +160,14 @@ def _stated(text: str) -> tuple[str, ...]:
 
 @lru_cache(4096)
 def _amounts(text: str) -> tuple[Amount, ...]:
-    return tuple(amounts(tidy(text)))
+    return tuple(amounts(tidy(text), loose=True))
 
 
 def _rounds(said: Amount, told: Amount) -> bool:
     """Whether a number that is told as "about" is a said one, rounded to as many figures as it has."""
     if not said.value or (told.unit and said.unit and told.unit != said.unit):
         return False
-    figures = len(str(told.value.numerator).rstrip("0")) if told.value.denominator == 1 else 3
+    figures = len(str(abs(told.value.numerator)).rstrip("0")) if told.value.denominator == 1 else 3
     try:
         rounded = Fraction(Decimal(f"{float(said.value):.{max(figures, 1) - 1}e}"))
     except OverflowError:  # beyond what a float holds

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from moonlet.article.language import SPACELESS, tidy
-from moonlet.article.likeness import alike, letters
+from moonlet.article.likeness import Spellings, letters
 from moonlet.article.sentences import doubtful
 from moonlet.article.stages import Stage, StageError, Tell, silent
 from moonlet.article.talk import Change, Sentence, Transcript, Word
@@ -85,10 +85,13 @@ def glossary(spoken: Spoken, folder: Path, settings: GlossarySettings, tell: Tel
     if settings.unify and not spaceless:
         made = _apply(made, _unified(names, terms), changes, spaceless)
     found = [name.text for name in names if name.count >= 2 or name.written]
-    kept = {letters(term.name): term.name for term in terms}
+    kept, known = {letters(term.name): term.name for term in terms}, Spellings[str]()
+    for key, name in kept.items():
+        known.add(key, name)
     for name in found:
-        if not any(alike(letters(name), key) for key in kept):
+        if known.find(letters(name)) is None:
             kept[letters(name)] = name
+            known.add(letters(name), name)
     listed = tuple(Change(before, after, count) for (before, after), count in sorted(changes.items()))
     return replace(given, sentences=tuple(made), changes=(*given.changes, *listed), terms=tuple(kept.values()))
 
@@ -101,7 +104,7 @@ class _Book:
     """What is written how. `sure`: by letters, always. `maybe`: for what sounds like it and was not heard surely."""
 
     sure: dict[str, str] = field(default_factory=dict)
-    maybe: dict[str, str] = field(default_factory=dict)
+    maybe: Spellings[str] = field(default_factory=Spellings)
     longest: int = 1  # letters
     found: bool = False  # in the transcript, not given by the user
 
@@ -112,7 +115,7 @@ class _Book:
         for term in terms:
             for spelling in (*term.heard_as, term.name):
                 book.sure[letters(spelling)] = term.name
-            book.maybe[letters(term.name)] = term.name
+            book.maybe.add(letters(term.name), term.name)
         book.longest = max((len(key) for key in book.sure), default=1)
         return book
 
@@ -120,9 +123,7 @@ class _Book:
         """How what was heard as `key` is written, if it is a name."""
         if key in self.sure:
             return self.sure[key]
-        if probability >= _UNSURE:
-            return None
-        return next((name for known, name in self.maybe.items() if alike(key, known)), None)
+        return None if probability >= _UNSURE else self.maybe.find(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ class _Name:
 def _apply(
     sentences: Sequence[Sentence], book: _Book, changes: Counter[tuple[str, str]], spaceless: bool
 ) -> list[Sentence]:
-    if not book.sure and not book.maybe:
+    if not book.sure:
         return list(sentences)
     return [_apply_to(sentence, book, changes, spaceless) for sentence in sentences]
 
@@ -257,18 +258,23 @@ def _unified(names: Sequence[_Name], terms: Sequence[Term]) -> _Book:
     book = _Book(found=True)
     ours = {letters(term.name) for term in terms}
     ranked = sorted(names, key=lambda name: (name.written, name.count * name.probability, name.text), reverse=True)
-    standing: list[_Name] = []
-    for name in ranked:
+    standing, known = list[_Name](), Spellings[_Name]()
+
+    def stand(name: _Name) -> None:
+        standing.append(name)
+        known.add(letters(name.text), name)
+
+    for name in ranked[:_MOST_TERMS]:
         key = letters(name.text)
         if key in ours or not key:
             continue
-        better = next((one for one in standing if alike(letters(one.text), key)), None)
+        better = known.find(key)
         if better is None:
-            standing.append(name)
+            stand(name)
         elif key == letters(better.text) or (name.probability < _UNSURE and not name.written):
             book.sure[key] = better.text
         else:
-            standing.append(name)
+            stand(name)
     for one in standing:
         if one.count >= 2 or one.written:
             book.sure.setdefault(letters(one.text), one.text)

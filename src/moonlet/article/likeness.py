@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 _SOUNDS = (  # letters as they sound, in the order in which they are replaced
     ("ph", "f"), ("sch", "s"), ("sh", "s"), ("tch", "k"), ("ch", "k"), ("ck", "k"), ("qu", "k"), ("gh", "g"),
@@ -39,6 +42,22 @@ def alike(one: str, other: str) -> bool:
     if size < 4 or re.search(r"\d", one + other) or abs(len(one) - len(other)) > 2:
         return False
     return sound(one) == sound(other) and distance(one, other) <= max(1, size // 3)
+
+
+class Spellings(Generic[T]):
+    """What belongs to spellings, found by one that is alike. They are kept by their sound, without which none is: among
+    thousands of names, each is compared with few."""
+
+    def __init__(self) -> None:
+        self._by_sound: dict[str, list[tuple[str, T]]] = {}
+
+    def add(self, key: str, value: T) -> None:
+        """`key`: as `letters` gives it."""
+        self._by_sound.setdefault(sound(key), []).append((key, value))
+
+    def find(self, key: str) -> T | None:
+        """Of the first spelling that was added among those that are alike."""
+        return next((value for known, value in self._by_sound.get(sound(key), ()) if alike(known, key)), None)
 
 
 def distance(one: str, other: str) -> int:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moonlet.article.container import beginning, frames, opened, seconds
+from moonlet.article.sound import MAX_HOURS
 from moonlet.article.stages import Tell, silent
 
 SMALL = (96, 54)  # columns, rows of a thumbnail
@@ -32,6 +33,7 @@ _SAME = 0.0005  # mean difference below which a thumbnail is the one before
 _CALM_S = 0.3  # a still is not taken so near to a cut
 _BLANK = 3.0  # sharpness of an empty slide, a black frame, a blur
 MOST_COLUMNS = 1920  # of a figure
+_TALL = 4  # times as many rows as columns are the most
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -73,6 +75,9 @@ def look(path: Path, claimed: float, tell: Tell = silent) -> Seen | None:
             now = seconds(frame.pts, frame.time_base, begin)
             if now is None or (times and now <= times[-1]):
                 continue
+            if now > MAX_HOURS * 3600:
+                broken.append(f"only the first {MAX_HOURS} hours are read")
+                break
             small = _gray(frame, *SMALL)
             if before is not None:
                 last_length = now - times[-1]
@@ -213,7 +218,7 @@ def _shape(frame: Any, stream: Any) -> tuple[int, int, int]:
 
 def _rows(frame: Any) -> int:
     rows: int = round(SHARP_COLUMNS * frame.height / frame.width)
-    return max(3, rows)
+    return min(max(3, rows), _TALL * SHARP_COLUMNS)
 
 
 def _gray(frame: Any, columns: int, rows: int) -> Bytes:
@@ -282,7 +287,7 @@ def _frame_at(container: Any, stream: Any, begin: float, time: float) -> Any:
 
 def _upright(frame: Any, seen: Seen) -> Bytes:
     """(rows, columns, 3): turned as it is to be seen, square pixels, at most MOST_COLUMNS wide."""
-    scale = min(1.0, MOST_COLUMNS / seen.width)
+    scale = min(1.0, MOST_COLUMNS / seen.width, _TALL * MOST_COLUMNS / seen.height)
     width, height = max(2, round(seen.width * scale)), max(2, round(seen.height * scale))
     if seen.rotation in (90, 270):
         width, height = height, width

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import av
 import pysubs2
@@ -21,9 +20,11 @@ from moonlet.article.talk import Word
 
 MAX_BYTES = 16 << 20
 _TEXT_CODECS = frozenset(("subrip", "mov_text", "webvtt", "ass", "ssa", "text", "srt"))
-_VOICE = re.compile(r"<v(?:\.[^ >]*)?[ \t]+([^>]+)>")
-_MOMENT = r"((?:\d+:)?\d\d:\d\d[.,]\d{1,3})"
-_HEADER = re.compile(rf"^[ \t]*{_MOMENT}[ \t]+-->[ \t]+{_MOMENT}.*$", re.MULTILINE)  # of a cue, its settings behind
+_VOICE = re.compile(r"<v(?:\.[^ <>]*+)?[ \t]++([^<>]+)>")
+_MOMENT = r"((?:\d{1,4}:)?\d{1,2}:\d{1,2}[.,]\d{1,3})"
+_HEADER = re.compile(rf"^[ \t]*{_MOMENT}[ \t]*-->[ \t]*{_MOMENT}.*$", re.MULTILINE)  # of a cue, its settings behind
+_NUMBER = re.compile(r"\n[ \t]*\d+[ \t]*\n\Z")  # of the next cue in SRT, right above its header
+_ROLLED = 20  # lines that rolling captions may repeat
 _SOUND = re.compile(r"^[\s♪♫*-]*([\[(（【][^\])）】]*[\])）】][\s♪♫*-]*)*$")  # only [Music], (applause), ♪
 
 
@@ -65,7 +66,8 @@ def read(path: Path) -> list[Cue]:
     except UnicodeDecodeError:
         raise MediaError(f"{path.name} is not written in UTF-8; save it so") from None
     try:
-        found = _webvtt(text) if text.lstrip().startswith("WEBVTT") else _others(text)
+        is_srt = _HEADER.search(text) and "[Script Info]" not in text
+        found = _timed(text) if is_srt or text.lstrip().startswith("WEBVTT") else _others(text)
         cues = [cue for cue in found if cue.end >= cue.start]
     except Exception as error:  # the library raises many kinds
         raise MediaError(f"{path.name} holds no subtitles that can be read: {error}") from None
@@ -75,23 +77,23 @@ def read(path: Path) -> list[Cue]:
 
 
 def _others(text: str) -> Iterator[Cue]:
-    # What only the tags tell, the speaker, is read before they are taken away.
-    options: Any = {"keep_html_tags": True} if "-->" in text else {}
-    for event in pysubs2.SSAFile.from_string(text, **options):
+    for event in pysubs2.SSAFile.from_string(text):
         if not event.is_comment:
-            voice = _VOICE.search(event.text)
-            speaker = voice[1].strip() if voice else event.name or None
-            yield Cue(event.start / 1000, event.end / 1000, _plain(event.plaintext), speaker)
+            yield Cue(event.start / 1000, event.end / 1000, _plain(_bare(event.text)), event.name or None)
 
 
-def _webvtt(text: str) -> Iterator[Cue]:
-    """By blocks (https://www.w3.org/TR/webvtt1/): pysubs2 takes names of cues, notes and the times of words for text or
-    for cues. Several voices of one cue share its time by letters."""
-    for block in re.split(r"\n{2,}", re.sub(r"\r\n?", "\n", text)):
+def _timed(text: str) -> Iterator[Cue]:
+    """WebVTT by blocks (https://www.w3.org/TR/webvtt1/): pysubs2 takes names of cues, notes and the times of words for
+    text or for cues. SRT as one block, in which cues may hold empty lines: pysubs2 takes a last line of digits for the
+    number of the next cue. Several voices of one cue share its time by letters."""
+    text = re.sub(r"\r\n?", "\n", text)
+    is_vtt = text.lstrip().startswith("WEBVTT")
+    for block in re.split(r"\n{2,}", text) if is_vtt else [text]:
         headers = list(_HEADER.finditer(block))  # none: a note, a style, the head of the file
         for header, end in zip(headers, [*(one.start() for one in headers[1:]), len(block)]):
             whole = Cue(_seconds(header[1]), _seconds(header[2]), "")
-            parts = _VOICE.split(block[header.end() : end])
+            body = block[header.end() : end]
+            parts = _VOICE.split(body if is_vtt else _bare(_NUMBER.sub("\n", body) if end < len(block) else body))
             said = [(who, _plain(words)) for who, words in zip([None, *parts[1::2]], parts[::2])]
             said = [(who, words.strip("\n")) for who, words in said if words.strip()]
             of, at = sum(len(words) for _, words in said), 0
@@ -103,7 +105,12 @@ def _webvtt(text: str) -> Iterator[Cue]:
 
 
 def _plain(text: str) -> str:
-    return html.unescape(re.sub(r"</?[A-Za-z0-9][^>]*>", "", text))
+    return html.unescape(re.sub(r"</?[A-Za-z0-9][^<>]*>", "", text))
+
+
+def _bare(text: str) -> str:
+    """Without what ASS sets in braces, which SRT files have too."""
+    return re.sub(r"\{[^{}]*\}", "", text).replace("\\N", "\n").replace("\\n", "\n").replace("\\h", " ")
 
 
 def _seconds(moment: str) -> float:
@@ -168,7 +175,7 @@ def _unrolled(cues: Sequence[Cue]) -> Iterator[Cue]:
         rolling = cue.start <= last_end + 0.05
         kept = lines
         if rolling and before:
-            for count in range(min(len(before), len(lines)), 0, -1):
+            for count in range(min(len(before), len(lines), _ROLLED), 0, -1):
                 if before[-count:] == lines[:count]:
                     kept = lines[count:]
                     break
@@ -206,5 +213,4 @@ def _embedded(recording: Path) -> list[tuple[int, str | None, list[Cue]]]:
 
 def _dialogue(subtitle: object) -> str:
     raw = getattr(subtitle, "dialogue", None) or getattr(subtitle, "text", b"")
-    text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw)
-    return re.sub(r"\{[^}]*\}", "", text).replace("\\N", "\n").replace("\\n", "\n").replace("\\h", " ")
+    return _bare(raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw))

@@ -48,7 +48,8 @@ def tokens(text: str) -> tuple[Token, ...]:
     for number in numbers(text):
         percent = re.search(r"(?:百分之|ร้อยละ)\s*$", low[at : number.start])
         listed += _plain(low, at, at + percent.start() if percent else number.start)
-        listed.append(Token(f"#{number.value}", at + percent.start() if percent else number.start, number.end))
+        value = f"{number.value} or {number.also}" if number.also else str(number.value)
+        listed.append(Token(f"#{value}", at + percent.start() if percent else number.start, number.end))
         listed += [Token("%", number.end - 1, number.end)] if percent else []  # as it stands in "67%"
         at = number.end
     return (*listed, *_plain(low, at, len(low)))
