@@ -223,6 +223,49 @@ def test_schemas_that_cannot_be_enforced_are_named(schema, keyword):
     assert "'bad'" in str(caught.value) and "\n" not in str(caught.value)
 
 
+def lets_through(schema, text):
+    matcher = answer_grammar(small(), True, schema).deep_copy()
+    ids = small().encode(text)
+    return matcher.validate_tokens(ids) == len(ids) and matcher.consume_tokens(ids) and matcher.is_accepting()
+
+
+@pytest.mark.parametrize(
+    ("bounds", "inside", "outside"),
+    [
+        ({"exclusiveMinimum": 0, "maximum": 0.5}, ["0.1", "0.5", "0.000000001"], ["0", "0.0", "0.51"]),
+        ({"exclusiveMinimum": 0, "minimum": -0.25, "exclusiveMaximum": 0.5}, ["0.1"], ["0", "-0.1", "0.5"]),
+        ({"exclusiveMinimum": 1, "maximum": 1.5}, ["1.01", "1.5"], ["1", "1.0", "1.51"]),
+        ({"exclusiveMinimum": 1000, "exclusiveMaximum": 1000.5}, ["1000.1"], ["1000", "1000.0", "1000.5"]),
+        ({"minimum": -1.5, "exclusiveMaximum": -1}, ["-1.1", "-1.5"], ["-1", "-1.0", "-1.51"]),
+        ({"minimum": -0.5, "exclusiveMaximum": 0}, ["-0.1", "-0.5"], ["0", "-0", "-0.0"]),
+        ({"exclusiveMinimum": 0, "maximum": 1.7976931348623157e308}, ["0.5", "1", "8000000000000000000"], ["0"]),
+        ({"minimum": -1e308, "maximum": 1e308}, ["-3", "0", "3.5"], []),
+        ({"maximum": 1.5, "exclusiveMinimum": True, "minimum": 1}, ["1.2"], ["1"]),  # as draft 4 has it
+    ],
+)
+def test_excluded_bounds_are_excluded_and_large_ones_are_bounds(bounds, inside, outside):
+    schema = {"type": "number", **bounds}
+    assert [text for text in [*inside, *outside] if lets_through(schema, text)] == inside
+    if bounds.get("exclusiveMinimum") is not True:
+        validator = jsonschema.Draft202012Validator(schema)
+        assert [text for text in [*inside, *outside] if validator.is_valid(json.loads(text))] == inside
+
+
+def test_single_values_exclude_one_another_of_whatever_kind_they_are():
+    one, two = {"const": 1, "title": "One"}, {"type": "integer", "enum": [2, 3]}
+    assert [text for text in ("1", "2", "3", "4") if lets_through({"oneOf": [one, two]}, text)] == ["1", "2", "3"]
+    for other in ({"const": 1.0}, {"enum": [5, 1]}, {"type": "integer"}, {"enum": 1}):
+        with pytest.raises(SchemaError):
+            answer_grammar(small(), True, {"oneOf": [one, other]})
+
+
+def test_a_complaint_is_short_whatever_it_quotes():
+    for long in ({**TEXT, "pattern": "(" * 5000}, {"required": ["x" * 9000], "additionalProperties": False}):
+        with pytest.raises(SchemaError) as caught:
+            answer_grammar(small(), True, {"type": "object", "properties": {"a": long}, **long})
+        assert len(str(caught.value)) < 500 and "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("junk", [None, True, 3, -(2**63), 1e308, "x", [], [[]], {}, {"type": None}, {"$ref": "#"}])
 def test_whatever_stands_in_a_schema_it_is_refused_or_enforced(junk):
     whole = arguments(["a"], a={**TEXT, "x-verbatim": True}, b={"enum": [1]}, c={"items": {**INTEGER, "minimum": 1}})

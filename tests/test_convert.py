@@ -203,10 +203,26 @@ def test_one_that_another_process_ends_meanwhile_is_not_made_again(
         return make_recipe(*arguments)
 
     monkeypatch.setattr("moonlet.model.convert.make_recipe", meanwhile)
-    with pytest.raises(ConvertError, match="another process has just made it"):
+    made = convert(tmp_path / "source", tmp_path / "model")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "source"]
+    made.folder.verify_checksums()
+    assert convert(tmp_path / "source", tmp_path / "model") == made
+
+
+def test_another_model_that_another_process_ends_meanwhile_is_not_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.write(tmp_path / "source", "v2-lite", "bf16")
+
+    def meanwhile(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        convert(tmp_path / "source", tmp_path / "model", ConvertOptions(dense="int8"))
+        return make_recipe(*arguments)
+
+    monkeypatch.setattr("moonlet.model.convert.make_recipe", meanwhile)
+    with pytest.raises(ConvertError, match="holds another model or other number formats"):
         convert(tmp_path / "source", tmp_path / "model")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "source"]
-    convert(tmp_path / "source", tmp_path / "model").folder.verify_checksums()
 
 
 def test_what_was_stopped_is_removed_when_the_checkpoint_has_changed(

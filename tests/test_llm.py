@@ -10,7 +10,18 @@ import pytest
 
 from moonlet import llm
 from moonlet.chat.messages import CallArguments, CallEnd, CallStart, Message, Text, Thinking, ToolCall, ToolSpec
-from moonlet.llm import Done, LLMError, RefusedError, ReplyOptions, Scored, StopText, ToldError, TooLongError, Usage
+from moonlet.llm import (
+    BusyError,
+    Done,
+    LLMError,
+    RefusedError,
+    ReplyOptions,
+    Scored,
+    StopText,
+    ToldError,
+    TooLongError,
+    Usage,
+)
 from moonlet.llm.remote import Remote
 from moonlet.llm.scripted import Scripted
 
@@ -80,7 +91,8 @@ def test_options_are_checked(wrong: dict[str, Any]) -> None:
 class Endpoint:
     """A real HTTP server that answers every request with prepared bytes and keeps what it was sent."""
 
-    def __init__(self, body: str, status: int = 200) -> None:
+    def __init__(self, body: str, status: int = 200, refusal: str = "", **headers: str) -> None:
+        """`refusal`: of the first request."""
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         outer = self
@@ -95,9 +107,12 @@ class Endpoint:
 
             def _answer(self) -> None:
                 outer.headers.append(dict(self.headers))
-                self.send_response(status)
+                refuses = refusal and len(outer.headers) == 1
+                self.send_response(400 if refuses else status)
+                for name, value in headers.items():
+                    self.send_header(name.replace("_", "-"), value)
                 self.end_headers()
-                self.wfile.write(body.encode())
+                self.wfile.write((refusal if refuses else body).encode())
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass
@@ -175,6 +190,63 @@ def test_remote_reads_thinking_text_and_parallel_calls(monkeypatch: pytest.Monke
     assert (sent["max_tokens"], sent["stop"], sent["stream"]) == (5, ["x"], True)
     assert "temperature" not in sent and "tool_choice" not in sent
     assert endpoint.headers[0]["Authorization"] == "Bearer secret"
+
+
+@pytest.mark.parametrize("numbers", [(0, 0), (None, None), (1, 1), (3, 5)])
+def test_calls_are_told_apart_however_they_are_numbered(numbers: tuple[int | None, int | None]) -> None:
+    """Some engines give all calls of a reply one number, or null."""
+    parts = [
+        {"index": numbers[0], "id": "a", "function": {"name": "get_weather", "arguments": '{"place": '}},
+        {"index": numbers[0], "id": "a", "function": {"name": "get_weather", "arguments": '"Oslo"}'}},
+        {"index": numbers[1], "id": "b", "function": {"name": "get_weather", "arguments": "{"}},
+        {"index": numbers[1], "id": None, "function": {"name": None, "arguments": "}"}},
+    ]
+    with Endpoint(_sse(*(_delta(tool_calls=[part]) for part in parts), _delta("tool_calls"))) as endpoint:
+        events = list(Remote(endpoint.url, "k2").reply(USER, [WEATHER]))
+    assert [(call.id, call.arguments) for call in _done(iter(events)).message.calls] == [
+        ("a", '{"place": "Oslo"}'),
+        ("b", "{}"),
+    ]
+    assert [event.index for event in events if isinstance(event, CallStart | CallEnd)] == [0, 0, 1, 1]
+
+
+def test_a_model_that_knows_the_limit_by_its_later_name_only() -> None:
+    told = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+    refusal = json.dumps({"error": {"message": told, "param": "max_tokens"}})
+    with Endpoint(_sse(_delta("stop", content="Hi")), refusal=refusal) as endpoint:
+        done = _done(Remote(endpoint.url, "k2").reply(USER, options=ReplyOptions(max_tokens=7)))
+    assert (done.message.content, endpoint.bodies[0]["max_tokens"]) == ("Hi", 7)
+    assert endpoint.bodies[1]["max_completion_tokens"] == 7 and "max_tokens" not in endpoint.bodies[1]
+
+
+def test_an_endpoint_that_never_streams_is_heard_all_the_same() -> None:
+    call = {"id": "a", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
+    message = {"role": "assistant", "content": "Hi", "tool_calls": [call, {**call, "id": "b"}]}
+    usage = {"prompt_tokens": 3, "completion_tokens": 2}
+    body = json.dumps({"choices": [{"message": message, "finish_reason": "tool_calls"}], "usage": usage})
+    with Endpoint(body) as endpoint:
+        done = _done(Remote(endpoint.url, "k2").reply(USER, [WEATHER]))
+    assert (done.message.content, [call.id for call in done.message.calls]) == ("Hi", ["a", "b"])
+    assert (done.finish, done.usage.output_tokens) == ("tool_calls", 2)
+
+
+@pytest.mark.parametrize(("told", "seconds"), [("7", 7.0), ("nan", 0.1), ("inf", 3600.0), ("soon", 1.0), ("-1", 0.1)])
+def test_when_to_ask_again_is_always_a_time(told: str, seconds: float) -> None:
+    with Endpoint("{}", 429, Retry_After=told) as endpoint, pytest.raises(BusyError) as caught:
+        list(Remote(endpoint.url, "k2").reply(USER))
+    assert caught.value.retry_s == seconds
+
+
+def test_log_probabilities_are_numbers_that_json_has() -> None:
+    tokens = [{"token": "a", "logprob": float(told), "top_logprobs": []} for told in ("-inf", "nan", "-0.5")]
+    chunk = {"choices": [{"delta": {"content": "aaa"}, "logprobs": {"content": tokens}, "finish_reason": "length"}]}
+    with Endpoint(_sse(chunk)) as endpoint:
+        events = list(Remote(endpoint.url, "k2").reply(USER, options=ReplyOptions(logprobs=True)))
+    assert [token.logprob for event in events if isinstance(event, Scored) for token in event.tokens] == [
+        -9999.0,
+        -9999.0,
+        -0.5,
+    ]
 
 
 @pytest.mark.parametrize(("finish", "listed"), [("stop", ["Hi", "!"]), ("length", ["Hi", "!", "\ufffd"])])
@@ -263,6 +335,11 @@ def test_remote_takes_the_first_model_of_the_endpoint() -> None:
         (_sse(_delta(content="cut"), end=False), 200, "broke off", LLMError),
         (_sse(_delta(content="cut"), {"error": {"message": "out of memory"}}), 200, "out of memory", ToldError),
         ('{"error": {"message": "a bug"}}', 500, "HTTP 500: a bug", ToldError),
+        ('{"error": {"message": "no money"}}', 200, "no money", ToldError),
+        ('{"error": {"message": "a \\u001b[2Jbug"}}', 500, "HTTP 500: a [2Jbug", ToldError),
+        ("a \x1b[2Jbug", 502, "HTTP 502: a [2Jbug", LLMError),
+        ("", 301, "HTTP 301: Moved Permanently", LLMError),
+        ("data: " + "x" * (17 << 20), 200, "a line of more than 16 MB", LLMError),
     ],
 )
 def test_remote_failures_are_one_clear_line(body: str, status: int, complaint: str, kind: type[LLMError]) -> None:

@@ -1,6 +1,7 @@
 """Replies to events: what models write when they mean a call, at every cut of the stream."""
 
 import json
+from collections import UserList
 from dataclasses import dataclass
 
 import pytest
@@ -225,6 +226,16 @@ def check_events(events, message):
         assert "".join(event.text for event in mine[1:-1]) == call.arguments
 
 
+class Counted(UserList):
+    """How often all of it was gone through."""
+
+    rounds = 0
+
+    def __iter__(self):
+        self.rounds += 1
+        return iter(self.data)
+
+
 def test_text_and_arguments_stream_as_they_come():
     reply = Parser(k2(), "k2-instruct", TOOLS)
     assert reply.feed(k2().encode("Let me")) == [Text("Let me")]
@@ -251,6 +262,19 @@ def test_a_call_in_tokens_may_speak_of_marks():
     said += [*k2().encode(arguments), k2().special(Z), k2().special(E)]
     _, message = parse(Parser(k2(), "k2.6", TOOLS), ids_fed, said)
     assert message == Message("assistant", calls=calls(("search", arguments)))
+
+
+@pytest.mark.parametrize("said", [f'{B}functions.search:0{A}{{"query": "', "So: "])
+def test_marks_without_end_are_read_in_time_with_their_number(said, monkeypatch):
+    read = []
+    monkeypatch.setattr("moonlet.chat.parser._object", lambda text: read.append(text))
+    reply = Parser(None, "k2-thinking", TOOLS)
+    reply._content = Counted(reply._content)
+    for _ in range(50):
+        reply.feed_text(said + "<think>" * 20)
+        said = ""
+    reply.finish()
+    assert not read and reply._content.rounds == 0 and reply.message.content.count("<think>") == 1000
 
 
 def test_a_quoted_call_stays_text_where_only_tokens_count():

@@ -264,6 +264,12 @@ def test_what_was_said_is_compiled_once_for_a_reply(monkeypatch: pytest.MonkeyPa
     assert compiled == ["say"]
 
 
+def test_much_that_was_said_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    tool, said = ToolSpec("say", "", arguments(text=VERBATIM)), "word " * (grammar.MOST_SAID // 5 + 1)
+    monkeypatch.setattr(grammar, "_quoting", lambda *parts: pytest.fail("it takes seconds, in the engine's thread"))
+    assert grammar.quoting_grammar(small(), True, tool, said) is grammar.tool_grammar(small(), True, tool)
+
+
 @pytest.mark.parametrize(
     ("beside", "good", "bad"),
     [(True, '{"a": "hello", "b": [1]}', '{"a": "bye", "b": 1}'), (False, '{"a": "hello"}', '{"a": "hello", "b": 1}')],

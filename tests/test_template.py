@@ -1,6 +1,7 @@
 """Conversations to ids: the vectors of each family, and the rules that no vector shows."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -334,6 +335,28 @@ def test_results_without_ids_follow_names_then_order():
     assert [message.call_id for message in out[1:]] == ["functions.g:1", "functions.f:0", "functions.f:2"]
 
 
+@pytest.mark.parametrize("told", [{"tool_call_id": True}, {"name": "f"}, {}])
+def test_thousands_of_calls_take_no_longer_than_as_many_messages(told):
+    count, begun = 20_000, time.perf_counter()
+    calls = tuple(ToolCall(f"c{i}", "f", "{}") for i in range(count))
+    ids = [f"c{i}" if "tool_call_id" in told else None for i in range(count)]
+    results = [Message("tool", "ok", name=told.get("name"), call_id=id) for id in ids]
+    messages, _ = normalise_calls([Message("assistant", calls=calls), *results])
+    assert [message.call_id for message in messages[1:]] == [f"functions.f:{i}" for i in range(count)]
+    assert time.perf_counter() - begun < 10
+
+
+def test_thousands_of_tools_and_parameters_are_told_in_time_with_their_number():
+    begun = time.perf_counter()
+    tools = tools_from_openai([{"function": {"name": f"t{i}"}} for i in range(20_000)])
+    assert len(tools) == 20_000
+    names = [f"p{i}" for i in range(20_000)]
+    schema = {"type": "object", "properties": {name: {"type": "string"} for name in names}, "required": names[::-1]}
+    for declare in (compact_declaration, typescript_declaration):
+        assert "p19999: string" in declare([ToolSpec("f", "", schema)])
+    assert time.perf_counter() - begun < 10
+
+
 def test_a_result_whose_call_was_cut_off_keeps_its_id_and_one_without_any_is_an_error():
     assert normalise_calls([Message("tool", "r", call_id="call_9")])[0][0].call_id == "call_9"
     with pytest.raises(TemplateError, match="answers no call"):
@@ -449,6 +472,8 @@ THINK = {"added_tokens_decoder": {"163606": {"content": "<think>"}}}
         ({**K2_CONFIG, "rope_scaling": {"beta_fast": 32.0}, "eos_token_id": 163586}, THINK, "k2.6"),
         ({**K2_CONFIG, "model_type": "deepseek_v3", "q_lora_rank": None}, {}, "moonlight"),
         ({"model_type": "deepseek_v3", "vocab_size": 4000}, {"moonlet_template": "moonlet"}, "moonlet"),
+        ({**K2_CONFIG, "rms_norm_eps": None, "rope_scaling": {"beta_fast": None}}, {}, "k2-instruct"),
+        ({**K2_CONFIG, **YARN}, {"added_tokens_decoder": ["<think>"]}, "k2-instruct"),  # refused with the vocabulary
     ],
 )
 def test_family_of_published_configurations(config, tokenizer_config, family):

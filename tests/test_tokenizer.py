@@ -249,6 +249,12 @@ BROKEN = {
         set_config(added_tokens_decoder={str(BASE): {}}),
         "must be a token id with its content",
     ),
+    "added id of many digits": (set_config(added_tokens_decoder={"9" * 5000: {"content": "x"}}), "must be a token id"),
+    "half a character": (set_config(added_tokens_decoder={str(BASE): {"content": "\ud800"}}), "must be a token id"),
+    "a reserved name": (
+        set_config(added_tokens_decoder={str(BASE): {"content": f"<|reserved_token_{BASE + 1}|>"}}),
+        "has the name of another one",
+    ),
     "added id is no number": (added(x="[BOS]"), "must be a token id with its content"),
     "a name twice": (added(**{f"_{BASE}": "[BOS]", f"_{BASE + 1}": "[BOS]"}), "names '[BOS]' or id"),
     "added id among the pieces": (added(**{f"_{BASE - 1}": "[BOS]"}), "truncated or of another model"),

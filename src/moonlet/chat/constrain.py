@@ -29,14 +29,13 @@ from moonlet.chat.grammar import (
     tool_grammar,
     way_to_end,
 )
-from moonlet.chat.messages import ToolSpec
+from moonlet.chat.messages import CHOICES, ToolSpec
 from moonlet.chat.schema import SchemaError
 from moonlet.chat.template import Family, opens_thinking, thinks, told
 from moonlet.chat.tokenizer import Tokenizer
 
 __all__ = ["CallConstraint", "ChoiceError", "Mask", "SchemaError"]
 
-_CHOICES = ("auto", "none", "required")
 _MARKS = 6  # ids around a call's head and arguments: the section's, the call's, and one to end the reply
 _SPARE = 8  # ids by which a text is brought to its end early rather than late
 
@@ -113,7 +112,7 @@ class CallConstraint:
         no call. `limit`: so many ids may come, the one that ends the reply not counted.
         `said`: what arguments may be quoted from. Raises SchemaError, ChoiceError."""
         names = [tool.name for tool in tools]
-        if tool_choice not in (*_CHOICES, *names):
+        if tool_choice not in (*CHOICES, *names):
             raise ChoiceError(
                 f"tool_choice {tool_choice!r} is none of the tools: {', '.join(names) or 'there are none'}"
             )
@@ -125,7 +124,7 @@ class CallConstraint:
         self._spaced = family == "moonlet"
         self._must = tool_choice not in ("auto", "none")
         # A tool may have one of these names, too: the word keeps its meaning, which is meant by almost all who say it.
-        named = tool_choice in names and tool_choice not in _CHOICES
+        named = tool_choice in names and tool_choice not in CHOICES
         self._once = named or not parallel
         known = {one.own.name: one.tool for one in told(family, tools)}
         chosen = [name for name in names if tool_choice != "none" and (not named or name == tool_choice)]

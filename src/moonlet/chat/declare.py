@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from moonlet.chat.messages import ToolSpec, tool_to_openai
@@ -45,9 +45,14 @@ def _compact_tool(tool: ToolSpec) -> str:
 def _fields(schema: Schema) -> list[tuple[str, Any]]:
     """Properties of an object as (`name` or `name?`, schema), in their own order."""
     required, properties = schema.get("required"), schema.get("properties")
-    needed = required if isinstance(required, list) else []
+    needed = _names(required) if isinstance(required, list) else set()
     listed = properties.items() if isinstance(properties, Mapping) else ()
     return [(name if name in needed else f"{name}?", inner) for name, inner in listed]
+
+
+def _names(values: Iterable[Any]) -> set[str]:
+    """What of these is a name: looked up for each property, of which there may be thousands."""
+    return {value for value in values if isinstance(value, str)}
 
 
 def _compact_type(schema: Any) -> str:
@@ -115,7 +120,9 @@ class _Function:
         arguments = self._object(root, "")
         lines = []
         if self.refers_to_itself:
-            body = ",\n".join(self._property(root, name, "  ") for name in _part(root, "properties", dict))
+            required = _names(_part(root, "required", list))
+            properties = _part(root, "properties", dict)
+            body = ",\n".join(self._property(one, name, name in required, "  ") for name, one in properties.items())
             lines.append(f"interface parameters {{\n{body}\n}}" if body else "interface parameters {}")
             arguments = "parameters"
         for name, schema in [*self.definitions.items()]:
@@ -162,17 +169,17 @@ class _Function:
     def _object(self, schema: Schema, indent: str) -> str:
         self.definitions.update(_part(schema, "$defs", dict))
         deeper = indent + "  "
-        required = _part(schema, "required", list)
-        names = sorted(_part(schema, "properties", dict), key=lambda name: (name not in required, name))
-        lines = [self._property(schema, name, deeper) for name in names]
+        required = _names(_part(schema, "required", list))
+        properties = _part(schema, "properties", dict)
+        names = sorted(properties, key=lambda name: (name not in required, name))
+        lines = [self._property(properties[name], name, name in required, deeper) for name in names]
         rest = schema.get("additionalProperties")
         if rest is not None:
             lines.append(f"{deeper}[k: string]: " + ("never" if rest is False else self._type(rest, deeper)))
         return "{\n" + ",\n".join(lines) + f"\n{indent}}}" if lines else "{}"
 
-    def _property(self, parent: Schema, name: str, indent: str) -> str:
-        schema = parent["properties"][name]
-        field = name if name in parent.get("required", ()) else f"{name}?"
+    def _property(self, schema: Any, name: str, required: bool, indent: str) -> str:
+        field = name if required else f"{name}?"
         comments = _comments(schema, indent) + _default(schema, indent)
         return f"{comments}{indent}{field}: {self._type(schema, indent)}"
 

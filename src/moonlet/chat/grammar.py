@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Mask = NDArray[np.uint32]
 
+MOST_SAID = 100_000  # characters to quote from: a grammar of so many takes some tenths of a second
 LONGEST_END = 512  # ids: a text that cannot be ended within so many is not hurried
 
 # How the JSON is spaced: the small model was trained on Python's own form only, K2 on whatever its tools wrote. Nothing
@@ -60,7 +61,7 @@ def quoting_grammar(tokenizer: Tokenizer, spaced: bool, tool: ToolSpec, said: st
     """The grammar of a tool's arguments in which every property that is declared `"x-verbatim": true` is a piece of
     `said`, whole words of it: names and messages that nobody mentioned cannot come. Other tools: as `tool_grammar`."""
     properties = quoted_properties(tool)
-    if not properties or not said:
+    if not properties or not 0 < len(said) <= MOST_SAID:
         return tool_grammar(tokenizer, spaced, tool)
     source = _quoting(tool, properties, said, _SPACED if spaced else _LOOSE)
     matcher = llguidance.LLMatcher(_vocabulary(tokenizer), source, log_level=0)

@@ -24,6 +24,7 @@ _ROLES: Mapping[str, Role] = {
     "tool": "tool",
 }
 _MAX_DEPTH = 64  # of a schema: everything that walks one recurses
+CHOICES = ("auto", "none", "required")  # of a call; anything else names the tool that must be called
 _TOOL_NAME = re.compile(r"[^\s<|>]{1,128}")
 
 
@@ -209,8 +210,10 @@ def make_tool(name: Any, description: Any, parameters: Any, place: str, schema_k
 
 def distinct(specs: Sequence[ToolSpec]) -> tuple[ToolSpec, ...]:
     """The tools themselves. Raises MessageError if two have one name."""
+    names: set[str] = set()
     for i, spec in enumerate(specs):
-        _expect(all(spec.name != other.name for other in specs[:i]), f"tools[{i}]: a second tool named {spec.name!r}")
+        _expect(spec.name not in names, f"tools[{i}]: a second tool named {spec.name!r}")
+        names.add(spec.name)
     return tuple(specs)
 
 

@@ -136,6 +136,7 @@ class Parser:
 
         self._events: list[Event] = []
         self._content: list[str] = []
+        self._spoke = False  # there is more in it than spaces
         self._thought: list[str] = []
         self._calls: list[ToolCall] = []
 
@@ -243,7 +244,9 @@ class Parser:
             if mark.kind is _Kind.CALL_END:
                 self._end_call(mark.text)
                 return
-            if not mark.special and _object("".join(self._arguments)) is None:
+            last = next((text for text in reversed(self._arguments) if not text.isspace()), "")
+            # Most marks are told apart by the bracket before them: reading all arguments at each takes their square.
+            if not mark.special and not (last.rstrip().endswith("}") and _object("".join(self._arguments)) is not None):
                 self._text(mark.text)
                 return
             self._end_call("")  # its own end was forgotten
@@ -276,7 +279,7 @@ class Parser:
         if mark.kind is _Kind.THINK_BEGIN:
             if self._thinking:
                 return not self._thought  # the prompt had opened it already
-            if mark.special or not (self._thought or "".join(self._content).strip()):
+            if mark.special or not (self._thought or self._spoke):
                 self._thinking, self._thought_special = True, mark.special
                 return True
         elif mark.kind is _Kind.THINK_END:
@@ -347,6 +350,7 @@ class Parser:
             self._emit(Thinking(text))
         elif text:
             self._content.append(text)
+            self._spoke = self._spoke or not text.isspace()
             self._emit(Text(text))
 
     def _emit(self, event: Event) -> None:

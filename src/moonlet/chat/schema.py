@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from moonlet.chat.references import FURTHEST, leads_too_far
 
@@ -18,8 +18,10 @@ _COUNTS = {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "m
 
 _FIXED = ("const", "enum")  # values as they are, in which no keywords are
 _DEEPEST = 200  # levels of a schema
+_TOLD = 300  # characters of a complaint
 _LONGEST = 10_000  # characters that a text must have: llguidance takes time with their square, in the engine's thread
 _LEAST = -(10**17)  # below, llguidance counts wrongly: a lower minimum, like that of 64 bits, is taken for this one
+_MOST = 9 * 10**18  # of numbers that need not be whole: beyond, llguidance has no form for a maximum
 
 # Where schemas lie in schemas: one, a list, or a named collection.
 _ONE = ("items", "additionalProperties")
@@ -69,6 +71,8 @@ def explain(tool: str | None, complaint: str) -> SchemaError:
         return SchemaError(tool, unknown[1].replace('"', ""), "is not supported")
     if line.startswith("oneOf"):
         return SchemaError(tool, "oneOf", "has branches that one value could match together; use anyOf")
+    if len(line) > _TOLD:  # it quotes patterns and names of any length
+        line = f"{line[: _TOLD // 2]} ... {line[-_TOLD // 2 :]}"
     for beginning, keyword in (
         ("regex", "pattern"),
         ("Pointer", "$ref"),
@@ -157,6 +161,8 @@ def _prepared(schema: Any, close: bool) -> Any:
             out[key] = int(value)  # 2.0 is a whole number in JSON
         elif key in ("minimum", "exclusiveMinimum") and isinstance(value, int | float) and value < _LEAST:
             out[key] = _LEAST
+        elif key in ("maximum", "exclusiveMaximum") and isinstance(value, int | float) and value > _MOST:
+            out[key] = value if schema.get("type") == "integer" else _MOST
         elif key in _NAMED and isinstance(value, dict):
             out[key] = {name: _prepared(inner, close) for name, inner in value.items()}
         elif key in _LISTS and isinstance(value, list):
@@ -167,11 +173,46 @@ def _prepared(schema: Any, close: bool) -> Any:
         del out["format"]
     if out.get("uniqueItems") is False:
         del out["uniqueItems"]
+    _move_bounds(out)
+    if "anyOf" not in out and _are_other_values(out.get("oneOf")):
+        out["anyOf"] = out.pop("oneOf")  # which llguidance does not see of numbers
     if "propertyNames" in out:
         _name_properties(out)
     if close and _closable(out):
         out["additionalProperties"] = False
     return out
+
+
+def _move_bounds(schema: dict[str, Any]) -> None:
+    """An excluded bound that is a whole number becomes the next one, where all allowed numbers begin with its digits:
+    llguidance would allow it."""
+    for excluded, included, others, narrower, away in (
+        ("exclusiveMinimum", "minimum", ("maximum", "exclusiveMaximum"), max, 1),
+        ("exclusiveMaximum", "maximum", ("minimum", "exclusiveMinimum"), min, -1),
+    ):
+        bound = schema.get(included if schema.get(excluded) is True else excluded)  # True: as in draft 4
+        if not _is_number(bound) or bound % 1 or bound * away < 0:
+            continue
+        if any(_is_number(other := schema.get(key)) and abs(other - bound) < 1 for key in others):
+            moved = bound + away * max(abs(bound) * 1e-12, 1e-30)
+            schema[included] = narrower(schema[included], moved) if _is_number(schema.get(included)) else moved
+            del schema[excluded]
+
+
+def _are_other_values(branches: Any) -> bool:
+    """Whether each of these schemas allows single values that no other one allows."""
+    if not isinstance(branches, list) or not all(isinstance(one, dict) for one in branches):
+        return False
+    listed = [one.get("enum", [one["const"]] if "const" in one else None) for one in branches]
+    if not all(isinstance(own, list) for own in listed):
+        return False
+    values = [(isinstance(value, bool), value) for own in listed for value in own]
+    simple = all(value is None or isinstance(value, str | int | float) for _, value in values)
+    return simple and len(set(values)) == len(values)
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _name_properties(schema: dict[str, Any]) -> None:

@@ -11,12 +11,13 @@ sentence.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from moonlet.chat.declare import compact_declaration, json_declaration, typescript_declaration
-from moonlet.chat.messages import Message, ToolSpec
+from moonlet.chat.messages import Message, ToolCall, ToolSpec
 from moonlet.chat.spelling import Told, spelled_tools
 from moonlet.chat.tokenizer import Tokenizer
 
@@ -76,15 +77,16 @@ def family_of(config: Mapping[str, Any], tokenizer_config: Mapping[str, Any]) ->
     if kind not in ("kimi_k25", "kimi_k2", "deepseek_v3") or core.get("vocab_size") != 163_840:
         raise TemplateError(f"no chat template is known for a model of type {kind!r}")
     scaling = core.get("rope_scaling") or {}
-    if kind == "kimi_k25" or scaling.get("beta_fast", 1) > 1:
+    if kind == "kimi_k25" or (scaling.get("beta_fast") or 1) > 1:
         return "k2.6" if config.get("eos_token_id", core.get("eos_token_id")) == 163_586 else "k2.5"
     if core.get("q_lora_rank") is None:
         return "moonlight"
-    added = tokenizer_config.get("added_tokens_decoder") or {}
-    named = any(isinstance(token, Mapping) and token.get("content") == "<think>" for token in added.values())
+    added = tokenizer_config.get("added_tokens_decoder")
+    tokens = added.values() if isinstance(added, Mapping) else ()  # read_tokenizer_config does not look inside
+    named = any(isinstance(token, Mapping) and token.get("content") == "<think>" for token in tokens)
     template = tokenizer_config.get("chat_template")
     spelled = isinstance(template, str) and "<think>" in template
-    return "k2-thinking" if named or spelled or core.get("rms_norm_eps", 1e-6) > 5e-6 else "k2-instruct"
+    return "k2-thinking" if named or spelled or (core.get("rms_norm_eps") or 1e-6) > 5e-6 else "k2-instruct"
 
 
 def thinks(family: Family) -> bool:
@@ -191,22 +193,21 @@ def normalise_calls(messages: Sequence[Message]) -> tuple[list[Message], dict[st
     out: list[Message] = []
     back: dict[str, str] = {}
     ours: dict[str, str] = {}  # the client's id -> the latest call that had it
-    waiting: list[str] = []  # calls of the latest turn without a result
+    waiting = _Waiting()
     for message in messages:
         if message.calls:
-            waiting = []
+            waiting = _Waiting()
             calls = []
             for call in message.calls:
                 id = f"functions.{call.name}:{len(back)}"
                 back[id] = call.id
                 ours[call.id] = id
-                waiting.append(id)
+                waiting.add(id, call)
                 calls.append(replace(call, id=id))
             message = replace(message, calls=tuple(calls))
         elif message.role == "tool":
-            id = _answered(message, ours, waiting, back)
-            if id in waiting:
-                waiting.remove(id)
+            id = _answered(message, ours, waiting)
+            waiting.answered.add(id)
             message = replace(message, call_id=id)
         out.append(message)
     return out, back
@@ -217,16 +218,33 @@ def count_calls(messages: Sequence[Message]) -> int:
     return sum(len(message.calls) for message in messages)
 
 
-def _answered(result: Message, ours: Mapping[str, str], waiting: Sequence[str], back: Mapping[str, str]) -> str:
+class _Waiting:
+    """The calls of the latest turn that have no result yet."""
+
+    def __init__(self) -> None:
+        self.answered: set[str] = set()
+        self._lines: dict[tuple[str, str | None], deque[str]] = {}
+
+    def add(self, id: str, call: ToolCall) -> None:
+        for key in (("id", call.id), ("name", call.name), ("any", None)):
+            self._lines.setdefault(key, deque()).append(id)
+
+    def first(self, kind: str, value: str | None = None) -> str | None:
+        """Our id of the first that has this id of the client, or this name."""
+        line = self._lines.get((kind, value), deque())
+        while line and line[0] in self.answered:
+            line.popleft()
+        return line[0] if line else None
+
+
+def _answered(result: Message, ours: Mapping[str, str], waiting: _Waiting) -> str:
     """Our id of the call that a result answers."""
-    by_id = [id for id in waiting if back[id] == result.call_id]  # several where a client repeats ids in one turn
-    if by_id:
-        return by_id[0]
+    if (by_id := waiting.first("id", result.call_id)) is not None:  # several where a client repeats ids in a turn
+        return by_id
     if result.call_id is not None and result.call_id in ours:
         return ours[result.call_id]
-    by_name = [id for id in waiting if id.startswith(f"functions.{result.name}:")]
-    if by_name or waiting:
-        return (by_name or waiting)[0]
+    if (next_one := waiting.first("name", result.name) or waiting.first("any")) is not None:
+        return next_one
     if result.call_id:
         return result.call_id  # the client cut the call off its history; the text is still worth reading
     raise TemplateError("a tool result answers no call: give it a tool_call_id, or keep the call in the history")

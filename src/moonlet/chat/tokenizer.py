@@ -107,6 +107,8 @@ class Tokenizer:
         shown = {base + i: name for i, name in _K2_NAMES.items()} if base == _K2_PIECES else {}
         shown.update(names)
         self.specials: Mapping[str, int] = {names.get(i, f"<|reserved_token_{i}|>"): i for i in range(base, self.vocab)}
+        if len(self.specials) != reserved:
+            raise TokenizerError("a special token has the name of another one, which is reserved")
         self._pieces = [*pieces]
         self._pieces += (shown.get(i, f"<|reserved_token_{i}|>").encode() for i in range(base, self.vocab))
         self._base = base
@@ -254,8 +256,8 @@ def _read_names(config: Mapping[str, Any], base: int, reserved: int) -> dict[int
     names: dict[int, str] = {}
     for key, entry in added.items():
         name = entry.get("content") if isinstance(entry, dict) else None
-        if not key.isdecimal() or not isinstance(name, str) or not name:
-            raise TokenizerError(f"added_tokens_decoder[{key!r}] must be a token id with its content")
+        if not (key.isdecimal() and len(key) < 10 and isinstance(name, str) and name and name.isprintable()):
+            raise TokenizerError(f"added_tokens_decoder[{key[:20]!r}] must be a token id with its content")
         if name in names.values() or int(key) in names:
             raise TokenizerError(f"added_tokens_decoder names {name!r} or id {key} twice")
         names[int(key)] = name

@@ -9,7 +9,7 @@ from typing import Any
 import urllib3
 
 from moonlet.llm import BusyError, LLMError, RefusedError, ToldError, TooLongError
-from moonlet.llm.characters import whole_characters
+from moonlet.llm.characters import one_line
 
 _REFUSALS = (400, 404, 413, 422)
 # The words in which vLLM, SGLang, llama.cpp and OpenAI's own API tell of a prompt that does not fit.
@@ -28,7 +28,7 @@ def failure(url: str, answer: urllib3.BaseHTTPResponse, body: bytes) -> LLMError
     try:
         told = message_of(json.loads(body))
     except (ValueError, RecursionError):
-        told = " ".join(body.decode("utf-8", "replace").split())[:200] or answer.reason or "no reason is given"
+        told = one_line(body.decode("utf-8", "replace")) or one_line(answer.reason or "") or "no reason is given"
     if answer.status in _REFUSALS and (error := _too_long(told)) is not None:
         return error
     told = f"{url}: HTTP {answer.status}: {told}"
@@ -42,7 +42,7 @@ def message_of(body: Any) -> str:
     """The words of an error, in one line."""
     error = body.get("error", body) if isinstance(body, dict) else body
     told = error.get("message", error) if isinstance(error, dict) else error
-    return str(whole_characters(" ".join(str(told).split())[:300]))
+    return one_line(str(told))
 
 
 def _too_long(told: str) -> TooLongError | None:
@@ -59,6 +59,6 @@ def _too_long(told: str) -> TooLongError | None:
 def _retry_s(answer: urllib3.BaseHTTPResponse) -> float:
     """When to ask again, as the endpoint says it in seconds; it may also say a date, or nothing."""
     try:
-        return min(max(float(answer.headers.get("retry-after", "1")), 0.1), 3600.0)
+        return min(max(0.1, float(answer.headers.get("retry-after", "1"))), 3600.0)  # of NaN and 0.1, 0.1
     except ValueError:
         return 1.0

@@ -44,6 +44,7 @@ from moonlet.llm import (
     Event,
     Finish,
     LLMError,
+    RefusedError,
     ReplyOptions,
     Scored,
     ScoredToken,
@@ -51,7 +52,7 @@ from moonlet.llm import (
     TooLongError,
     Usage,
 )
-from moonlet.llm.characters import whole_characters
+from moonlet.llm.characters import one_line, whole_characters
 from moonlet.llm.exchange import Exchange, RemoteReply
 from moonlet.llm.failure import failure, message_of
 
@@ -60,6 +61,7 @@ _CUT = ("length", "max_tokens", "model_length", "max_output_tokens")
 _UNSENT = (ConnectTimeoutError, NewConnectionError, ProxyError, SSLError)  # before anything was asked
 _CONNECT_S = 10.0
 _TOLD = 1 << 16  # bytes of an error that are read
+_LONGEST_LINE = 1 << 24  # bytes; whole replies are shorter
 _MOST_TOKENS = 1 << 31  # what an endpoint that counts as many has taken is a fault of its own, and no ledger's number
 _KEPT = 64  # idle connections; every client under way has one of its own, their number is bounded by who asks
 logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it warns of each more that it lets go
@@ -103,7 +105,7 @@ class Remote:
             answer = self._client.request("GET", f"{self._url}/models", timeout=_times(timeout_s), retries=False)
             if answer.status == 404 and not self._url.endswith("/v1"):
                 raise LLMError(f"{self._url}/models is not found; most such addresses end in /v1")
-            if answer.status >= 400:
+            if answer.status >= 300:
                 raise failure(self._url, answer, answer.data)
             names = [str(card["id"]) for card in answer.json()["data"]]
         except HTTPError as error:
@@ -119,10 +121,12 @@ class Remote:
         after the prompt. Without a limit they take what room there is, which then is less than was asked for."""
         try:
             yield from self._stream(exchange, body)
-        except TooLongError:
-            if "max_tokens" not in body:
+        except RefusedError as error:
+            renamed = "max_completion_tokens" in str(error)  # the limit's later name, the only one at some models
+            if "max_tokens" not in body or not (renamed or isinstance(error, TooLongError)):
                 raise
-            yield from self._stream(exchange, {name: value for name, value in body.items() if name != "max_tokens"})
+            limit = body.pop("max_tokens")
+            yield from self._stream(exchange, body | ({"max_completion_tokens": limit} if renamed else {}))
 
     def _stream(self, exchange: Exchange, body: Mapping[str, Any]) -> Iterator[Event]:
         begun, first_s = time.perf_counter(), 0.0
@@ -163,7 +167,7 @@ class Remote:
             exchange.sent = False
             raise
         with exchange.reading(answer):
-            if answer.status >= 400:
+            if answer.status >= 300:
                 raise failure(self._url, answer, answer.read(_TOLD))
             for line in _lines(iter(answer.read1, b"")):
                 if exchange.left:
@@ -204,14 +208,18 @@ def _lines(parts: Iterable[bytes]) -> Iterator[str]:
     """Of a server-sent stream. They end with a line feed, and with nothing else that Unicode calls the end of a line:
     models write those, and engines send them as they are."""
     waiting: list[bytes] = []
+    held = 0
     for part in parts:
+        held += len(part)
         if b"\n" not in part:
             waiting.append(part)
+            if held > _LONGEST_LINE:
+                raise _WireError(f"sent a line of more than {_LONGEST_LINE >> 20} MB")
             continue
         *lines, rest = b"".join([*waiting, part]).split(b"\n")
         for line in lines:
             yield line.decode("utf-8", "replace").rstrip("\r")
-        waiting = [rest]
+        waiting, held = [rest], len(rest)
     yield b"".join(waiting).decode("utf-8", "replace")
 
 
@@ -235,7 +243,7 @@ class _Reading:
         self._stops = stops
         self._took = (0, 0, 0, 0)  # prompt, cached, output, thoughts
         self._thoughts = 0  # pieces that came
-        self._open: tuple[int, str, str, list[str]] | None = None  # index, id, name, arguments of the call being read
+        self._open: tuple[int, str, str, list[str]] | None = None  # number, id, name, arguments of the call being read
         self._calls = 0
 
     def usage(self, prefill_s: float, whole_s: float) -> Usage:
@@ -252,7 +260,7 @@ class _Reading:
         )
 
     def line(self, line: str) -> Iterator[Event]:
-        if not line.startswith("data:"):
+        if not line.startswith(("data:", "{")):  # some send an error, or all, as it is, without a stream
             return
         data = line.removeprefix("data:").strip()
         if data == "[DONE]":
@@ -281,7 +289,7 @@ class _Reading:
             self._count(choice.get("usage"))  # where Moonshot has it
             ended_by = choice.get("stop_reason") or choice.get("matched_stop")  # vLLM; SGLang
             self.stop = ended_by if ended_by in self._stops else self.stop
-            delta = choice.get("delta") or {}
+            delta = choice.get("delta") or choice.get("message") or {}  # the latter of an endpoint that never streams
             if thought := _text(delta.get("reasoning_content") or delta.get("reasoning")):
                 self._thoughts += 1
                 yield Thinking(thought)
@@ -310,24 +318,31 @@ class _Reading:
 
     def _call_part(self, part: Mapping[str, Any]) -> Iterator[Event]:
         function = part.get("function") or {}
-        index = part.get("index", self._calls if function.get("name") else None)
-        index = None if index is None else int(index)
-        if self._open is None or (index is not None and index != self._open[0]):
+        number = None if part.get("index") is None else int(part["index"])
+        if self._begins(number, part.get("id"), function.get("name")):
             yield from self.close_call()
             id, name = str(part.get("id") or f"call_{self._calls}"), _text(function["name"])
-            self._open = (self._calls if index is None else index, id, name, [])
+            self._open = (self._calls if number is None else number, id, name, [])
             self._calls += 1
-            yield CallStart(self._open[0], self._open[1], name)
+            yield CallStart(self._calls - 1, id, name)
+        assert self._open is not None
         if text := _text(function.get("arguments")):
             self._open[3].append(text)
-            yield CallArguments(self._open[0], text)
+            yield CallArguments(self._calls - 1, text)
+
+    def _begins(self, number: int | None, id: Any, name: Any) -> bool:
+        """Whether this part is of a further call. Some engines number none, some give all of them one number."""
+        if self._open is None or number not in (None, self._open[0]):
+            return True
+        same = str(id) == self._open[1] if id else number is not None
+        return bool(name) and not same
 
     def close_call(self) -> Iterator[Event]:
         """The end of the call that is being read, if there is one."""
         if self._open is not None:
-            index, id, name, arguments = self._open
+            _, id, name, arguments = self._open
             self._open = None
-            yield CallEnd(index, ToolCall(id, name, "".join(arguments)))
+            yield CallEnd(self._calls - 1, ToolCall(id, name, "".join(arguments)))
 
 
 def _text(value: Any) -> str:
@@ -347,7 +362,8 @@ def _tokens(value: Any) -> int:
 def _scored(token: Mapping[str, Any]) -> ScoredToken:
     def piece(one: Mapping[str, Any]) -> tuple[bytes, float]:
         raw = one.get("bytes")
-        return (bytes(raw) if raw is not None else str(one["token"]).encode()), float(one["logprob"])
+        logprob = min(max(-9999.0, float(one["logprob"])), 0.0)  # infinities and NaN are no JSON
+        return (bytes(raw) if raw is not None else str(one["token"]).encode()), logprob
 
     return ScoredToken(*piece(token), tuple(piece(one) for one in token.get("top_logprobs") or ()))
 
@@ -399,4 +415,4 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ProtocolError) and isinstance(error.args[-1], http.client.IncompleteRead):
         return "the connection was closed within the answer"
     cause = error.args[-1] if isinstance(error, ProtocolError) else error
-    return str(cause) or type(cause).__name__
+    return one_line(str(cause)) or type(cause).__name__

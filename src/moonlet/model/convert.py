@@ -116,16 +116,19 @@ def beside(target: Path, ending: str) -> Path:
 def convert_shards(
     checkpoint: Checkpoint, recipe: Recipe, target: Path, origin: Origin, shards: Shards, meter: Meter
 ) -> Report:
-    """The conversion itself, for files that may come one after the other. The place of `target` must be free."""
+    """The conversion itself, for files that may come one after the other. The place of `target` must be free, unless
+    another process has made the same there meanwhile."""
     work = beside(target, ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         plan = _plan(checkpoint, recipe, origin)
         journal = Journal(beside(target, ".journal"), plan)
         try:
-            if target.is_dir() and any(target.iterdir()):
+            if target.is_dir() and any(target.iterdir()):  # another process was quicker
                 journal.path.unlink(missing_ok=True)
-                raise ConvertError(f"{target}: another process has just made it; run it again")
+                options = ConvertOptions(recipe.formats.dense, recipe.formats.experts)
+                if made := finished(target, origin, options, plan["files"] if origin.revision is None else None):
+                    return made
             _check_room(checkpoint, recipe, work, journal, shards)
             work.mkdir(exist_ok=True)
             Assembly(checkpoint, recipe, work, journal, shards, meter).run()
