@@ -6,12 +6,14 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +25,7 @@ import pytest
 
 import speaking
 from moonlet.chat.messages import Message, ToolCall, ToolSpec
-from moonlet.cli import main, make_parser, progress
+from moonlet.cli import main, make_parser, progress, whole
 from moonlet.cli.view import clean, compact, split_blocks
 from moonlet.llm import LLMError
 from moonlet.llm.scripted import Prepared, Scripted
@@ -144,6 +146,7 @@ def test_help_names_every_verb() -> None:
         (["serve", "--a2a", "--a2a-grpc", "0.0.0.0:50051"], "at least one key"),
         (["serve", "--a2a", "--a2a-grpc", "::1:50051"], "[IPV6]:PORT"),
         (["serve", "--a2a-grpc", "50051"], "give both"),
+        (["serve", "m", "--engine", "http://127.0.0.1:9/v1,key=NO_SUCH_KEY"], "the environment has no NO_SUCH_KEY"),
         (["serve", "nobody/nothing"], "neither a folder nor a pulled model"),
         (["serve", "http://127.0.0.1:9/v1"], "is an endpoint already"),
         (["info", "nobody/nothing"], "neither a folder nor a pulled model"),
@@ -185,6 +188,8 @@ def test_help_names_every_verb() -> None:
         (["eval", "tools", "nano", "--html", "none/tools.html"], "there is no such folder: 'none'"),
         (["simulate", "nano", "--out", "."], "Is a directory: '.'"),
         (["simulate", "--replay", "README.md"], "README.md, line 1: not a trajectory"),
+        (["simulate", "--replay", sys.executable], "line 1: not a trajectory"),
+        (["simulate", "--from-mcp", "'one"], "not a command line (No closing quotation)"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )
@@ -217,6 +222,33 @@ def test_a_taken_port_is_told(home: Path, folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = moonlet("serve", folder, "--port", taken.getsockname()[1])
     assert done.returncode == 2 and "choose another --port" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_brackets_in_names_are_shown_and_the_farthest_day_too(home: Path) -> None:
+    assert moonlet("keys", "add", "ann", "--owner", "[/red] [bold]x", "--expires", "999999w").returncode == 0
+    listed = moonlet("keys", "list")
+    assert "[/red] [bold]x" in listed.stdout and "9999-12-31" in listed.stdout, listed.stderr
+
+
+def test_output_that_cannot_be_shown_or_is_closed_ends_nothing(home: Path) -> None:
+    other = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    words = [sys.executable, "-m", "moonlet", "prices", "kimi"]
+    done = subprocess.run([*words[:3], "plan", "kimi-k2.6", "--machine", "8x-h200"], env=other, capture_output=True)
+    assert done.returncode == 0 and b"payback in years" in done.stdout and b"Traceback" not in done.stderr
+    for closed in ("<&-", ">&-", "2>&-"):
+        assert subprocess.run(["bash", "-c", f"{shlex.join(words)} {closed}"], capture_output=True).returncode == 0
+
+
+def test_what_is_no_file_is_written_to_and_a_link_stays_one(tmp_path: Path) -> None:
+    pipe, file, link = (tmp_path / name for name in ("pipe", "file", "link"))
+    os.mkfifo(pipe)
+    link.symlink_to(file)
+    with ThreadPoolExecutor(1) as reader:
+        heard = reader.submit(pipe.read_text)
+        whole.write(pipe, "to a pipe")
+        assert heard.result(10) == "to a pipe" and pipe.is_fifo()
+    whole.write(link, "behind a link")
+    assert file.read_text() == "behind a link" and link.is_symlink() and len(list(tmp_path.iterdir())) == 3
 
 
 def test_a_broken_folder_is_one_line(home: Path, folder: Path, tmp_path: Path) -> None:

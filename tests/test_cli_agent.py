@@ -120,6 +120,7 @@ def test_servers_of_an_mcp_json_are_used(tmp_path: Path) -> None:
         (["--limits", "steps=0", "x"], "at least 1"),
         (["--limits", "usd=1", "x"], "needs --price"),
         (["--price", "cheap", "x"], "write INPUT/OUTPUT"),
+        (["--price", "nan/1", "--limits", "usd=1", "x"], "write INPUT/OUTPUT"),
         (["--resume", "/nothing/here", "x"], "cannot be opened"),
         (["--mcp", "nothing.json", "x"], "cannot be read"),
         (["--folder", "/nothing/here", "x"], "is not a folder"),

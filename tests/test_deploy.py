@@ -153,7 +153,11 @@ def test_no_manifest_holds_a_secret_and_only_fronts_are_reached(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = documents(printed(tmp_path, capsys, TWO))
-    assert shown(_group(found, "leader")["command"])["--api-key"] == "$(MOONLET_ENGINE_KEY)"
+    assert "--api-key" not in shown(_group(found, "leader")["command"])  # others on the machine would see it
+    env = {one["name"]: one for one in _group(found, "leader")["env"]}
+    assert env["VLLM_API_KEY"]["valueFrom"]["secretKeyRef"] == {"name": "engine", "key": "key"}
+    led = documents(printed(tmp_path, capsys, TWO, "--engine", "sglang"))
+    assert shown(_group(led, "leader")["command"])["--api-key"] == "$(MOONLET_ENGINE_KEY)"
     password = next(e for e in _container(found["StatefulSet", "ledger"])["env"] if e["name"] == "POSTGRES_PASSWORD")
     assert password["valueFrom"]["secretKeyRef"] == {"name": "ledger", "key": "password"}
     policies = {name: one["spec"] for (kind, name), one in found.items() if kind == "NetworkPolicy"}
@@ -223,6 +227,8 @@ def test_docker_compose_takes_the_file(engine: str, tmp_path: Path, capsys: pyte
     assert told.returncode == 0, told.stderr
     services = json.loads(told.stdout)["services"]
     assert services["ledger"]["environment"]["POSTGRES_PASSWORD"] == PASSWORD
+    assert services["engine"]["environment"].get("VLLM_API_KEY") == ("also" if engine == "vllm" else None)
+    assert ("also" in services["engine"]["command"]) == (engine == "sglang")
     _reaches_the_ledger(services["front"]["environment"])
     assert ("VLLM_NO_USAGE_STATS" in services["engine"]["environment"]) == (engine == "vllm")
     cards = services["engine"]["deploy"]["resources"]["reservations"]["devices"][0]
@@ -261,7 +267,8 @@ def test_systemd_takes_the_units(
     written = sorted((tmp_path / "units").iterdir())
     assert [file.name for file in written] == units
     engine = written[0].read_text()
-    assert ("--host 127.0.0.1" in engine) == ("--api-key" not in engine) == (cluster is ONE)  # no key, no neighbours
+    assert ("--host 127.0.0.1" in engine) == ("VLLM_API_KEY" not in engine) == (cluster is ONE)  # no key, no neighbours
+    assert "--api-key" not in engine
     assert "--tensor-parallel-size 8" in engine and ("MOONLET_LEADER" in engine) == (cluster is TWO)
     if shutil.which("systemd-analyze") is None:
         pytest.skip("what systemd-analyze would find was not looked for: it is not installed")
@@ -285,6 +292,9 @@ def _systemd_finds(files: Sequence[Path]) -> list[str]:
         (ONE | {"replicas": 2}, ["--print", "--to", "compose"], "takes 2 machines, and compose is for one"),
         (None, ["--print"], "has no cards"),
         (ONE, ["--print", "--models", "here"], "--models here"),
+        (ONE, ["--print", "--models", "/"], "--models /"),
+        (ONE, ["--print", "--models", "/srv/100%n"], "a whole path of letters"),
+        (ONE, ["--print", "--image", "moon$let"], "the name of an image"),
         (ONE, ["--print", "--price", "1"], "a price is"),
     ],
 )

@@ -1,6 +1,7 @@
 """Several engines as one model: who is asked, what happens when one fails, what is rented and what it may cost."""
 
 import json
+import socket
 import threading
 import time
 from collections import Counter
@@ -174,6 +175,30 @@ def test_an_engine_that_fails_is_left_out_and_comes_back(monkeypatch: pytest.Mon
         with pytest.raises(LLMError, match=r"no engine answers|cannot connect"):
             whole(fleet)
         wait_for(lambda: not fleet.ready)
+
+
+def test_an_engine_that_never_ends_its_answer_holds_up_no_other_and_no_end() -> None:
+    over = threading.Event()
+
+    def drips(taken: socket.socket) -> None:
+        talking, _ = taken.accept()
+        with closing(talking):
+            talking.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+            while not over.wait(0.05):
+                talking.sendall(b" ")
+
+    with socket.create_server(("127.0.0.1", 0)) as taken, Foreign(hello("one")) as one:
+        thread = threading.Thread(target=drips, args=(taken,), daemon=True)
+        thread.start()
+        specs = read_specs([f"http://127.0.0.1:{taken.getsockname()[1]}/v1", one.url])
+        with closing(Fleet("kimi", [Replica(spec) for spec in specs])) as fleet:
+            wait_for(lambda: fleet.ready)
+            fleet.failed(fleet.replicas[1], LLMError("it hiccuped"))
+            wait_for(lambda: fleet.ready, 10.0)
+            assert whole(fleet) == (one.name, "one")
+            begun = time.monotonic()
+        over.set()
+        assert time.monotonic() - begun < 5.0
 
 
 @pytest.mark.parametrize("status", [500, 502, 429, 503])

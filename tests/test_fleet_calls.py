@@ -225,6 +225,13 @@ def test_a_call_that_is_owed_comes_or_the_reply_fails() -> None:
         ask(lambda body: said("No."), tool_choice="required")
 
 
+@pytest.mark.parametrize("name", ["auto", "required"])
+def test_a_tool_may_be_called_as_a_choice_is(name: str) -> None:
+    tools = [*TOOLS, ToolSpec(name, "Does it", {})]
+    _, done, bodies, _ = ask([called(("clock", "{}"))], tools=tools, tool_choice=name)
+    assert [call.name for call in done.message.calls] == ["clock"] and len(bodies) == 1
+
+
 def test_no_calls_where_none_are_wanted_and_one_where_one_is() -> None:
     _, done, _, _ = ask([called(("clock", "{}"))], tool_choice="none")
     assert done.message.calls == () and done.finish == "stop"

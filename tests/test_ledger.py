@@ -572,3 +572,7 @@ def test_nobody_else_can_read_the_file(tmp_path: Path) -> None:
 def test_a_url_is_shown_without_its_password() -> None:
     assert without_password("postgresql://ann:x@y@db:5/books?password=z") == "postgresql://ann@db:5/books"
     assert without_password("postgresql://[::bad/") == "postgresql://..."
+    for url in ("postgresql://ann:sesame@[bad/x", "postgresql://ann:sesame@db:port/x?nope=1"):
+        with pytest.raises(DatabaseError) as told:
+            open_database(url)
+        assert "sesame" not in str(told.value)

@@ -205,6 +205,8 @@ def test_the_report_is_one_file_that_asks_for_nothing(tmp_path: Path) -> None:
         ((K2, "--machine", BOX, "--team", "0"), "must be at least 1"),
         ((K2, "--machine", BOX, "--price", "-5"), "must not be negative"),
         ((K2, "--machine", BOX, "--tariff", "nan"), "must not be negative"),
+        ((K2, "--machine", BOX, "--price", "1e999999"), "nor 10^15 or more"),
+        ((K2, "--machine", BOX, "--html", "none/plan.html"), "there is no such folder: 'none'"),
         ((K2, "--machine", BOX, "--cached", "0.99"), "must leave something"),
         ((K2, "--machine", BOX, "--interest", "7"), "interest must be within"),
         ((K2, "--machine", BOX, "--on-hours", "9000"), "at most 8760"),
@@ -219,8 +221,30 @@ def test_the_report_is_one_file_that_asks_for_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_one_clear_line(arguments: tuple[str, ...], told: str) -> None:
-    code, _, err = moonlet("plan", *arguments)
-    assert code == 2 and told in err and err.count("\n") == 1, err
+    code, out, err = moonlet("plan", *arguments)
+    assert code == 2 and told in err and err.count("\n") == 1 and out == "", err
+
+
+def test_a_machine_that_is_there_already_costs_nothing(tmp_path: Path) -> None:
+    code, out, _ = moonlet("plan", K2, "--machine", BOX, "--team", "12", "--price", "0", "--tariff", "0")
+    assert code == 0 and re.search(r"^ +1  (█ 0\.0|never)", out, re.MULTILINE)
+    report = tmp_path / "plan.html"
+    code, _, _ = moonlet("plan", K2, "--machine", BOX, "--team", "12", "--price", "0", "--html", str(report))
+    assert code == 0 and "Payback" in report.read_text()
+
+
+def test_a_home_that_cannot_be_written_to_is_planned_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_a_machine()
+    kept, found = measure.kept, measure.kept()
+
+    def full(measured: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(measure, "kept", lambda: None)
+    monkeypatch.setattr(measure, "measure", lambda tick: found)
+    monkeypatch.setattr(measure, "keep", full)
+    code, out, err = moonlet("plan", "nano")
+    assert code == 0 and out and "is not kept: [Errno 30]" in err and kept() is not None
 
 
 def test_a_machine_without_a_disk_figure_does_not_stream(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -42,6 +43,11 @@ class _Parser(argparse.ArgumentParser):
 
 def run() -> NoReturn:
     """The command as a process, which ends with it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - until the end
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that is not UTF-8 cannot show every sign
+        sys.stdout.reconfigure(errors="replace")
     code = main()
     if "moonlet.train.sharded" in sys.modules:  # one of several that have trained together
         importlib.import_module("moonlet.train.sharded").leave(code)

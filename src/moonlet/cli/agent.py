@@ -23,6 +23,7 @@ from moonlet.chat.messages import Message, to_openai
 from moonlet.cli import UsageError
 from moonlet.cli.article_extra import missing
 from moonlet.cli.console import checked, piped
+from moonlet.cli.flags.kinds import amount
 from moonlet.cli.open import open_any
 from moonlet.cli.terminal import Terminal, plain
 from moonlet.cli.view import View
@@ -124,8 +125,8 @@ def _price(text: str | None) -> Price | None:
     if text is None:
         return None
     try:
-        input_usd, output_usd = map(float, text.split("/"))
-    except ValueError:
+        input_usd, output_usd = map(amount, text.split("/"))
+    except (ValueError, argparse.ArgumentTypeError):
         raise UsageError(f"--price {text!r}: write INPUT/OUTPUT, such as 0.6/2.5") from None
     return Price(input_usd, output_usd)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 from pathlib import Path
 
@@ -14,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from moonlet.chat.tokenizer import Tokenizer
-from moonlet.cli import UsageError
-from moonlet.cli.plan import ticking
+from moonlet.cli import UsageError, whole
+from moonlet.cli.plan import measured_now, ticking
 from moonlet.local import NANO, find
 from moonlet.model.folder import ModelFolder, open_folder
 from moonlet.planner import measure, prove
@@ -34,12 +33,9 @@ def main(asked: argparse.Namespace) -> int:
     if asked.text and not asked.trace:
         raise UsageError("--text says what --trace reads")
     if asked.trace:
+        whole.check(Path(asked.trace))
         _trace(asked, folder)
-    measured = measure.kept()
-    if measured is None:
-        with ticking() as tick:
-            measured = measure.measure(tick)
-        measure.keep(measured)
+    measured = measure.kept() or measured_now()
     test = Test(asked.prompt, asked.tokens, tuple(asked.batches))
     memory = asked.memory or 0
     placed = fit(subject(str(path)), measured.machine, prove.wish(test, folder, memory))
@@ -62,11 +58,8 @@ def _trace(asked: argparse.Namespace, folder: ModelFolder) -> None:
     most = max(folder.config.max_positions - asked.tokens - 1, 1)
     ids = _read(asked, folder) if asked.text else _drawn(folder, asked.prompt)
     chosen = prove.trace(folder, ids[:most], asked.tokens, asked.threads or 0)
-    path = Path(asked.trace)
-    beside = path.with_name(path.name + ".part")
-    with beside.open("wb") as file:
-        np.save(file, chosen.astype(np.uint16))
-    os.replace(beside, path)
+    with whole.writing(Path(asked.trace)) as file:
+        np.save(file.buffer, chosen.astype(np.uint16))
 
 
 def _read(asked: argparse.Namespace, folder: ModelFolder) -> list[int]:

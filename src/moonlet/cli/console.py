@@ -12,8 +12,8 @@ PIPED = 120  # columns of a file or a pipe, which has no width of its own
 
 
 def for_tables() -> Console:
-    """Standard output, as wide as it is."""
-    return Console(highlight=False, width=None if Console().is_terminal else PIPED)
+    """Standard output, as wide as it is. Brackets in names are no markup."""
+    return Console(highlight=False, markup=False, width=None if Console().is_terminal else PIPED)
 
 
 def piped() -> str:

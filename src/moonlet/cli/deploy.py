@@ -19,13 +19,15 @@ from moonlet.ledger.money import Price
 
 def main(asked: argparse.Namespace) -> int:
     model, shape = read_plan(Path(asked.plan))
-    if not re.fullmatch(r"[\w./-]{1,200}", model):
+    # What YAML, compose ($), systemd (% and ;) and Kubernetes read as something else is in none of these.
+    if not re.fullmatch(r"([\w.-]+/)*\w[\w.-]*", model) or len(model) > 200:
         raise UsageError(f"{asked.plan}: {model[:60]!r} is no name that a manifest can hold")
-    if not asked.models.startswith("/") or re.search(r"[\s:$\"']", asked.models):
-        raise UsageError(f"--models {asked.models}: give a whole path, without blanks and quotes")
-    if asked.price:
-        Price.read(asked.price)
-    wanted = Wanted(model, shape, asked.engine, asked.image, asked.models.rstrip("/"), asked.price)
+    if not re.fullmatch(r"(/\w[\w.@+-]*)+/?", asked.models):
+        raise UsageError(f"--models {asked.models}: give a whole path of letters, digits and . _ @ + -")
+    if not re.fullmatch(r"\w[\w.:/@-]*", asked.image):
+        raise UsageError(f"--image {asked.image}: give the name of an image, like registry.example.org/moonlet:1")
+    price = str(Price.read(asked.price)) if asked.price else None
+    wanted = Wanted(model, shape, asked.engine, asked.image, asked.models.rstrip("/"), price)
     several = shape.nodes > 1 or shape.replicas > 1
     made: Mapping[str, Any] = {"compose": compose, "systemd": systemd, "kubernetes": kubernetes}[
         asked.to or ("kubernetes" if several else "compose")

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import shutil
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from importlib.metadata import version
@@ -105,7 +106,10 @@ def tools(model: str) -> dict[str, Any]:
         outcomes = ask(candidate, asked, {}, 4, lambda question, outcome: tell())
         told = short.result(report("short", {}, asked, [(candidate, outcomes)]))
         if not is_url(model):
-            kept.keep(local.folder.path, told)
+            try:
+                kept.keep(local.folder.path, told)
+            except OSError as error:  # a home that cannot be written to is no reason not to tell it
+                print(f"the result is not kept: {error}", file=sys.stderr)
     return told
 
 

@@ -59,6 +59,14 @@ def wanted(asked: argparse.Namespace) -> Wanted | None:
         raise UsageError(
             f"--{stray[0].replace('_', '-')} is of moonlet's own engine; with --engine another one answers"
         )
+    found = _wanted(asked)
+    for spec in found.specs:
+        if spec.key and not os.environ.get(spec.key) and not asked.ray:  # there it is in the nodes' environment
+            raise UsageError(f"--engine {spec.url}: the environment has no {spec.key}")
+    return found
+
+
+def _wanted(asked: argparse.Namespace) -> Wanted:
     kinds = [text for text in asked.engine if text in launch.KINDS]
     urls = [text for text in asked.engine if text not in launch.KINDS]
     if len(kinds) > 1:

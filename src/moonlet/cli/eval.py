@@ -187,7 +187,7 @@ def _asked(
 
 
 def _show(told: Report) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("share right, 95 % interval")
     for column in told.columns:
@@ -196,11 +196,11 @@ def _show(told: Report) -> None:
     for row in told.rows:
         if row.group != group:
             group = row.group
-            table.add_row(f"[bold]{group}[/bold]")
+            table.add_row(group, style="bold")
         table.add_row(f"  {row.name}", *(f"{rate.short()}  n={rate.total}" if rate else "" for rate in row.rates))
     console.print(table)
     for note in chart.notes_of(told):
-        console.print(note, style="dim", markup=False)
+        console.print(note, style="dim")
 
 
 def _show_wrong(questions: Sequence[Question], found: Sequence[tuple[Candidate, Mapping[str, Outcome]]]) -> None:

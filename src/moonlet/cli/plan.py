@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
@@ -23,6 +24,7 @@ from moonlet.planner import answer, measure, money, report, routing
 from moonlet.planner.capacity import BATCHES
 from moonlet.planner.fit import Fit, Wish, fit
 from moonlet.planner.machine import Machine, catalogue, find_machine
+from moonlet.planner.measure import Measured
 from moonlet.planner.plan import PACE_CONTEXT, PROMPTS, TEAMS, USAGE_TEAMS, USUAL_API, USUAL_SEAT, Plan, Terms
 from moonlet.planner.prices import ModelPrice, SeatPrice, find_price
 from moonlet.planner.routing import Popularity
@@ -46,6 +48,10 @@ def main(asked: argparse.Namespace) -> int:
         raise UsageError("--boxes is for the day of --simulate")
     if asked.sweep and (asked.developers or asked.html):
         raise UsageError(f"--sweep is a table of teams: leave {'--team' if asked.developers else '--html'} out")
+    if asked.tax and asked.tax not in (rules := money.tax_rules()):
+        raise UsageError(f"no tax rules {asked.tax!r}, known are {', '.join(rules)}")
+    if asked.html:
+        whole.check(Path(asked.html))
     model = subject(asked.model)
     machine, correction = _machine(asked)
     try:
@@ -108,11 +114,19 @@ def _machine(asked: argparse.Namespace) -> tuple[Machine, Correction]:
     if asked.machine:
         return find_machine(asked.machine), NONE
     measured = None if asked.measure else measure.kept()
-    if measured is None:
-        with ticking() as tick:
-            measured = measure.measure(tick)
-        measure.keep(measured)
+    measured = measured or measured_now()
     return measured.machine, measured.correction
+
+
+def measured_now() -> Measured:
+    """This machine, measured, and kept for the next time if that can be."""
+    with ticking() as tick:
+        measured = measure.measure(tick)
+    try:
+        measure.keep(measured)
+    except OSError as error:  # a home that cannot be written to is no reason not to plan
+        print(f"what was measured is not kept: {error}", file=sys.stderr)
+    return measured
 
 
 @contextmanager
@@ -185,7 +199,7 @@ def _list() -> None:
 
 def _show(plan: Plan, others: list[Plan], day: Result | None, asked: argparse.Namespace) -> None:
     console = for_tables()
-    console.print(f"[bold]{plan.verdict}[/bold]" if console.is_terminal else plan.verdict, soft_wrap=True)
+    console.print(plan.verdict, style="bold" if console.is_terminal else "", soft_wrap=True)
     console.print()
     _show_fit(console, plan)
     if plan.speed:
@@ -202,7 +216,7 @@ def _show(plan: Plan, others: list[Plan], day: Result | None, asked: argparse.Na
         for row in report.compared_rows([plan, *others]):
             table.add_row(*row)
         console.print(table)
-    console.print("[dim]assumptions:[/dim]" if console.is_terminal else "assumptions:")
+    console.print("assumptions:", style="dim" if console.is_terminal else "")
     for note in plan.notes:
         console.print(f"- {note}", soft_wrap=True, markup=False)
 
@@ -293,10 +307,7 @@ def _show_money(console: Console, plan: Plan, asked: argparse.Namespace) -> None
 
 
 def _show_tax(console: Console, owned: money.Ownership, name: str) -> None:
-    rules = money.tax_rules()
-    if name not in rules:
-        raise UsageError(f"no tax rules {name!r}, known are {', '.join(rules)}")
-    schedule, rate = rules[name]
+    schedule, rate = money.tax_rules()[name]
     saved = money.tax_saved(owned.price, schedule, rate)
     told = ", ".join(f"year {i}: {amount}" for i, amount in enumerate(saved, 1) if amount.amount)
     console.print(f"tax ({name}, {schedule.name}, {rate:.0%}) saved by writing it off, not counted above: {told}")
@@ -307,7 +318,7 @@ def _show_payback(console: Console, plan: Plan) -> None:
     years = {count: plan.payback_at(count) for count in TEAMS}
     shown = {count: float(value) for count, value in years.items() if value is not None and value <= 100}
     console.print("payback in years, by developers (price over cash saved)")
-    longest = max(shown.values(), default=1.0)
+    longest = max(shown.values(), default=0.0) or 1.0
     for count in TEAMS:
         if count in shown:
             bar = "█" * max(round(shown[count] / longest * BAR), 1)

@@ -16,6 +16,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 from rich.console import Console
+from rich.text import Text as Line
 
 from moonlet.cli import UsageError, clients, engines, page_planner, ray_fronts
 from moonlet.cli.article_extra import missing
@@ -300,26 +301,27 @@ def _say(asked: argparse.Namespace, access: Access, loaded: LLM, port: int, data
     model = loaded.name
     host = f"[{asked.host}]" if ":" in asked.host else asked.host
     url = f"{'https' if asked.cert else 'http'}://{host}:{port}/v1"
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     root = url.removesuffix("/v1")
-    console.print(f"[bold]{model}[/bold] answers at [bold]{url}[/bold]   (Ctrl-C stops)", soft_wrap=True)
-    console.print(f"  its page: [bold]{root}/[/bold]", soft_wrap=True)
+    answers = Line.assemble((model, "bold"), " answers at ", (url, "bold"), "   (Ctrl-C stops)")
+    console.print(answers, soft_wrap=True)
+    console.print(Line.assemble("  its page: ", (f"{root}/", "bold")), soft_wrap=True)
     key = "KEY" if access.keys_needed else "anything"
     context = loaded.engine.context if isinstance(loaded, Local) else None
     for client, how in clients.lines(root, model, key, context):
-        console.print(f"  {client}: {how}", soft_wrap=True, markup=False)
+        console.print(f"  {client}: {how}", soft_wrap=True)
     if asked.a2a:
         grpc = f", over gRPC at {asked.a2a_grpc[0]} port {asked.a2a_grpc[1]}" if asked.a2a_grpc else ""
         console.print(f"  other agents: {root}/a2a{grpc}", soft_wrap=True)
     console.print(f"  ledger: {database.name}", soft_wrap=True)
     if isinstance(loaded, Local) and (tried := _tried(asked, loaded)):
-        console.print(f"  tools: {tried}", soft_wrap=True, markup=False)
+        console.print(f"  tools: {tried}", soft_wrap=True)
     _say_engines(loaded)
     if asked.keep_prompts:
-        console.print("  [yellow]what is asked is kept, word for word, in the ledger[/yellow]", soft_wrap=True)
+        console.print("  what is asked is kept, word for word, in the ledger", style="yellow", soft_wrap=True)
     if not asked.cert and any(host not in LOOPBACK for host in (asked.host, *(asked.a2a_grpc or ())[:1])):
         warning = "without --cert and --key-file keys and conversations travel unencrypted"
-        console.print(f"  [yellow]{warning}[/yellow]", soft_wrap=True)
+        console.print(f"  {warning}", style="yellow", soft_wrap=True)
 
 
 def _say_engines(model: LLM, named: bool = False) -> None:

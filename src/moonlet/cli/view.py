@@ -70,8 +70,8 @@ def _inner(value: object) -> str:
 
 def show(table: Table) -> None:
     """A table on the terminal; into a file or a pipe as wide as it is."""
-    console = Console()
-    console.print(table) if console.is_terminal else Console(width=200).print(table)
+    console = Console(markup=False)
+    console.print(table) if console.is_terminal else Console(width=200, markup=False).print(table)
 
 
 def status(usage: Usage) -> str:

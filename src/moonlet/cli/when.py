@@ -7,17 +7,18 @@ import re
 import time
 from datetime import UTC, datetime
 
+_LAST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()  # no later one can be shown
 _UNITS = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 
 
 def past(text: str) -> float:
     """Seconds since 1970 of a day or moment (2026-11-28, 2026-11-28T09:30), or of so long ago (90m, 12h, 7d, 4w)."""
-    return time.time() - span if (span := _span(text)) is not None else _moment(text)
+    return max(time.time() - span if (span := _span(text)) is not None else _moment(text), 0.0)
 
 
 def future(text: str) -> float:
     """The same, but from now on."""
-    when = time.time() + span if (span := _span(text)) is not None else _moment(text)
+    when = min(time.time() + span if (span := _span(text)) is not None else _moment(text), _LAST)
     if when <= time.time():
         raise argparse.ArgumentTypeError(f"{text!r} is past")
     return when

@@ -20,6 +20,11 @@ def write(path: Path, text: str) -> None:
 def writing(path: Path) -> Iterator[TextIO]:
     """A file to write to, which takes the path's place when all is written. Raises OSError, which names the path."""
     check(path)
+    if path.exists() and not path.is_file():  # a device or a pipe: written to, and never replaced
+        with path.open("w", encoding="utf-8") as file:
+            yield file
+        return
+    path = Path(os.path.realpath(path))  # a link stays one
     beside = path.with_name(path.name + ".part")
     try:
         with beside.open("w", encoding="utf-8") as file:

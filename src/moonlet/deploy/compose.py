@@ -52,7 +52,7 @@ def files(wanted: Wanted) -> dict[str, Any]:
                 "image": IMAGES[wanted.kind],
                 "entrypoint": [],
                 "command": wanted.engine(key),
-                "environment": dict(wanted.environment),
+                "environment": {**wanted.environment, wanted.key: key},
                 "volumes": [f"{wanted.folder}:/models:ro"],
                 "networks": ["inside"],
                 "shm_size": "16gb",

@@ -72,7 +72,10 @@ def _engine_pod(wanted: Wanted, node: str, answers: bool) -> Object:
         "name": "engine",
         "image": IMAGES[wanted.kind],
         "command": wanted.engine(f"$({ENGINE_KEY})", node, "$(LWS_LEADER_ADDRESS)"),
-        "env": [*({"name": name, "value": value} for name, value in wanted.environment.items()), _engine_key()],
+        "env": [
+            *({"name": name, "value": value} for name, value in wanted.environment.items()),
+            _engine_key(wanted.key),
+        ],
         "ports": [{"containerPort": PORT}] if answers else [],
         "resources": {"limits": {"nvidia.com/gpu": str(wanted.shape.cards)}},
         "volumeMounts": [
@@ -126,8 +129,8 @@ def _password(name: str) -> Object:
     return {"name": name, "valueFrom": {"secretKeyRef": {"name": "ledger", "key": "password"}}}
 
 
-def _engine_key() -> Object:
-    return {"name": ENGINE_KEY, "valueFrom": {"secretKeyRef": {"name": "engine", "key": "key"}}}
+def _engine_key(name: str) -> Object:
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": "engine", "key": "key"}}}
 
 
 def _locked(user: int) -> tuple[Object, Object]:
@@ -151,7 +154,7 @@ def _front(wanted: Wanted) -> Object:
         "args": wanted.front(hosts),
         "env": [
             _password("PGPASSWORD"),
-            _engine_key(),
+            _engine_key(ENGINE_KEY),
             {"name": "MOONLET_LEDGER", "value": LEDGER},
             {"name": "MOONLET_HOME", "value": "/tmp/moonlet"},
         ],

@@ -65,8 +65,8 @@ WantedBy=multi-user.target
 """
 
 
-_NODE = f"""
-# /etc/moonlet/node.env, which only root may read, holds {ENGINE_KEY}=, anything long."""
+_NODE = """
+# /etc/moonlet/node.env, which only root may read, holds {key}=, anything long."""
 _NODES = f"""{_NODE}
 # It holds MOONLET_LEADER= too, the address of an engine's first machine. There moonlet-engine runs, on the others
 # moonlet-engine@1, @2..."""
@@ -85,7 +85,7 @@ def files(wanted: Wanted) -> dict[str, str]:
     for number, unit in (("0", "moonlet-engine.service"), ("%i", "moonlet-engine@.service"))[: 1 + several]:
         found[unit] = _ENGINE.format(
             where=f", on {shape.nodes} machines" if several else "",
-            node=_NODES if several else "" if alone else _NODE,
+            node=(_NODES if several else "" if alone else _NODE).format(key=wanted.key),
             environment="\n".join(environment),
             command=_line(wanted.engine(key, number, "${MOONLET_LEADER}", wanted.folder)),
             **common,
@@ -93,7 +93,7 @@ def files(wanted: Wanted) -> dict[str, str]:
     front = wanted.front(hosts, key=not alone, port=8080 if alone else PORT)
     found["moonlet-front.service"] = _FRONT.format(
         engines=", ".join(hosts),
-        key="" if alone else f"\n#   {ENGINE_KEY}=, as on the engines' machines",
+        key="" if alone else f"\n#   {ENGINE_KEY}=, what {wanted.key} is on the engines' machines",
         command=_line(["moonlet", *front]),
         **common,
     )

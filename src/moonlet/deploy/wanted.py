@@ -47,12 +47,18 @@ class Wanted:
         """Of an engine: it fetches nothing, and tells nobody what it does."""
         return {"HF_HUB_OFFLINE": "1", **(UNTOLD if self.kind == "vllm" else {})}
 
+    @property
+    def key(self) -> str:
+        """The variable with the key that an engine's server wants. vLLM reads its own: an argument would be seen by
+        every user of the machine. SGLang has a flag alone."""
+        return "VLLM_API_KEY" if self.kind == "vllm" else ENGINE_KEY
+
     def engine(self, key: str, node: str = "0", leader: str = "", folder: str = "/models") -> list[str]:
         """The words that start an engine's server on one of its machines. `key`: what fronts must show; without one it
         listens on its own machine only."""
         host = "0.0.0.0" if key else "127.0.0.1"
         words = command(self.kind, f"{folder}/{self.name}", self.name, self.shape, host, str(PORT), node, leader)
-        words += ["--api-key", key] if key else []
+        words += ["--api-key", key] if key and self.kind == "sglang" else []
         return ["python3", *words[1:]] if self.kind == "sglang" else words
 
     def front(self, hosts: list[str], key: bool = True, port: int = PORT) -> list[str]:

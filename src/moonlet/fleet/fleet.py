@@ -141,21 +141,23 @@ class Fleet:
         return self._allowances.get(replica.name)
 
     def _watch(self) -> None:
+        looks: dict[Replica, threading.Thread] = {}
         while not self._over.is_set():
             self._look.clear()
-            # A rented one that works is left in peace; a request will tell if it fails.
-            asked = [replica for replica in self.replicas if not (replica.up and replica.spec.overflow)]
-            looks = [threading.Thread(target=self._check, args=(replica,), daemon=True) for replica in asked]
-            for look in looks:
-                look.start()
-            for look in looks:
-                look.join()
+            for replica in self.replicas:
+                # A rented one that works is left in peace; a request will tell if it fails.
+                if replica.up and replica.spec.overflow:
+                    continue
+                if replica in looks and looks[replica].is_alive():  # not waited for: it would hold up all others
+                    continue
+                looks[replica] = threading.Thread(target=self._check, args=(replica,), daemon=True)
+                looks[replica].start()
             self._over.wait(0.05)  # whoever fails all the time is not asked without a pause
             self._look.wait(CHECK_EVERY_S)
 
     def _check(self, replica: Replica) -> None:
         was = replica.up
-        if replica.check():
+        if replica.check() and not self._over.is_set():
             if replica.up:
                 _log.warning("%s answers", replica.name)
             elif was:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from moonlet.chat.messages import (
+    CHOICES,
     CallArguments,
     CallEnd,
     CallStart,
@@ -152,7 +153,7 @@ class _Settling:
                 lost.append(_written(found.call))
         owed = choice != "auto" and not good and not cut
         if owed and not calls:
-            none = Fault(ToolCall("", "", ""), self._judge.tools.get(choice), "a call was asked for and none came")
+            none = Fault(ToolCall("", "", ""), self._chosen(), "a call was asked for and none came")
             if isinstance(found := self._again(none), Good):
                 return [found.call], []
         if owed:
@@ -162,12 +163,17 @@ class _Settling:
 
     def _judged(self, call: ToolCall) -> Good | Fault:
         """As the judge says; where one tool is asked for, only that will do."""
-        found, choice = self._judge.judge(call), self._options.tool_choice
-        if isinstance(found, Good) and choice in self._judge.tools and found.call.name != choice:
-            return Fault(call, self._judge.tools[choice], f"{choice} was to be called")
+        found, chosen = self._judge.judge(call), self._chosen()
+        if isinstance(found, Good) and chosen and found.call.name != chosen.name:
+            return Fault(call, chosen, f"{chosen.name} was to be called")
         if isinstance(found, Good):
             self._counts.add("engine_calls", "mended" if found.mended else "good")
         return found
+
+    def _chosen(self) -> ToolSpec | None:
+        """The one tool that must be called; a tool may well be called as a choice is."""
+        choice = self._options.tool_choice
+        return None if choice in CHOICES else self._judge.tools.get(choice)
 
     def _again(self, fault: Fault) -> Good | Fault:
         """The same call asked for again, as long as that is allowed. A failure there is not one of the reply, which

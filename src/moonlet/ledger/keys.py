@@ -53,7 +53,7 @@ class Limits:
         for field in fields(self):
             value = getattr(self, field.name)
             if value is not None and not 1 <= value < 1 << 62:
-                raise KeyRefusedError(f"{field.name.replace('_', ' ')} must be at least 1, got {value}")
+                raise KeyRefusedError(f"{field.name.replace('_', ' ')} must be at least 1 and below 2^62, got {value}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from .database import WAIT_S, Connection, DatabaseError, Row, RowError, Value, migrate, without_password
 
@@ -110,6 +111,10 @@ class Postgres:
 
     def __init__(self, url: str) -> None:
         self.name = without_password(url)
+        try:
+            conninfo_to_dict(url)
+        except psycopg.ProgrammingError:  # its words quote the URL, and a password in it
+            raise DatabaseError(f"{self.name}: not the URL of a PostgreSQL database") from None
         self.server = secrets.randbits(62)
         self._line = _Line(url)
         self._reports = _Line(url, f"{_SETTINGS} -c default_transaction_read_only=on")

@@ -160,7 +160,7 @@ def _payback(plan: Plan, others: Sequence[Plan]) -> str:
     series = []
     for each in [plan, *others][:6]:
         years_at = [(float(n), each.payback_at(n)) for n in TEAMS]
-        known = [(n, float(years)) for n, years in years_at if years is not None and years <= 100]
+        known = [(n, float(years)) for n, years in years_at if years is not None and 0 < years <= 100]
         if known:
             series.append(Line(each.fit.machine.name, known))
     chart = lines(series, "developers", "years until it is paid back", log_y=True)

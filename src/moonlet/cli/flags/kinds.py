@@ -74,8 +74,8 @@ def decimal(text: str) -> Decimal:
         value = Decimal(text)
     except InvalidOperation:
         raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
-    if not value.is_finite() or value < 0:
-        raise argparse.ArgumentTypeError(f"must not be negative, got {text}")
+    if not value.is_finite() or not 0 <= value < 10**15:
+        raise argparse.ArgumentTypeError(f"must not be negative, nor 10^15 or more, got {text}")
     return value
 
 
