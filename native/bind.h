@@ -48,8 +48,11 @@ inline const Ops& ops_of(const std::string& name) {
   return *ops;
 }
 
+inline void require(bool holds, const char* what) {  // makes no string where all is well
+  if (!holds) throw nb::value_error(what);
+}
 inline void require(bool holds, const std::string& what) {
-  if (!holds) throw nb::value_error(what.c_str());
+  require(holds, what.c_str());
 }
 
 // Whether the first axes of `array` are as long as those.

@@ -93,16 +93,27 @@ LayerWeights layer_weights(const Shape& s, const Tensors& t, int layer) {
 struct Loaded {
   std::unique_ptr<Model> model;
   nb::dict arrays;
+  ~Loaded() {  // as of a Store, which it may hold last; memory of many gigabytes takes seconds, too
+    nb::gil_scoped_release free;
+    model.reset();
+  }
 };
 
 void check_shape(const Shape& s) {
   require(s.V > 0 && s.D > 0 && s.layers > 0 && s.H > 0 && s.L > 0 && s.N > 0 && s.R > 0 && s.value > 0,
           "every size must be positive");
-  require(s.L + s.R <= 1024, "latent and rotated part must not be wider than 1024 together");
+  require((int64_t)s.L + s.R <= 1024, "latent and rotated part must not be wider than 1024 together");
+  constexpr int64_t MOST = 1 << 30;  // of numbers in a row; padded, that still is an int
+  const int64_t H = s.H;
+  for (const int64_t width :
+       {H * std::max(((int64_t)s.N + s.R), (int64_t)s.value), H * 1024, (int64_t)s.V, (int64_t)s.D, (int64_t)s.q_rank,
+        (int64_t)s.dense_width, (int64_t)s.shared_width, (int64_t)s.F})
+    require(width >= 0 && width <= MOST, "its sizes are out of range");
   require(s.R % 2 == 0 && (int)s.inverse_frequencies.size() == s.R / 2, "one frequency for each rotated pair");
   require(s.dense_layers >= 0 && s.dense_layers <= s.layers, "more dense layers than layers");
   if (s.dense_layers == s.layers) return;
   require(s.K >= 1 && s.K <= s.E && s.K <= 64, "experts per token must be within 1..64 and at most all");
+  require(s.E <= 1 << 16, "there must be at most 65536 experts");
   require(s.groups >= 1 && s.groups <= 256 && s.E % s.groups == 0 && s.groups_kept >= 1 && s.groups_kept <= s.groups,
           "expert groups do not fit");
 }
@@ -135,8 +146,12 @@ Loaded* load(const Shape& shape, nb::dict arrays, const std::string& dense, cons
   for (int i = 0; i < store->layers(); i++)
     require(store->experts(i) == shape.E && store->row_bytes(i) >= row, "a row of the expert store is too short");
   const Format kept = cache_format(shape, exact, expanded, cache);
-  auto model = std::make_unique<Model>(shape, std::move(w), std::move(store), ops_of(isa),
-                                       Limits{tokens, rows, pages, threads, exact, expanded, kept});
+  std::unique_ptr<Model> model;
+  {
+    nb::gil_scoped_release free;  // the expanded form reads weights
+    model = std::make_unique<Model>(shape, std::move(w), std::move(store), ops_of(isa),
+                                    Limits{tokens, rows, pages, threads, exact, expanded, kept});
+  }
   return new Loaded{std::move(model), std::move(arrays)};
 }
 
@@ -168,13 +183,16 @@ std::string step(Loaded& self, const Array<const int32_t, 1>& ids, const Array<c
   require((int)positions.shape(0) == T && (int)sequences.shape(0) == T, "one position and sequence for each token");
   require(rows <= model.limits().rows && (int)logits.shape(0) >= rows && (int64_t)logits.shape(1) == round_up(s.V, 32),
           "logits have another shape");
-  for (int t = 0; t < T; t++) {
+  for (int t = 0, before = -1, known = 0; t < T; t++) {
     const int32_t id = ids.data()[t], position = positions.data()[t], sequence = sequences.data()[t];
     require(id >= 0 && id < s.V, "token id " + std::to_string(id) + " is outside the vocabulary");
     require(sequence >= 0 && sequence < (int)pages.shape(0), "a token's sequence has no pages");
     require(position >= 0 && position / PAGE < (int)pages.shape(1), "a token's position has no page");
-    const int32_t page = pages.data()[(int64_t)sequence * pages.shape(1) + position / PAGE];
-    require(page >= 0 && page < model.limits().pages, "a page is outside the cache");
+    if (sequence != before) before = sequence, known = 0;  // of the pages that it reads, so many were looked at
+    const int32_t* row = pages.data() + (int64_t)sequence * pages.shape(1);
+    bool inside = true;
+    for (; known <= position / PAGE; known++) inside &= (uint32_t)row[known] < (uint32_t)model.limits().pages;
+    require(inside, "a page is outside the cache");
   }
   for (int i = 0; i < rows; i++) require(want.data()[i] >= 0 && want.data()[i] < T, "logits of no token are wanted");
   if (chosen)

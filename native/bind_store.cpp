@@ -62,7 +62,7 @@ void bind_store(nb::module_& m) {
             require(offset % DISK_BLOCK == 0 && row_bytes % DISK_BLOCK == 0, "experts are not aligned to 4096 bytes");
             self.store->add_layer(paths, offset, experts, row_bytes);
           },
-          "paths"_a, "offset"_a, "experts"_a, "row_bytes"_a)
+          "paths"_a, "offset"_a, "experts"_a, "row_bytes"_a, nb::call_guard<nb::gil_scoped_release>())
       .def("open", &open_store, "heat"_a = nb::none(), "tokens"_a = 0.0)
       .def(
           "set_budget", [](Store& self, int64_t budget) { self.store->set_budget(budget); }, "budget"_a)

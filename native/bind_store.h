@@ -1,5 +1,6 @@
 // The expert store as Python holds it.
 #pragma once
+#include <nanobind/nanobind.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -20,6 +21,11 @@ struct Store {
   std::shared_ptr<Faults> faults = std::make_shared<Faults>();
   std::shared_ptr<ExpertStore> store;
   explicit Store(int64_t budget) : store(std::make_shared<ExpertStore>(budget, reading(faults))) {}
+  // It waits for reads under way, which a dead drive may never end; nobody else waits for that.
+  ~Store() {
+    nanobind::gil_scoped_release free;
+    store.reset();
+  }
 
   static ReadCall reading(std::shared_ptr<Faults> faults) {
     return [faults](int fd, void* to, size_t bytes, off_t at) -> ssize_t {

@@ -7,7 +7,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
-#include <new>
+#include <stdexcept>
 
 #include "cache.h"
 #include "layout.h"
@@ -22,7 +22,10 @@ int64_t now_ns() {
 // Zeroed memory straight from the system, in huge pages where it has them; not touched before it is used.
 void* reserve(int64_t bytes) {
   void* p = mmap(nullptr, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (p == MAP_FAILED) throw std::bad_alloc();
+  if (p == MAP_FAILED)
+    throw std::runtime_error("the system refuses " + std::to_string(bytes) +
+                             " bytes for the cache or a step's buffers: allow more (ulimit -v, overcommit), or keep "
+                             "fewer tokens with --cache-tokens");
 #if defined(MADV_HUGEPAGE)
   madvise(p, (size_t)bytes, MADV_HUGEPAGE);
 #endif

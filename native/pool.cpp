@@ -3,6 +3,9 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <system_error>
 
 namespace moonlet {
 namespace {
@@ -54,12 +57,22 @@ std::vector<int> Pool::cores() {
 
 Pool::Pool(int threads) : cores_(cores()) {
   size_ = threads > 0 ? threads : (int)cores_.size();
-  for (int i = 1; i < size_; i++)
-    // Only who has all cores keeps to them: of two engines of half as many threads, both would sit on the first half.
-    threads_.emplace_back([this, i] { work(i, size_ == (int)cores_.size() ? cores_[i] : -1); });
+  try {
+    for (int i = 1; i < size_; i++)
+      // Only who has all cores keeps to them: of two engines of half as many threads, both would sit on the first half.
+      threads_.emplace_back([this, i] { work(i, size_ == (int)cores_.size() ? cores_[i] : -1); });
+  } catch (const std::system_error&) {
+    end();
+    throw std::runtime_error("the system refuses a thread, number " + std::to_string(threads_.size() + 1) + " of " +
+                             std::to_string(size_) + ": allow more of them, or ask for fewer with --threads");
+  }
 }
 
 Pool::~Pool() {
+  end();
+}
+
+void Pool::end() {
   ending_ = true;
   job_.fetch_add(1, std::memory_order_release);
   job_.notify_all();

@@ -9,7 +9,8 @@ namespace moonlet {
 
 class Pool {
  public:
-  // `threads` 0: one for each core this process may use. The caller of run() is thread 0.
+  // `threads` 0: one for each core this process may use. The caller of run() is thread 0. Throws runtime_error if the
+  // system refuses one.
   explicit Pool(int threads);
   ~Pool();
   Pool(const Pool&) = delete;
@@ -44,6 +45,7 @@ class Pool {
  private:
   using Call = void (*)(void*, int);
   void start(Call call, void* context);
+  void end();
   void work(int thread, int core);
   bool take(int64_t from, int64_t count, int64_t least, int& begin, int& end);
 

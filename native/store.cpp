@@ -12,6 +12,7 @@
 #include <new>
 #include <numeric>
 #include <stdexcept>
+#include <system_error>
 
 namespace moonlet {
 namespace {
@@ -79,7 +80,9 @@ void ExpertStore::open(const float* heat, double tokens) {
   // Address space costs nothing; memory comes with the slots.
   arena_bytes_ = padded(count * row_bytes_, HUGE_PAGE) + HUGE_PAGE;
   void* space = mmap(nullptr, (size_t)arena_bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (space == MAP_FAILED) throw std::bad_alloc();
+  if (space == MAP_FAILED)
+    throw std::runtime_error("the system refuses " + std::to_string(arena_bytes_) +
+                             " bytes of addresses for experts: allow more with ulimit -v");
   uint8_t* start = (uint8_t*)padded((int64_t)space, HUGE_PAGE);
   if (start != space) munmap(space, (size_t)(start - (uint8_t*)space));
   arena_bytes_ -= start - (uint8_t*)space;
@@ -92,7 +95,11 @@ void ExpertStore::open(const float* heat, double tokens) {
     list->reserve(E_);
   resize(slots_for(budget_));
   if (heat) warm(heat, tokens);
-  for (int i = 0; i < drives_ * READERS; i++) readers_.emplace_back([this, i] { read_loop(i % drives_); });
+  try {
+    for (int i = 0; i < drives_ * READERS; i++) readers_.emplace_back([this, i] { read_loop(i % drives_); });
+  } catch (const std::system_error&) {
+    throw std::runtime_error("the system refuses a thread that reads experts: allow more of them");
+  }
 }
 
 // ---- budget ---------------------------------------------------------------------------------------------------------

@@ -51,6 +51,7 @@ class ExpertStore {
 
   // After the last layer: makes the slots, starts the threads that read. `heat`, if given, is what heat() said of an
   // earlier run and `tokens` what it returned: the hottest are read at once, while the disk has nothing else to do.
+  // Throws invalid_argument if the budget is too little, runtime_error if the system refuses addresses or a thread.
   void open(const float* heat = nullptr, double tokens = 0);
 
   bool streamed() const { return streamed_; }

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <system_error>
 #include <thread>
 
 #include "layout.h"
@@ -170,7 +171,10 @@ void each_head(const Attended& in, int threads,
     for (size_t i; (i = next++) < tasks.size();) work({in, tasks[i].b, tasks[i].h}, tasks[i].texts);
   };
   std::vector<std::thread> others;
-  for (int i = 1; i < threads; i++) others.emplace_back(run);
+  try {
+    for (int i = 1; i < threads; i++) others.emplace_back(run);
+  } catch (const std::system_error&) {  // no more threads: those there are do it all
+  }
   run();
   for (std::thread& one : others) one.join();
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -129,3 +131,30 @@ def test_what_the_kernels_refuse() -> None:
     for one, two, three in ((q[:, :3].copy(), kv, rope), (q, kv[..., :6].copy(), rope), (q, kv, rope[..., :1].copy())):
         with pytest.raises(ValueError):
             kernels.attend_texts(one, two, three, cosine, cosine, 1.0, whole, out, lse, highest, 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not keep to that limit")
+def test_fewer_threads_than_asked_for_read_the_same() -> None:
+    """A second one's stack still fits into what the process may have, a third one's does not."""
+    program = """
+import resource
+from pathlib import Path
+import numpy as np
+from moonlet import kernels
+
+def read(threads):
+    random = np.random.default_rng(0)
+    q, kv = (random.integers(0, 1 << 14, (1, 40, 9, size), np.uint16) for size in (24, 48))
+    rope, angles = random.integers(0, 1 << 14, (1, 40, 8), np.uint16), np.ones((40, 4), np.float32)
+    out, lse, highest = np.zeros((1, 40, 9, 32), np.uint16), np.zeros((1, 9, 40), np.float32), np.zeros(9, np.float32)
+    kernels.attend_texts(q, kv, rope, angles, angles, 0.1, [[(0, 40, 0)]], out, lse, highest, threads)
+    return out
+
+alone = read(1)
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (512 << 20),) * 2)
+assert (read(9) == alone).all()
+"""
+    stacks = ["sh", "-c", 'ulimit -S -s 262144 && exec "$@"', "sh"]  # kB, of each thread
+    ended = subprocess.run([*stacks, sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stderr) == (0, "")

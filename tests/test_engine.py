@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,7 @@ import tiny
 from moonlet import kernels
 from moonlet.engine.batch import Batch
 from moonlet.engine.engine import Engine, EngineError, EngineOptions
+from moonlet.engine.memory import step_bytes
 from moonlet.engine.network import Network
 from moonlet.engine.sampler import Sampler, Sampling
 from moonlet.engine.sequence import Seen, Trace
@@ -248,6 +253,76 @@ def test_close_ends_what_is_under_way(folder: ModelFolder) -> None:
         engine.submit([1])
 
 
+_PROGRAM = """
+import resource, sys, time
+from pathlib import Path
+from moonlet.engine.engine import Engine, EngineError, EngineOptions
+from moonlet.model.folder import open_folder
+
+folder = open_folder(Path(sys.argv[1]))
+if settings := eval(sys.argv[2]):
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + (512 << 20),) * 2)
+try:
+    engine = Engine(folder, EngineOptions(memory_bytes=1 << 60, **settings))
+except EngineError as error:
+    sys.exit(str(error))
+engine.submit([1] * 20_000)
+time.sleep(0.05)
+"""
+
+
+def _program(folder: ModelFolder, settings: dict[str, int]) -> subprocess.CompletedProcess[str]:
+    """That leaves its engine open, in the middle of a prompt; with settings, of little address space."""
+    asked = [sys.executable, "-c", _PROGRAM, str(folder.path), repr(settings)]
+    return subprocess.run(asked, capture_output=True, text=True, timeout=120)
+
+
+def test_a_program_may_end_in_the_middle_of_a_step(folder: ModelFolder) -> None:
+    ended = _program(folder, {})
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not keep to that limit")
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"threads": 1000, "cache_tokens": 512}, "refuses a thread, number .* of 1000: .*--threads"),
+        ({"threads": 1, "cache_tokens": 1 << 24}, "refuses .* bytes .*--cache-tokens"),
+    ],
+)
+def test_what_the_system_refuses_is_said(folder: ModelFolder, settings: dict[str, int], says: str) -> None:
+    ended = _program(folder, settings)
+    assert ended.returncode == 1 and ended.stderr.count("\n") == 1
+    assert re.search(says, ended.stderr)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"experts": 128, "experts_per_token": 65},
+        {"experts": 512, "groups": 512, "groups_kept": 512},
+        {"experts": 1_000_000_000},
+        {"heads": 2**31 - 1},
+        {"heads": 1 << 20, "nope": 1 << 20},
+        {"width": 2**31 - 1},
+        {"shared_experts": 2**31 - 1},
+    ],
+)
+def test_sizes_that_no_step_could_have_are_refused(folder: ModelFolder, sizes: dict[str, int]) -> None:
+    with pytest.raises(EngineError, match="the engine runs no such model"):
+        step_bytes(replace(folder.config, **sizes), 512)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bad", [-1, 4, 1 << 30])
+def test_every_page_that_is_read_is_in_the_cache(folder: ModelFolder, bad: int) -> None:
+    network = Network(folder, tokens=8, rows=8, pages=4, threads=1)
+    one, after = np.ones(1, np.int32), np.full(1, kernels.PAGE, np.int32)
+    table = np.asarray([[bad, 0]], np.int32)
+    with pytest.raises(ValueError, match="a page is outside the cache"):
+        network._native.step(one, after, one * 0, table, one * 0, network._logits)
+
+
 def test_a_closed_engine_has_no_threads_and_says_so(folder: ModelFolder) -> None:
     if not Path("/proc/self/task").exists():
         pytest.skip("this system does not list a process's threads")
@@ -414,9 +489,12 @@ def test_sampling_out_of_range_is_refused(bad: dict[str, float]) -> None:
 
 
 def test_logits_that_are_no_numbers_end_the_reply_with_the_reason() -> None:
-    sampler = Sampler(Sampling(), [], 4)
-    with pytest.raises(ValueError, match="not finite"):
-        sampler.draw(np.full(4, np.nan, np.float32), None)
+    for bad in (np.nan, np.inf):
+        with pytest.raises(ValueError, match="not finite"):
+            Sampler(Sampling(), [], 4).draw(np.full(4, bad, np.float32), None)
+        grammar = np.array([0b0110], np.uint32)  # even where it forbids the bad one: a logprob would be none
+        with pytest.raises(ValueError, match="not finite"):
+            Sampler(Sampling(logprobs=True), [], 4).draw(np.array([bad, 1, 2, 3], np.float32), grammar)
 
 
 def test_a_trace_hears_of_every_token_once(folder: ModelFolder) -> None:

@@ -221,6 +221,20 @@ def test_an_owner_who_has_all_places_makes_room_for_another() -> None:
     drive.run()
 
 
+def test_batch_work_does_not_give_way_to_what_cannot_come_in() -> None:
+    drive = Drive(pages=20)
+    drive.add(ids(9 * PAGE, 1), 400)
+    work = drive.add(ids(2 * PAGE, 2), 400, Terms(priority="batch"))
+    for _ in range(8):
+        drive.step()
+    large = drive.add(ids(13 * PAGE, 3), 10, Terms("other"))
+    for _ in range(200):
+        drive.step()
+    assert large.slot < 0 and work.reply.stats.preemptions == 0 and work.reply.stats.output_tokens > 200
+    drive.run()
+    assert large.reply.finish == work.reply.finish == "length"
+
+
 def test_batch_work_takes_what_is_left_and_gives_way() -> None:
     drive = Drive(pages=64, slots=2)
     batch = [drive.add(ids(50, seed), 200, Terms(priority="batch")) for seed in range(4)]

@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -212,6 +213,33 @@ def test_more_than_the_budget_is_kept_as_far_as_it_goes(spill: Spill, caplog: py
         write(spill, keys(200))
     assert 0 < read(spill, keys(200)) < 100
     assert caplog.text.count("longer than the 100000 bytes") == 1
+
+
+def test_a_file_system_that_cannot_sync_folders_keeps_to_the_budget(
+    spill: Spill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = os.fsync
+
+    def of_files_alone(file: int) -> None:
+        if stat.S_ISDIR(os.fstat(file).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", of_files_alone)
+    for branch in range(15):
+        write(spill, keys(10, branch))
+        spill._rests_until = 0.0
+        assert read(spill, keys(10, branch)) == 10
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.pages")) == spill.bytes <= 100 * SIZE
+
+
+def test_what_cannot_be_removed_at_the_start_stays(spill: Spill, tmp_path: Path) -> None:
+    write(spill, keys(10))
+    spill.close()
+    (tmp_path / "other.part").mkdir()
+    again = Spill(tmp_path, b"i" * 32, SIZE, 100 * SIZE)
+    assert again.writable and read(again, keys(10)) == 10
+    again.close()
 
 
 @pytest.mark.parametrize("problem", [errno.ENOSPC, errno.EROFS, errno.EIO])

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 import tiny
 from moonlet import kernels
+from moonlet._native import ExpertStore
 from moonlet.engine.engine import Engine, EngineError, EngineOptions
 from moonlet.engine.experts import HEAT_FILE, HEAT_LEAST, Heat, read_heat, write_heat
 from moonlet.engine.memory import group_rooms, share_out
@@ -474,6 +475,24 @@ def test_closing_while_the_disk_is_slow(model: Tiny) -> None:
     assert reply.finish == "cancelled"
 
 
+def test_nobody_waits_for_a_disk_that_a_store_waits_for_at_its_end(model: Tiny) -> None:
+    dying = ExpertStore(model.budget(20))
+    dying.disturb(delay_us=500_000)
+    for layer in range(1, LAYERS + 1):
+        path, offset, experts, row_bytes = model.folder.experts_file(layer)
+        dying.add_layer([str(path)], offset, experts, row_bytes)
+    dying.open(np.full((LAYERS, E), 0.5, np.float32), 1e4)
+    time.sleep(0.1)  # reads are under way
+    closing = threading.Thread(target=[dying].clear)
+    del dying
+    began = time.monotonic()
+    closing.start()
+    while closing.is_alive() and time.monotonic() < began + 0.2:
+        time.sleep(0.01)
+    assert closing.is_alive() and time.monotonic() < began + 0.35
+    closing.join()
+
+
 # ---- several drives -------------------------------------------------------------------------------------------------
 
 
@@ -569,7 +588,11 @@ def test_heat_that_is_stale_or_damaged_is_ignored(own: Tiny) -> None:
     assert found is not None and found.tokens == 5000
     file = own.folder.path / HEAT_FILE
     sound = file.read_bytes()
-    for bad in (b"", b"\n", sound[:-4], sound[:-1] + b"\x7f", sound.replace(b'"format": 1', b'"format": 9'), b"{}\n"):
+    endless = sound.replace(b"5000.0", b"5" * 400)
+    for bad in (
+        *(b"", b"\n", sound[:-4], sound[:-1] + b"\x7f", sound.replace(b'"format": 1', b'"format": 9'), b"{}\n"),
+        endless,
+    ):
         file.write_bytes(bad)
         assert read_heat(own.folder) is None
     file.write_bytes(sound)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import queue
 import threading
@@ -163,6 +164,7 @@ class Engine:
         self._sent = Counter[str]()  # replies in the inbox, by owner; under that lock
         self._thread = threading.Thread(target=self._loop, name="moonlet-engine", daemon=True)
         self._thread.start()
+        atexit.register(self.close)  # Python's end would tear the thread out of a native step, which ends in an abort
 
     @property
     def cache_used(self) -> float:
@@ -333,6 +335,7 @@ class Engine:
                 self._closed = True
                 self._inbox.put(None)
         self._thread.join()
+        atexit.unregister(self.close)
 
     def __enter__(self) -> Engine:
         return self

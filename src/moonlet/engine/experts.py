@@ -55,7 +55,7 @@ class Experts:
                 self.native.open(heat.share, heat.tokens)
             else:
                 self.native.open()
-        except (OSError, ValueError) as error:  # a budget that is too small is a ValueError
+        except (OSError, ValueError, RuntimeError) as error:  # files; the budget is too small; the system refuses more
             raise EngineError(str(error)) from None
 
     def reads(self) -> Reads:
@@ -107,7 +107,7 @@ def read_heat(folder: ModelFolder) -> Heat | None:
         wanted = {"format": HEAT_FORMAT, "model": _identity(folder), "crc32": zlib.crc32(body)}
         tokens = float(head["tokens"])
         sound = all(head[key] == value for key, value in wanted.items()) and HEAT_LEAST <= tokens < 1e15
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
     return Heat(share, tokens) if sound and np.all((share >= 0) & (share <= 1)) else None
 

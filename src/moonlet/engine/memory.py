@@ -74,7 +74,7 @@ def share_out(
     workers = threads or cores() if expanded else 1  # else they have no buffers of their own
 
     def fixed(tokens: int) -> tuple[int, int]:
-        workspace, cache = _native.buffer_bytes(shape_of(config), tokens, pages, exact, expanded, kept, workers)
+        workspace, cache = _buffer_bytes(config, tokens, pages, exact, expanded, kept, workers)
         return workspace + 4 * rows * -(-config.vocab // 32) * 32, cache
 
     first = step_tokens or (EXPANDED_STEP_TOKENS if expanded else STEP_TOKENS)
@@ -99,8 +99,20 @@ def share_out(
 
 @lru_cache(1024)
 def step_bytes(config: ModelConfig, tokens: int) -> int:
-    """The workspace of a step of so many tokens, logits not counted."""
-    return int(_native.buffer_bytes(shape_of(config), tokens, 1, False)[0])
+    """The workspace of a step of so many tokens, logits not counted. EngineError: the engine has no such model."""
+    return _buffer_bytes(config, tokens, 1, False, False, "bf16", 1)[0]
+
+
+def _buffer_bytes(
+    config: ModelConfig, tokens: int, pages: int, exact: bool, expanded: bool, kept: str, workers: int
+) -> tuple[int, int]:
+    """Of a step's workspace and of the cache."""
+    try:
+        return _native.buffer_bytes(shape_of(config), tokens, pages, exact, expanded, kept, workers)
+    except ValueError as error:
+        raise EngineError(f"the engine runs no such model: {error}") from None
+    except RuntimeError as error:  # more than the system lets a process have
+        raise EngineError(str(error)) from None
 
 
 def _too_little(dense: int, cache: int, workspace: int, experts: int, allowed: int, stated: bool) -> str:

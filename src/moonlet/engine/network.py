@@ -47,21 +47,24 @@ class Network:
         # Of the chosen, in the last watched step.
         self.tiers = np.zeros((config.sparse_layers, config.experts), np.uint8)
         self.parts_ns = np.zeros(len(_native.PARTS), np.int64)  # of the last watched step
-        self._native = _native.load(
-            shape_of(config),
-            folder.dense(),
-            folder.formats.dense,
-            folder.formats.experts,
-            self.experts.native,
-            tokens,
-            rows,
-            pages,
-            threads,
-            exact,
-            expanded,
-            "f32" if exact else cache,
-            isa,
-        )
+        try:
+            self._native = _native.load(
+                shape_of(config),
+                folder.dense(),
+                folder.formats.dense,
+                folder.formats.experts,
+                self.experts.native,
+                tokens,
+                rows,
+                pages,
+                threads,
+                exact,
+                expanded,
+                "f32" if exact else cache,
+                isa,
+            )
+        except RuntimeError as error:  # the system refuses memory or threads
+            raise EngineError(str(error)) from None
         self._logits = np.zeros((rows, -(-config.vocab // 32) * 32), np.float32)
 
     @property

@@ -77,9 +77,12 @@ class Sampler:
         self.sampling = sampling
         self.vocab = vocab
         self.random = np.random.Generator(np.random.PCG64(sampling.seed))
-        self.read = np.unique(np.asarray(prompt, np.int64)) if sampling.repetition_penalty != 1 else None
+        self._seen: NDArray[np.bool_] | None = None  # (V,): read or written
+        if sampling.repetition_penalty != 1:
+            self._seen = np.zeros(vocab, np.bool_)
+            self._seen[np.asarray(prompt, np.int64)] = True
         self.written: dict[int, int] = {}
-        self._penalises = self.read is not None or bool(sampling.presence_penalty or sampling.frequency_penalty)
+        self._penalises = self._seen is not None or bool(sampling.presence_penalty or sampling.frequency_penalty)
         self._wide = np.zeros(0, np.float32)  # scratch (3, V rounded up to _BLOCK), made when it is first needed
         self._mask: NDArray[np.uint32] | None = None  # what _bits are of
         self._bits = np.zeros(0, np.bool_)
@@ -101,9 +104,13 @@ class Sampler:
     def note(self, id: int, raw: NDArray[np.float32] | None = None, chance: float = 0.0) -> Token:
         """The token for an id that was drawn, or that could only come next; `raw` are the logits in its place."""
         self.written[id] = self.written.get(id, 0) + 1
+        if self._seen is not None:
+            self._seen[id] = True
         if not self.sampling.logprobs or raw is None:
             return Token(id, chance=chance)
         count, most = self.sampling.top_logprobs, raw.max()
+        if not math.isfinite(most):
+            raise ValueError("the model's logits are not finite")
         shares = np.subtract(raw, most, out=self._scratch(0))
         whole = math.log(float(np.exp(shares, out=shares).sum(dtype=np.float64)))
         likeliest = np.empty(0, np.int64)
@@ -130,8 +137,8 @@ class Sampler:
         steered = self._scratch(1)
         np.copyto(steered, logits)
         ids = np.fromiter(self.written, np.int64, len(self.written))
-        if self.read is not None:
-            seen = np.union1d(self.read, ids)
+        if self._seen is not None:
+            seen = np.flatnonzero(self._seen)
             values = steered[seen]
             steered[seen] = np.where(values > 0, values / s.repetition_penalty, values * s.repetition_penalty)
         if len(ids) and (s.presence_penalty or s.frequency_penalty):

@@ -195,16 +195,19 @@ class Scheduler:
             first.setdefault((sequence.terms.owner, _class(sequence)), sequence)
         return [sequence for sequence in first.values() if self._displaced_by(sequence)]
 
-    def _displaced_by(self, sequence: Sequence) -> Sequence | None:
-        """Who makes room for one that waits: batch work, or an owner who has more places by weight."""
-        share = self.line.of(sequence).share(1)
+    def _displaced_by(self, sequence: Sequence) -> list[Sequence]:
+        """Who makes room for one that waits: batch work, and at last one of an owner who has more places by weight."""
+        share, found = self.line.of(sequence).share(1), list[Sequence]()
         for victim in reversed(self.running):
             if victim.loading or _class(victim) < _class(sequence):
                 continue
             had = victim.reading or len(victim.ids) - victim.began_with >= _SLICE
-            if _class(victim) > _class(sequence) or (had and self.line.of(victim).share() > share):
-                return victim
-        return None
+            owner = self.line.of(victim)
+            if _class(victim) > _class(sequence):
+                found.append(victim)
+            elif had and owner.share(-sum(self.line.of(one) is owner for one in found)) > share:
+                return [*found, victim]
+        return found
 
     def _follows(self, sequence: Sequence) -> bool:
         """What it begins with is just being computed for another one: it waits and finds it done."""
@@ -235,13 +238,11 @@ class Scheduler:
             short = self._cache.available < pages + len(self.running)
             if self._slots and not (short and self.running):
                 return True
-            victim = self._displaced_by(sequence)
-            if victim is None:
-                return False
-            same = _class(victim) == _class(sequence)
-            if same and self._cache.available + len(victim.pages) < pages + len(self.running):
+            victims = self._displaced_by(sequence)
+            room = self._cache.available + sum(len(victim.pages) for victim in victims)
+            if not victims or room < pages + len(self.running) - len(victims):
                 return False  # that would not be enough either
-            self._preempt(victim)
+            self._preempt(victims[0])
 
     def _start(self, sequence: Sequence, known: int, pages: list[int]) -> None:
         owner = self.line.of(sequence)

@@ -13,7 +13,7 @@ def shape_of(config: ModelConfig) -> _native.Shape:
     shape.value = config.value
     shape.dense_width, shape.dense_layers = config.dense_width, config.dense_layers
     shape.E, shape.K, shape.F = config.experts, config.experts_per_token, config.expert_width
-    shape.shared_width = config.shared_width
+    shape.shared_width = min(config.shared_width, (1 << 31) - 1)  # which is refused there
     shape.router = int(config.router == "softmax")
     shape.groups, shape.groups_kept = config.groups, config.groups_kept
     shape.normalise, shape.routed_scale = config.normalise, config.routed_scale

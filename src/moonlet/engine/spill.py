@@ -164,10 +164,10 @@ class Spill:
         except OSError:
             return
         for path in paths:
-            if path.suffix == ".part" and self.writable:
-                path.unlink(missing_ok=True)
-            elif path.suffix == ".pages":
-                with suppress(OSError):  # of what cannot be read now nothing is known
+            with suppress(OSError):  # of what cannot be read now nothing is known
+                if path.suffix == ".part" and self.writable:
+                    path.unlink()
+                elif path.suffix == ".pages":
                     file = _read_head(path, self._identity, self._page_bytes)
                     if file is not None:
                         self._add(file)
@@ -352,11 +352,13 @@ def _forget_cached(file: int) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    """As far as the file system can: a file that a power cut loses is a miss."""
+    with suppress(OSError):
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
 
 def open_spill(model: ModelFolder, root: Path | None, variant: str, page_bytes: int, budget: int) -> Spill:
