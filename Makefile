@@ -1,7 +1,7 @@
 # make run      set up, then talk to the small model      make test    set up, then the tests
 # make check    style, types, format of the C++           make bench   speed, against the peers
 #                                                     (BENCH="--only moonlight --layers 4": docs/performance.md)
-# make test-long    the tests that take tens of seconds each: training, speech, every page in every language
+# make test-long    the tests that take many seconds: training, speech, two tabs, failures that have to be waited for
 # make check-native    the C++ under the sanitizers of addresses, undefined behaviour and threads
 PYTHON ?= python3
 VENV := .venv

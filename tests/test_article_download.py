@@ -24,6 +24,8 @@ from moonlet.article.source import link_template
 from moonlet.article.stages import StageError, inside, read
 from moonlet.article.talk import Recording
 
+pytestmark = pytest.mark.long
+
 HERE = DownloadSettings(("127.0.0.1",))
 
 

@@ -131,6 +131,7 @@ def test_arguments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "is no program" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_runner_without_any_of_the_rows_is_left_out(tmp_path: Path) -> None:
     record = results.Record("", 2)
     case = replace(cases.CASES[0], runners=(cases.EXPANDED, cases.IK))

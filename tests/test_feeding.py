@@ -6,12 +6,15 @@ import multiprocessing
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import moonlet
 from moonlet.chat.tokenizer import Tokenizer
 from moonlet.train.data import conversations
 from moonlet.train.feeding import Feed
 from moonlet.train.rows import Rows
+
+pytestmark = pytest.mark.long
 
 LENGTH = 1500
 WORDS = Path(moonlet.__file__).parent / "nano"

@@ -383,6 +383,7 @@ def test_several_replies_are_one_row_and_charged_together(tmp_path: Path) -> Non
         assert (row["state"], row["output_tokens"]) == ("done", 4)
 
 
+@pytest.mark.long
 def test_a_ledger_that_another_program_locks_holds_up_one_request_at_most(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

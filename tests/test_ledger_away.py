@@ -16,6 +16,8 @@ from moonlet.ledger.database import DatabaseError, open_database
 from moonlet.ledger.keys import Limits
 from postgres import postgres
 
+pytestmark = pytest.mark.long
+
 
 def full(*_: object, **__: object) -> NoReturn:
     raise DatabaseError("the disk is full")

@@ -2,9 +2,13 @@
 
 from itertools import islice
 
+import pytest
+
 from moonlet.chat.template import render
 from moonlet.evals import talks
 from moonlet.local import load
+
+pytestmark = pytest.mark.long
 
 LONG = 2600  # tokens; versions that had been trained to 2,048 wrote gibberish from 2,400 on
 ROOM = 3900

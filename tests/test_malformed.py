@@ -41,6 +41,7 @@ def brief(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brief]:
             yield Brief(loaded)
 
 
+@pytest.mark.long
 def test_malformed_bodies_are_answered_and_never_by_a_fault_of_ours(brief: Brief) -> None:
     statuses: dict[int, int] = {}
     with serving(brief) as url, httpx.Client(base_url=url.removesuffix("/v1"), timeout=20) as client:

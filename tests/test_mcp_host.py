@@ -329,6 +329,7 @@ def test_a_server_that_floods_is_stopped(tmp_path: Path, tool: str, told: str) -
         assert said(host, "flood__echo") == "here"
 
 
+@pytest.mark.long
 def test_servers_that_do_not_come_up_leave_the_others_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("moonlet.tools.mcp.connection.CONNECT_S", 4.0)
     missing = ServerConfig("missing", command="no-such-command-anywhere")

@@ -113,6 +113,7 @@ SELECT 'old' || i, 1, ? - i, ? - i, DATE(? - i, 'unixepoch'), 'k' || i % 9, 'key
 """
 
 
+@pytest.mark.long
 def test_requests_do_not_wait_for_whoever_looks_at_the_books(tmp_path: Path) -> None:
     with closing(Books(open_database(tmp_path / "ledger"))) as books:
         ann, boss = (keys.add(books.database, name, scopes=("chat", "admin"))[1] for name in ("ann", "boss"))

@@ -330,6 +330,7 @@ for turn in range(1, 100000):
 """
 
 
+@pytest.mark.long
 def test_kill_9_while_writing_loses_nothing_that_was_committed(tmp_path: Path) -> None:
     for round_ in range(3):
         at = tmp_path / str(round_)

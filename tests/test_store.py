@@ -550,6 +550,7 @@ def test_what_was_used_is_read_at_the_next_start(own: Tiny) -> None:
     assert reads.pinned_hits > 0 and reads.hit_rate is not None and reads.hit_rate > 0.55
 
 
+@pytest.mark.long
 def test_heat_that_does_not_help_is_let_go(own: Tiny) -> None:
     """Written of experts that are never asked for: their places go to others."""
     used = np.zeros((LAYERS, E), bool)

@@ -300,6 +300,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.long
 def test_an_article_under_way_goes_on_with_the_next_server(folder: Path, ledger: Path) -> None:
     pytest.importorskip("av", reason="moonlet[article] is not installed")
     pytest.importorskip("faster_whisper", reason="moonlet[article] is not installed")

@@ -45,6 +45,7 @@ def until(log: Path, words: str) -> str:
     return log.read_text()
 
 
+@pytest.mark.long
 def test_a_model_is_tried_when_it_is_first_served(tmp_path: Path) -> None:
     with served(tmp_path) as (url, log, server):
         assert "tools: tried now for the first time" in log.read_text()

@@ -23,6 +23,8 @@ from moonlet.server.article_jobs import Jobs, Order, Outcome
 from moonlet.server.articles import add_articles
 from moonlet.server.keys import Access
 
+pytestmark = pytest.mark.long
+
 Window = Callable[..., Any]
 WISHES = {
     "language": ("en", "th", "zh"), "tone": ("neutral", "friendly", "formal"), "length": ("short", "medium", "long"),
@@ -182,7 +184,6 @@ def test_a_server_that_makes_none_says_so(window: Window) -> None:
         server.stop()
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("language", ["en", "th", "zh"])
 def test_in_every_language_on_a_phone_and_wide(window: Window, press: Press, look: Any, language: str) -> None:
     for name in ("done", "broken", "talk"):

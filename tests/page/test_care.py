@@ -17,6 +17,8 @@ from moonlet.server.keys import Access
 from moonlet.server.page_tools import Workbench
 from moonlet.tools.tool import Tool, parameters
 
+pytestmark = pytest.mark.long
+
 Window = Callable[..., Any]
 SUM = "12345678901234567"  # the nearest that JavaScript can hold ends in 568
 BODY = {"messages": [{"role": "user", "content": "Pay them"}], "tools": ["pay"]}

@@ -19,6 +19,8 @@ from moonlet.llm.scripted import Scripted
 from moonlet.server import page_runs
 from moonlet.server.keys import Access
 
+pytestmark = pytest.mark.long
+
 Window = Callable[..., Any]
 PLACES = ("browser", "server")
 KEPT_MS = 500  # after which a turn has been kept

@@ -110,6 +110,7 @@ def test_files_go_along_as_text(window: Window, served: str) -> None:
     assert "not text" in page.locator(".composer .notice").inner_text()
 
 
+@pytest.mark.long
 def test_the_map_changes_while_it_streams(window: Window, served: str, nano: Local) -> None:
     page = window(served + "#/inside", motion="no-preference")
     pixels = "document.querySelector('.sky-place canvas').toDataURL()"
@@ -144,6 +145,7 @@ def test_the_map_changes_while_it_streams(window: Window, served: str, nano: Loc
     assert all(name in parts for name in ("attention", "router", "experts", "head"))
 
 
+@pytest.mark.long
 def test_a_restart_of_the_server_is_survived(window: Window, nano: Local) -> None:
     server = Served(nano)
     try:
@@ -170,6 +172,7 @@ def test_a_restart_of_the_server_is_survived(window: Window, nano: Local) -> Non
         server.stop()
 
 
+@pytest.mark.long
 def test_a_broken_connection_loses_nothing(window: Window, served: str, nano: Local) -> None:
     page = window(served)
     window.expected += ["ERR_INTERNET_DISCONNECTED", "ERR_NETWORK"]

@@ -166,6 +166,7 @@ def test_a_slider_moves_the_curves_and_the_numbers_are_the_planners(window: Wind
     assert f"{told['curves']['full'][here]:,.0f}" in row
 
 
+@pytest.mark.long
 def test_another_machine_and_model_and_how_sure(window: Window, filled: Office) -> None:
     page = window(filled.url + "#/plan")
     page.get_by_label("Machine", exact=False).first.select_option("8x-h200")
@@ -217,6 +218,7 @@ def test_a_call_is_approved_and_one_denied(window: Window, tmp_path: Path) -> No
         page.wait_for_selector(".ask", state="detached")
 
 
+@pytest.mark.long
 def test_act_finds_its_place_again_when_the_server_was_restarted(window: Window, tmp_path: Path) -> None:
     with office(open_database(tmp_path / "ledger.db")) as server:
         page = window(server.url + "#/act")
@@ -254,6 +256,7 @@ def test_books_by_day_key_and_model_and_what_owning_came_to(window: Window, fill
     assert page.get_by_role("meter").count() >= 4
 
 
+@pytest.mark.long
 def test_who_waits_now_is_told(window: Window, filled: Office) -> None:
     page = window(filled.url + "#/books")
     page.wait_for_selector("text=Nobody is asking")
@@ -277,6 +280,7 @@ def test_who_waits_now_is_told(window: Window, filled: Office) -> None:
     assert "chat.completions" not in page.locator("main").inner_text()
 
 
+@pytest.mark.long
 def test_a_key_sees_its_own_lines_until_it_is_revoked(window: Window, tmp_path: Path) -> None:
     _fill(tmp_path / "ledger.db")
     database = open_database(tmp_path / "ledger.db")
