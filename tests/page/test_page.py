@@ -72,6 +72,15 @@ def test_the_first_visit_offers_three_things(window: Window, served: str) -> Non
     assert "milk" in answer.locator(".card").inner_text()
 
 
+def test_a_browser_that_keeps_nothing_can_be_talked_in(window: Window, served: str) -> None:
+    blocked = "Object.defineProperty(window, '{}', {{ get() {{ throw new DOMException('', 'SecurityError'); }} }});"
+    page = window(served)
+    page.add_init_script("".join(map(blocked.format, ("localStorage", "sessionStorage", "indexedDB"))))
+    page.reload()
+    _say(page, "What is 12 times 7?")
+    assert "84" in _answered(page).inner_text()
+
+
 def test_what_is_denied_does_not_run(window: Window, served: str) -> None:
     page = window(served)
     _say(page, "Make a note: buy milk")

@@ -10,6 +10,7 @@
 // asking again later may help.
 
 import { t } from "./i18n.js";
+import { onDevice, inTab } from "./keeping.js";
 import { store } from "./store.js";
 
 export class Problem extends Error {
@@ -26,12 +27,12 @@ export class Problem extends Error {
 
 const KEY = "moonlet.key";
 export const key = {
-  get: () => sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY) ?? "",
+  get: () => inTab.getItem(KEY) ?? onDevice.getItem(KEY) ?? "",
   // Kept until the tab is closed, or with `stay` on this device.
   set(secret, stay) {
-    sessionStorage.removeItem(KEY);
-    localStorage.removeItem(KEY);
-    if (secret) (stay ? localStorage : sessionStorage).setItem(KEY, secret);
+    inTab.removeItem(KEY);
+    onDevice.removeItem(KEY);
+    if (secret) (stay ? onDevice : inTab).setItem(KEY, secret);
   },
 };
 

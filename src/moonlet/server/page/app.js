@@ -4,6 +4,7 @@ import {
   api, Button, Dialog, Empty, Field, html, Icon, key, link, Notice, pause, render, router, same, store, t, useEffect, useState,
 } from "./ui.js";
 import * as i18n from "./i18n.js";
+import { onDevice } from "./keeping.js";
 import { choice, next as nextTheme, theme } from "./theme.js";
 
 const VIEWS = ["talk", "inside", "act", "articles", "books", "plan"];
@@ -32,7 +33,7 @@ async function speak(wanted, keep) {
     await pause(1000); // the server is away: without words there is no page
     return speak(wanted, keep);
   }
-  if (keep) localStorage.setItem("moonlet.language", wanted);
+  if (keep) onDevice.setItem("moonlet.language", wanted);
   language.set(wanted);
 }
 

@@ -3,6 +3,8 @@
 // t("talk.send") looks in i18n/<language>/talk.json under "send"; {name} in a message is filled from the second argument.
 // A message may be an object of plural forms ({"one": ..., "other": ...}) chosen by values.count.
 
+import { onDevice } from "./keeping.js";
+
 export const LANGUAGES = { en: "English", th: "ไทย", zh: "中文" };
 const LOCALES = { en: "en", th: "th", zh: "zh-Hans" }; // of the words
 
@@ -14,7 +16,7 @@ export const current = () => language;
 export const locale = () => navigator.languages.find((name) => name.split("-")[0] === language) ?? LOCALES[language];
 
 export function preferred() {
-  const kept = localStorage.getItem("moonlet.language");
+  const kept = onDevice.getItem("moonlet.language");
   const asked = [kept, ...navigator.languages].filter(Boolean).map((name) => name.slice(0, 2).toLowerCase());
   return asked.find((name) => name in LANGUAGES) ?? "en";
 }

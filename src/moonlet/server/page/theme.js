@@ -1,11 +1,12 @@
 // Light, dark, or as the system says.
 
+import { onDevice } from "./keeping.js";
 import { store } from "./store.js";
 
 const CHOICES = ["system", "light", "dark"];
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
-export const choice = store(localStorage.getItem("moonlet.theme") ?? "system");
+export const choice = store(onDevice.getItem("moonlet.theme") ?? "system");
 // What is shown: "light" or "dark".
 export const theme = store("light");
 
@@ -17,7 +18,7 @@ function apply() {
 
 export function next() {
   choice.set(CHOICES[(CHOICES.indexOf(choice.get()) + 1) % CHOICES.length]);
-  localStorage.setItem("moonlet.theme", choice.get());
+  onDevice.setItem("moonlet.theme", choice.get());
   apply();
 }
 

@@ -25,6 +25,7 @@ import { html, render, useEffect, useMemo, useRef, useState } from "./vendor/pre
 import { bytes, compact, current, date, locale, money, number, percent, seconds, t, time } from "./i18n.js";
 import { api, key, link, listen, pause, Problem, same, upload } from "./api.js";
 import { Chart, colour } from "./chart.js";
+import { onDevice } from "./keeping.js";
 import { store } from "./store.js";
 import { Icon } from "./icons.js";
 
@@ -185,12 +186,12 @@ export const Dialog = ({ title, onClose, children, side }) => {
 export function useKept(name, initial) {
   const [value, set] = useState(() => {
     try {
-      return JSON.parse(localStorage.getItem("moonlet." + name)) ?? initial;
+      return JSON.parse(onDevice.getItem("moonlet." + name)) ?? initial;
     } catch {
       return initial;
     }
   });
-  return [value, (next) => (set(next), localStorage.setItem("moonlet." + name, JSON.stringify(next)))];
+  return [value, (next) => (set(next), onDevice.setItem("moonlet." + name, JSON.stringify(next)))];
 }
 
 // What a GET answers: {data, error, loading, again}. Asked anew when `path` changes, and of a server that is away or busy a

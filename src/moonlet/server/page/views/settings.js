@@ -1,5 +1,6 @@
 // How answers are wanted: model, thinking, sampling, tools and servers, who is asked, where conversations are kept.
 
+import { onDevice } from "../keeping.js";
 import { Button, Field, html, Icon, Select, Slider, store, t, Tag, useGet } from "../ui.js";
 
 const INITIAL = { thinking: true, temperature: null, top_p: null, max_tokens: null, seed: null, system: "", tools: null, approve: "ask", look: true, place: "browser" };
@@ -8,7 +9,7 @@ export const settings = store({ ...INITIAL, ...read() });
 
 function read() {
   try {
-    return JSON.parse(localStorage.getItem("moonlet.settings")) ?? {};
+    return JSON.parse(onDevice.getItem("moonlet.settings")) ?? {};
   } catch {
     return {};
   }
@@ -16,7 +17,7 @@ function read() {
 
 function change(part) {
   settings.set((before) => ({ ...before, ...part }));
-  localStorage.setItem("moonlet.settings", JSON.stringify(settings.get()));
+  onDevice.setItem("moonlet.settings", JSON.stringify(settings.get()));
 }
 
 export function Settings({ about, onPlace }) {
