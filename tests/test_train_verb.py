@@ -16,7 +16,10 @@ from moonlet.train import nano, torchrun
     [
         ("pretrain", "", "folder is missing"),
         ("pretrain", "folder = 3", "folder must be text"),
-        ("pretrain", 'folder = "x"\nlr = 1', "no setting 'lr'"),
+        ("pretrain", 'folder = "x"\nclip = 1', "no setting 'clip'"),
+        ("sft", 'folder = "x"\nstart = "nano"\nlr = nan', "lr must be a number above 0, got nan"),
+        ("sft", 'folder = "x"\nstart = "nano"\nshare = 0.3', "share goes with trajectories"),
+        ("sft", 'folder = "x"\nstart = "nano"\ntrajectories = "nope"', "there is no file nope"),
         ("pretrain", 'folder = "x"\nsteps = true', "steps must be a whole number"),
         ("pretrain", 'folder = "x"\nsteps = 0', "steps must be at least 1, got 0"),
         ("pretrain", 'folder = "x"\nrows = -1', "rows must be at least 1, got -1"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,11 +34,11 @@ def main(asked: argparse.Namespace) -> int:
     server = _server(asked)
     languages = _chosen(asked.languages, LANGUAGES, "language") or (["en"] if server else LANGUAGES)
     if server:
-        keys = mock_suite(server, asked.n, asked.seed, languages)
+        keys = mock_suite(server, asked.n, asked.seed, languages, held_out=not asked.training)
     else:
         kinds: list[TaskKind] = _chosen(asked.kinds, KINDS, "kind of task")
         domains = asked.domains.split(",") if asked.domains else []
-        keys = suite(asked.n, asked.seed, domains, kinds, languages)
+        keys = suite(asked.n, asked.seed, domains, kinds, languages, held_out=not asked.training)
     with _players(asked, server) as players, _writer(asked.out) as write:
         done = []
         for one in rollouts(keys, players, asked.workers, asked.ray):
@@ -59,6 +60,10 @@ def _server(asked: argparse.Namespace) -> Server | None:
         return None
     if asked.domains or asked.kinds:
         raise UsageError("--domains and --kinds are for moonlet's own worlds, not for --from-mcp")
+    try:
+        shlex.split(asked.from_mcp)
+    except ValueError as error:
+        raise UsageError(f"--from-mcp {asked.from_mcp!r}: not a command line ({error})") from None
     calls: list[dict[str, Any]] = []
     for text in asked.record or ():
         name, _, arguments = text.partition(" ")
@@ -148,12 +153,12 @@ def _cells(row: Row) -> list[str]:
 def _replay(path: Path) -> int:
     """Plays every trajectory of a file again. Raises TrajectoryError at the first that is not what it was."""
     count = 0
-    with path.open(encoding="utf-8") as lines:
+    with path.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
             count += 1
             try:
                 replay(Trajectory.parse(line))
-            except TrajectoryError as error:
+            except (TrajectoryError, RecursionError) as error:
                 raise TrajectoryError(f"{path}, line {count}: {error}") from None
     print(f"{count} trajectories replayed: all as recorded")
     return 0

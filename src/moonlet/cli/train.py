@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -17,6 +18,9 @@ KNOWN: Mapping[str, type] = {
     "folder": str,
     "start": str,
     "data": str,
+    "trajectories": str,
+    "share": float,
+    "lr": float,
     "seed": int,
     "steps": int,
     "rows": int,
@@ -94,6 +98,14 @@ def read(path: Path, stage: str) -> dict[str, Any]:
         raise UsageError(f"{path}: start is missing: {stage} goes on from a model; pretrain begins with none")
     if stage == "pretrain" and "start" in settings:
         raise UsageError(f"{path}: pretrain begins with nothing; to go on from {settings['start']} say sft")
+    if "share" in settings and "trajectories" not in settings:
+        raise UsageError(f"{path}: share goes with trajectories, a file of `moonlet simulate --training --out`")
+    if not 0 < settings.get("share", 1) <= 1:
+        raise UsageError(f"{path}: share must be above 0 and at most 1, got {settings['share']}")
+    if stage != "rl" and not 0 < settings.get("lr", 1) < math.inf:
+        raise UsageError(f"{path}: lr must be a number above 0, got {settings['lr']}")
+    if (own := settings.get("trajectories")) is not None and not Path(own).is_file():
+        raise UsageError(f"{path}: trajectories: there is no file {own}")
     if (data := settings.get("data")) is not None:
         if not (isinstance(data, str) and Path(data).is_dir()):
             raise UsageError(f"{path}: data: there is no folder {data}")

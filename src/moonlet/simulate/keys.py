@@ -58,9 +58,12 @@ def stream(
             )
 
 
-def mock_suite(server: Server, count: int, seed: int = 0, languages: Sequence[Language] = ("en",)) -> list[Key]:
+def mock_suite(
+    server: Server, count: int, seed: int = 0, languages: Sequence[Language] = ("en",), held_out: bool = True
+) -> list[Key]:
     """So many tasks for a mocked server, kinds taken in turn."""
     rng = Random(f"suite {seed}")
+    seeds = HELD_OUT if held_out else TRAINING
     having = mock_kinds(server)
     return [
         Key(
@@ -68,7 +71,7 @@ def mock_suite(server: Server, count: int, seed: int = 0, languages: Sequence[La
             having[place % len(having)],
             rng.choice(list(languages)),
             rng.choice([one for one in PERSONAS if one != "changes_mind"]),
-            rng.randrange(HELD_OUT.start, HELD_OUT.stop),
+            rng.randrange(seeds.start, seeds.stop),
         )
         for place in range(count)
     ]

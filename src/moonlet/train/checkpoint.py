@@ -80,7 +80,9 @@ def write(path: Path, state: Mapping[str, Any]) -> None:
         raise
 
 
-def same_source(run: Path, seed: int, data: Path | None, begun: ModelFolder | None) -> None:
+def same_source(
+    run: Path, seed: int, data: Path | None, begun: ModelFolder | None, own: Path | None = None, share: float = 0.0
+) -> None:
     """What a run reads and began from is written beside its checkpoint, in the folder `run`, and must be the same when
     it goes on: the checkpoint says only how much it has read. What it began from may not lie where its own model goes,
     beside `run`. Raises CheckpointError."""
@@ -92,11 +94,14 @@ def same_source(run: Path, seed: int, data: Path | None, begun: ModelFolder | No
         "sets": sorted(one.name for one in data.iterdir() if one.is_dir()) if data else [],
         "start": hashlib.sha256((begun.path / "moonlet.json").read_bytes()).hexdigest() if begun else None,
     }
+    if own:
+        told |= {"trajectories": hashlib.sha256(own.read_bytes()).hexdigest(), "share": share}
     if not (run / "checkpoint.pt").exists():
         run.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(told), encoding="utf-8")
     elif path.exists() and (was := json.loads(path.read_text(encoding="utf-8"))) != told:
-        other = [f"{name} was {was.get(name)}, is {told[name]}" for name in told if was.get(name) != told[name]]
+        names = [name for name in was | told if was.get(name) != told.get(name)]
+        other = [f"{name} was {was.get(name)}, is {told.get(name)}" for name in names]
         raise CheckpointError(f"{run} is a run of other conversations: {'; '.join(other)}")
 
 

@@ -2,7 +2,7 @@
 
 On a GPU it has the shape that ships, on a processor a smaller one.
 
-python -m moonlet.train.nano FOLDER [--start MODEL] [--data FOLDER] [--steps N] [--threads N]
+python -m moonlet.train.nano FOLDER [--start MODEL] [--data FOLDER] [--trajectories FILE] [--steps N] [--threads N]
 
 Started by torchrun, its processes train one network together (sharded.py).
 
@@ -37,9 +37,10 @@ from moonlet.train.charts import installed
 from moonlet.train.checkpoint import held, same_source
 from moonlet.train.data import conversations
 from moonlet.train.export import TOKENIZER_FILES, export
-from moonlet.train.feeding import Feed
+from moonlet.train.feeding import Feed, Stream
 from moonlet.train.fit import Recipe, Run, check_rows
 from moonlet.train.network import Network
+from moonlet.train.played import among, read
 from moonlet.train.processes import Alone, processes
 from moonlet.train.restore import restore
 from moonlet.train.rows import Rows
@@ -86,7 +87,7 @@ CONFIG: dict[str, Any] = {
 # Rows are long because the list of tools takes 800 tokens of each. Whoever has read no more than 2,048 tokens writes
 # gibberish behind 2,400, so that what goes on reads all that the model declares.
 RECIPE = Recipe(steps=1900, rows=2, length=2048, long_from=1.0)
-FURTHER = replace(RECIPE, steps=3000, lr=4e-3, decay_from=0.45, length=4096)  # with --start
+FURTHER = replace(RECIPE, steps=3000, lr=9e-4, decay_from=0.15, length=4096)  # with --start
 FORMATS = ConvertOptions(dense="int8", experts="int8")  # 18.8 MB
 
 # For a GPU: 27.9 million parameters, of which a token uses 11.4; 23.2 MB with int4 experts. The kernels like widths of
@@ -108,6 +109,7 @@ GPU = Recipe(
 CONVERSATIONS, FEEDERS = 2.3, 14
 VOCABULARY_SAMPLES = 20_000  # conversations that the pieces are learned from
 VOCABULARY_SEED, SEED = 0, 1
+SHARE = 0.5  # of the conversations, where there are some of one's own
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -127,14 +129,14 @@ def _train(asked: argparse.Namespace, everyone: Alone, begun: ModelFolder | None
     recipe = _recipe(asked, gpu, begun)
     check_rows(recipe, everyone.count)
     if everyone.first:
-        same_source(asked.folder / "run", asked.seed, asked.data, begun)
+        same_source(asked.folder / "run", asked.seed, asked.data, begun, asked.trajectories, asked.share)
         _vocabulary(asked, begun, out)
     everyone.wait()
     rows: Feed | Rows
     if gpu:
         rows = _feed(asked, recipe, family)
     else:
-        rows = Rows(conversations(asked.seed, asked.data), Tokenizer.load(asked.folder), family)
+        rows = Rows(_stream(asked)(asked.seed), Tokenizer.load(asked.folder), family)
     config = begun.config if begun else parse_config(LARGE if gpu else CONFIG)
     run = Run(asked.folder / "run", config, recipe, rows, everyone)
     if not installed():
@@ -167,7 +169,7 @@ def _recipe(asked: argparse.Namespace, gpu: bool, begun: ModelFolder | None = No
     usual = GPU if gpu else FURTHER if begun else RECIPE
     if begun and begun.formats.experts == "int4":
         usual = replace(usual, int4=True)
-    said = {name: getattr(asked, name) for name in ("steps", "rows", "int4")}
+    said = {name: getattr(asked, name) for name in ("steps", "rows", "int4", "lr")}
     return replace(usual, **{name: value for name, value in said.items() if value is not None})
 
 
@@ -175,8 +177,15 @@ def _feed(asked: argparse.Namespace, recipe: Recipe, family: Family) -> Feed:
     """The rows of a run on a GPU; from nothing they are of the first part of the mixture until the rate falls."""
     share = 0.0 if asked.start else recipe.decay_from
     reading = int(share * recipe.steps * recipe.rows * CONVERSATIONS / FEEDERS)
-    stream = partial(conversations, data=asked.data, reading=reading)
-    return Feed(asked.folder, stream, asked.seed, recipe.length, FEEDERS, family)
+    return Feed(asked.folder, _stream(asked, reading), asked.seed, recipe.length, FEEDERS, family)
+
+
+def _stream(asked: argparse.Namespace, reading: int = 0) -> Stream:
+    """The mixture, and what was played in one's own worlds among it."""
+    mixture = partial(conversations, data=asked.data, reading=reading)
+    if not asked.trajectories:
+        return mixture
+    return partial(among, mixture, read(asked.trajectories), asked.share)
 
 
 def _vocabulary(asked: argparse.Namespace, begun: ModelFolder | None, out: Console) -> None:
@@ -197,6 +206,9 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--start", metavar="MODEL", help="a model folder, or nano: go on from its weights")
     parser.add_argument("--seed", type=int, metavar="N", default=SEED, help="of the conversations")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="public sets of requests (default: none of them)")
+    parser.add_argument("--trajectories", type=Path, metavar="FILE", help="of `moonlet simulate --training --out FILE`")
+    parser.add_argument("--share", type=float, default=SHARE, metavar="X", help=f"of them (default: {SHARE})")
+    parser.add_argument("--lr", type=float, metavar="X", help="learning rate of the matrices")
     parser.add_argument(
         "--steps",
         type=int,

@@ -19,6 +19,7 @@ def add_flags(simulate: argparse.ArgumentParser) -> None:
     simulate.add_argument("--record", action="append", metavar="CALL", help="call it once for real: TOOL {ARGUMENTS}")
     simulate.add_argument("-n", type=positive, default=110, metavar="N", help="tasks (default: 110)")
     simulate.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the tasks")
+    simulate.add_argument("--training", action="store_true", help="tasks to train on, none of those that judge")
     simulate.add_argument("--domains", metavar="A,B", help="only these worlds")
     simulate.add_argument("--kinds", metavar="A,B", help="only these kinds of tasks")
     simulate.add_argument("--languages", metavar="A,B", help="en, th, zh (default: all; with --from-mcp: en)")
