@@ -184,6 +184,23 @@ def test_a_day_in_a_result_may_be_told_as_people_write_it() -> None:
     assert any("July 12" in way for ways in task.goal.told for way in ways)
 
 
+def test_the_right_way_tells_what_each_fact_is_and_what_is_asked_for_is_new() -> None:
+    zones = {"source": TEXT, "time": TEXT, "target": TEXT}
+    arguments = {"source": "Asia/Tokyo", "time": "10:00", "target": "Europe/Paris"}
+    result = {
+        "source": {"timezone": "Asia/Tokyo", "datetime": "2026-07-12T10:00"},
+        "target": {"timezone": "Europe/Paris", "datetime": "2026-07-12T03:00"},
+        "difference": "-7h",
+    }
+    server = Server(
+        "clock", (_offered("convert", "Convert a time.", zones, reads=True),), (Example("convert", arguments, result),)
+    )
+    key = next(key for key in mock_suite(server, 60) if key.kind == "single" and key.persona == "plain")
+    task, _ = make_mock(key, server)
+    assert "target datetime 2026-07-12T03:00, difference -7h" in task.solution[-1].content
+    assert task.goal.told == (("2026-07-12T10:00",), ("2026-07-12T03:00",), ("-7h",))
+
+
 def test_no_task_asks_for_what_a_schema_forbids() -> None:
     """Nothing can be made up for a pattern: a tool that wants one is shown, and in no task wanted."""
     plate = {"plate": {"type": "string", "pattern": "^[A-Z]{3}$"}}

@@ -36,6 +36,7 @@ BEYOND: Mapping[Language, tuple[str, ...]] = {
     "zh": ("帮我约明天早上理发", "订两个披萨送到家里", "叫一辆去机场的出租车"),
 }  # fmt: skip
 KEPT = 3  # facts of one result that must be told
+TOLD = 12  # and that the right way tells, at most
 LONGEST = 60  # characters of a fact
 TRIES = 40  # of a task whose right way the mock refuses
 
@@ -274,24 +275,27 @@ class _Making:
         if kind == "retry":
             results = self._call(steps)
         if kind in ("missing", "explain") and "error" in results[0]:
-            self._admit("not found" if kind == "missing" else "permission", label="")
+            asked = leaves(steps[0][1])
+            self._admit("not found" if kind == "missing" else "permission", label=asked[0][1] if asked else "")
             return
-        self.episode.answer(" ".join(self._told(name, result) for (name, _), result in zip(steps, results)))
+        self.episode.answer(" ".join(self._told(*step, result) for step, result in zip(steps, results)))
 
     def _call(self, steps: list[Wanted]) -> list[Any]:
         return self.episode.call(steps, lambda one: call(self.tools, one))
 
-    def _told(self, name: str, result: Any) -> str:
-        """The sentence about a result; of what only looks, the first facts must be told."""
+    def _told(self, name: str, arguments: Mapping[str, Any], result: Any) -> str:
+        """The sentence about a result; of what only looks, the first facts must be told that were not asked with."""
         one = next(one for one in self.mock.known if one.name == name)
         if isinstance(result, Mapping) and isinstance(result.get("error"), str):
             raise TaskError(f"{name}, called as it should be: {result['error']}")
         if one.changes:
             return phrase("changed", self.language)
-        facts = list(dict.fromkeys(leaves(result)))[:KEPT]
-        self.told += [ways(fact) for fact in facts]
+        facts, asked = list(dict.fromkeys(leaves(result)))[:TOLD], {text for _, text in leaves(arguments)}
+        found = list(dict.fromkeys(text for _, text in facts))
+        self.told += [ways(text) for text in ([one for one in found if one not in asked] or found)[:KEPT]]
         nothing = phrase("found none", self.language, query=" ".join(split(name)))
-        return phrase("found", self.language, list=", ".join(facts)) if facts else nothing
+        listed = ", ".join(f"{field} {text}".strip() for field, text in facts)
+        return phrase("found", self.language, list=listed) if facts else nothing
 
     def _admit(self, key: str, **values: Any) -> None:
         self.told.append(tuple(ADMITS[key]))
@@ -334,11 +338,13 @@ def spoken(said: Any) -> str:
     return str(said).lower() if isinstance(said, bool) else str(said)
 
 
-def leaves(result: Any) -> list[str]:
-    """The short texts and numbers in a result, in their order."""
+def leaves(result: Any, field: str = "") -> list[tuple[str, str]]:
+    """The short texts and numbers in a result, in their order, each with the words of what it is."""
     if isinstance(result, Mapping):
-        return [leaf for one in result.values() for leaf in leaves(one)]
+        own = {name: " ".join(split(str(name))) for name in result}
+        words = {name: one if one.startswith(field) else f"{field} {one}" for name, one in own.items()}
+        return [leaf for name, one in result.items() for leaf in leaves(one, words[name])]
     if isinstance(result, list):
-        return [leaf for one in result for leaf in leaves(one)]
+        return [leaf for one in result for leaf in leaves(one, field)]
     short = isinstance(result, str | int | float) and not isinstance(result, bool) and 0 < len(str(result)) <= LONGEST
-    return [str(result)] if short else []
+    return [(field, str(result))] if short else []
