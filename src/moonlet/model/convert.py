@@ -67,15 +67,19 @@ class Report:
 
 
 def convert(
-    source: Path, target: Path, options: ConvertOptions | None = None, progress: Progress | None = None
+    source: Path,
+    target: Path,
+    options: ConvertOptions | None = None,
+    progress: Progress | None = None,
+    name: str | None = None,
 ) -> Report:
     """Makes the model folder `target` from the checkpoint in `source`, or finishes it where one was begun.
 
-    `progress` hears of the bytes written, and read again for their sha256. Raises ConfigError, CheckpointError,
+    `name`: of the model, where it is not the source's. `progress` hears of the bytes written, and read again for their sha256. Raises ConfigError, CheckpointError,
     JournalError or ConvertError, each with one line.
     """
     options = options or ConvertOptions()
-    origin = Origin(source.resolve().name, None)
+    origin = Origin(name or source.resolve().name, None)
     with Checkpoint(source) as checkpoint:
         if made := finished(target, origin, options, _files(checkpoint, local=True)):
             return made

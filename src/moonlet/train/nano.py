@@ -87,7 +87,7 @@ CONFIG: dict[str, Any] = {
 # Rows are long because the list of tools takes 800 tokens of each. Whoever has read no more than 2,048 tokens writes
 # gibberish behind 2,400, so that what goes on reads all that the model declares.
 RECIPE = Recipe(steps=1900, rows=2, length=2048, long_from=1.0)
-FURTHER = replace(RECIPE, steps=3000, lr=9e-4, decay_from=0.15, length=4096)  # with --start
+FURTHER = replace(RECIPE, steps=3000, lr=5e-4, decay_from=0.15, length=4096)  # with --start
 FORMATS = ConvertOptions(dense="int8", experts="int8")  # 18.8 MB
 
 # For a GPU: 27.9 million parameters, of which a token uses 11.4; 23.2 MB with int4 experts. The kernels like widths of
@@ -233,7 +233,7 @@ def finish(network: Network, folder: Path, formats: ConvertOptions = FORMATS) ->
     for made in (target, target.with_name("model.part")):
         shutil.rmtree(made, ignore_errors=True)  # of an earlier state of the run
     target.with_name("model.journal").unlink(missing_ok=True)
-    report = convert(public, target, formats)
+    report = convert(public, target, formats, name=folder.resolve().name)
     with Local(report.folder, EngineOptions(cache_tokens=1024)) as model:
         make_golden(model)
     return report
