@@ -33,6 +33,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "verb", [("mcp", "--articles", "."), ("agent", "--tools", "article", "do it"), ("article", "talk.mp4")]
 )

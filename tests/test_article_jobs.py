@@ -36,6 +36,8 @@ from moonlet.server.articles import add_articles
 from recordings import noise, shots, write
 from serving import serving
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

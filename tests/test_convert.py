@@ -291,6 +291,7 @@ print("done", flush=True)
 """
 
 
+@pytest.mark.long
 def test_killed_at_ten_random_moments(tmp_path: Path) -> None:
     """SIGKILL from outside, whenever; then once more to the end: the same bytes as without."""
     tiny.write(tmp_path / "source", "deepseek-v2", "fp8", shards=4)

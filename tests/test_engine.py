@@ -67,6 +67,7 @@ def test_logits_are_bit_identical_in_any_chunks_and_threads(folder: ModelFolder,
         np.testing.assert_array_equal(other, found[0])
 
 
+@pytest.mark.long
 def test_a_long_context_is_read_in_spans_by_one_thread_or_several_to_the_same_bits(folder: ModelFolder) -> None:
     rng = random.Random(5)
     ids = [rng.randrange(folder.config.vocab) for _ in range(1200)]

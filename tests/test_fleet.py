@@ -494,6 +494,7 @@ def test_usage_of_the_engine_is_the_usage() -> None:
 # ---- two fronts on one database ----
 
 
+@pytest.mark.long
 def test_two_fronts_on_one_postgres_share_limits_and_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
     """While an engine goes away and comes back. Killing the fronts too takes processes: `python -m bench.fleet`."""
     monkeypatch.setattr(fleet_module, "CHECK_EVERY_S", 0.05)

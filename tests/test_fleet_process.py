@@ -20,6 +20,8 @@ from moonlet.cli import main
 from moonlet.fleet.launch import PlanError, Shape, command, read_plan, shown, thinks
 from moonlet.fleet.process import EngineDiedError, EngineProcess, reason, wait_started
 
+pytestmark = pytest.mark.long
+
 FAKE = Path(__file__).parent / "fake_engine.py"
 
 

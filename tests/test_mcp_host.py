@@ -161,6 +161,7 @@ def test_a_call_that_is_stopped_is_cancelled_at_the_server(tmp_path: Path) -> No
         assert said(host, "odd__echo", text="still here") == "odd: still here"
 
 
+@pytest.mark.long
 def test_a_server_that_crashes_is_reported_and_started_again(tmp_path: Path) -> None:
     with Host([odd(), odd("other", "other")], tmp_path) as host:
         assert "it ended (exit code 7): it hurts" in said(host, "odd__crash")
@@ -393,6 +394,7 @@ def test_a_server_that_lists_less_than_it_says_and_cuts_letters_apart_is_used(tm
         assert said(host, "careless__cut") == "a picture: ?"
 
 
+@pytest.mark.long
 def test_a_helper_that_a_server_leaves_behind_is_no_traceback(tmp_path: Path) -> None:
     leaves = "import subprocess\nsubprocess.Popen(['sleep', '8'], start_new_session=True)\n" + CARELESS
     script = (
@@ -405,6 +407,7 @@ def test_a_helper_that_a_server_leaves_behind_is_no_traceback(tmp_path: Path) ->
     assert (ran.stdout, ran.stderr) == ("leaves__cut\n", "")
 
 
+@pytest.mark.long
 def test_servers_of_one_name_are_kept_apart(tmp_path: Path) -> None:
     with Host([odd("a b", "one"), odd("a_b", "two"), odd("a__b", "three")], tmp_path) as host:
         names = [tool.spec.name for tool in host.tools()]

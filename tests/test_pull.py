@@ -161,6 +161,7 @@ pull(sys.argv[1], Path(sys.argv[2]))
 """
 
 
+@pytest.mark.long
 def test_killed_while_pulling(mirror: Mirror, tmp_path: Path) -> None:
     convert(tmp_path / "origin", tmp_path / "converted")
     moments = random.Random(1)

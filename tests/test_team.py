@@ -26,6 +26,8 @@ import pytest
 import speaking
 from moonlet.cli import main
 
+pytestmark = pytest.mark.long
+
 BODY = {"messages": [{"role": "user", "content": "hello"}], "temperature": 0}
 WAIT_S = 90.0  # for a process that starts on a busy machine
 
@@ -204,7 +206,6 @@ def _stopped_at_work(process: int, ledger: Path) -> bool:
     return False
 
 
-@pytest.mark.long
 def test_kill_9_under_load_loses_only_what_was_in_flight(folder: Path, ledger: Path) -> None:
     ann = add_key(ledger, "ann", "--concurrent", 6)
     answered: list[str] = []
@@ -239,7 +240,6 @@ def test_kill_9_under_load_loses_only_what_was_in_flight(folder: Path, ledger: P
     assert [row["state"] for row in rows(ledger)].count("done") == states.count("done") + 6
 
 
-@pytest.mark.long
 def test_a_full_disk_under_a_real_server(folder: Path, ledger: Path) -> None:
     ann, watcher = add_key(ledger, "ann", "--tokens-per-day", "1m"), add_key(ledger, "watcher", "--scopes", "admin")
     with server(folder, ledger, "--require-key", "--prefixes", "1G") as running:
@@ -300,7 +300,6 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.long
 def test_an_article_under_way_goes_on_with_the_next_server(folder: Path, ledger: Path) -> None:
     pytest.importorskip("av", reason="moonlet[article] is not installed")
     pytest.importorskip("faster_whisper", reason="moonlet[article] is not installed")

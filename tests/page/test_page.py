@@ -205,6 +205,7 @@ def test_stop_ends_an_answer(window: Window, served: str, nano: Local) -> None:
     assert page.locator("#said").is_enabled()
 
 
+@pytest.mark.long
 def test_a_revoked_key_shuts_the_door(window: Window, nano: Local, database: Database) -> None:
     key, secret = keys.add(database, "ada")
     with booked(nano, database, Access(keys_needed=True)) as server:
@@ -370,6 +371,7 @@ def test_axe_finds_nothing(window: Window, used: Served, violations: Any, view: 
     assert not violations(page)
 
 
+@pytest.mark.long
 def test_axe_finds_nothing_in_what_opens(window: Window, served: str, violations: Any) -> None:
     page = window(served)
     page.locator(".tries button").first.click()
