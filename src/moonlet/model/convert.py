@@ -75,8 +75,8 @@ def convert(
 ) -> Report:
     """Makes the model folder `target` from the checkpoint in `source`, or finishes it where one was begun.
 
-    `name`: of the model, where it is not the source's. `progress` hears of the bytes written, and read again for their sha256. Raises ConfigError, CheckpointError,
-    JournalError or ConvertError, each with one line.
+    `name`: of the model, where it is not the source's. `progress` hears of the bytes written, and read again for their
+    sha256. Raises ConfigError, CheckpointError, JournalError or ConvertError, each with one line.
     """
     options = options or ConvertOptions()
     origin = Origin(name or source.resolve().name, None)
