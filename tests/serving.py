@@ -5,15 +5,28 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 from starlette.applications import Starlette
 
+from moonlet.chat.parser import Parser
 from moonlet.ledger.books import Books
-from moonlet.llm import LLM
+from moonlet.llm import LLM, Done, Usage
+from moonlet.llm.scripted import Scripted
 from moonlet.server.app import create_app
 from moonlet.server.keys import Access
+
+
+class CutInThought(Scripted):
+    """Begins a call of the first tool within a thought, where its limit ends the reply."""
+
+    def reply(self, *asked: Any) -> Iterator[Any]:
+        parser = Parser(None, "k2-thinking", asked[1], thinking_open=True)
+        call = f"<|tool_call_begin|>functions.{asked[1][0].name}:0<|tool_call_argument_begin|>"
+        yield from parser.feed_text(f'I look. {call}{{"place": "Os') + parser.finish()
+        yield Done(parser.message, "length", Usage())
 
 
 @contextmanager

@@ -12,11 +12,10 @@ import pytest
 import moonlet
 import speaking
 from moonlet.chat.messages import Message, ToolCall, ToolSpec
-from moonlet.chat.parser import Parser
-from moonlet.llm import Done, RefusedError, TooLongError, Usage
+from moonlet.llm import RefusedError, TooLongError
 from moonlet.llm.scripted import Prepared, Scripted
 from moonlet.local import Local
-from serving import serving
+from serving import CutInThought, serving
 
 HELLO: list[Any] = [{"role": "user", "content": "hello"}]
 SCHEMA = {
@@ -104,15 +103,8 @@ def test_thoughts_are_shown_to_those_who_asked_for_them() -> None:
 
 
 def test_a_call_begun_in_a_thought_and_cut_off_is_told_once() -> None:
-    class Cut(Scripted):
-        def reply(self, *asked: Any) -> Iterator[Any]:
-            parser = Parser(None, "k2-thinking", asked[1], thinking_open=True)
-            begun = 'I look. <|tool_call_begin|>functions.get_weather:0<|tool_call_argument_begin|>{"place": "Os'
-            yield from parser.feed_text(begun) + parser.finish()
-            yield Done(parser.message, "length", Usage())
-
     request: dict[str, Any] = {"model": "scripted", "messages": HELLO, "tools": TOOLS, "max_tokens": 900}
-    with serving(Cut([])) as url, client(url) as asked:
+    with serving(CutInThought([])) as url, client(url) as asked:
         said: Any = asked.messages.create(**request, thinking={"type": "enabled", "budget_tokens": 1024})
     assert [block.type for block in said.content] == ["thinking", "tool_use"] and said.stop_reason == "max_tokens"
     assert said.content[0].thinking == "I look. "

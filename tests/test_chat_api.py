@@ -11,11 +11,9 @@ import pytest
 import moonlet
 import speaking
 from moonlet.chat.messages import Message
-from moonlet.chat.parser import Parser
-from moonlet.llm import Done, Usage
 from moonlet.llm.scripted import Scripted
 from moonlet.local import Local
-from serving import serving
+from serving import CutInThought, serving
 
 HELLO: list[Any] = [{"role": "user", "content": "hello"}]
 SKY = {
@@ -205,14 +203,7 @@ def test_thoughts_have_both_spellings_and_are_counted() -> None:
 
 
 def test_a_call_begun_in_a_thought_and_cut_off_is_told_once() -> None:
-    class Cut(Scripted):
-        def reply(self, *asked: Any) -> Iterator[Any]:
-            parser = Parser(None, "k2-thinking", asked[1], thinking_open=True)
-            begun = 'I look. <|tool_call_begin|>functions.look:0<|tool_call_argument_begin|>{"place": "Os'
-            yield from parser.feed_text(begun) + parser.finish()
-            yield Done(parser.message, "length", Usage())
-
-    with serving(Cut([])) as url, openai.OpenAI(base_url=url, api_key="x") as client:
+    with serving(CutInThought([])) as url, openai.OpenAI(base_url=url, api_key="x") as client:
         whole = client.chat.completions.create(model="scripted", messages=HELLO, tools=TOOLS).choices[0]
     message: Any = whole.message
     assert (message.reasoning, message.content, whole.finish_reason) == ("I look. ", None, "length")

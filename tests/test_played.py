@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
+import moonlet
+from moonlet.chat.tokenizer import Tokenizer
 from moonlet.cli import main
 from moonlet.simulate.episode import Conversation
 from moonlet.simulate.rollout import Trajectory
 from moonlet.train.checkpoint import CheckpointError, same_source
 from moonlet.train.data import DataError, conversations
-from moonlet.train.played import among, read
+from moonlet.train.played import among, fitting, read
 
 
 def played(path: Path, *more: str) -> Path:
@@ -57,6 +60,16 @@ def test_ones_own_come_among_the_mixture(tmp_path: Path) -> None:
     assert drawn == list(islice(among(conversations, own, 0.7, 3), 200))
     only: list[Conversation] = list(islice(among(conversations, own, 1.0, 3), 50))
     assert all(one in own for one in only)
+
+
+def test_what_no_row_holds_is_told(tmp_path: Path) -> None:
+    own = read(played(tmp_path / "own.jsonl", "--training"))
+    tokenizer = Tokenizer.load(Path(moonlet.__file__).parent / "nano")
+    assert fitting(own, tokenizer, "moonlet", 4096) == own
+    long = replace(own[0], tools=tuple(replace(tool, description="much " * 5000) for tool in own[0].tools))
+    assert fitting([long, own[1]], tokenizer, "moonlet", 4096) == [own[1]]
+    with pytest.raises(DataError, match="no trajectory fits: a row has 4096 tokens"):
+        fitting([long], tokenizer, "moonlet", 4096)
 
 
 def test_a_run_goes_on_with_the_same_trajectories(tmp_path: Path) -> None:

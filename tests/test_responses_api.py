@@ -15,16 +15,15 @@ import pytest
 import moonlet
 import speaking
 from moonlet.chat.messages import Message, ToolCall, ToolSpec
-from moonlet.chat.parser import Parser
 from moonlet.ledger import report
 from moonlet.ledger.books import Books
 from moonlet.ledger.database import Database, open_database
-from moonlet.llm import Done, LLMError, Usage
+from moonlet.llm import LLMError
 from moonlet.llm.scripted import Prepared, Scripted
 from moonlet.local import Local
 from moonlet.server.kept import KEPT_S, KeptResponses
 from moonlet.server.kept_beyond import Beyond
-from serving import serving
+from serving import CutInThought, serving
 
 SCHEMA = {
     "type": "object",
@@ -370,14 +369,7 @@ def test_cut_and_broken_replies_say_so() -> None:
 
 
 def test_a_call_begun_in_a_thought_and_cut_off_is_told_once() -> None:
-    class Cut(Scripted):
-        def reply(self, *asked: Any) -> Iterator[Any]:
-            parser = Parser(None, "k2-thinking", asked[1], thinking_open=True)
-            begun = 'I look. <|tool_call_begin|>functions.get_weather:0<|tool_call_argument_begin|>{"place": "Os'
-            yield from parser.feed_text(begun) + parser.finish()
-            yield Done(parser.message, "length", Usage())
-
-    with serving(Cut([])) as url, client(url) as asked:
+    with serving(CutInThought([])) as url, client(url) as asked:
         said: Any = asked.responses.create(model="scripted", input="x", tools=[WEATHER])
     assert said.status == "incomplete" and [item.type for item in said.output] == ["reasoning", "function_call"]
     assert said.output[0].content[0].text == "I look. "

@@ -32,6 +32,7 @@ from moonlet.train import nano, torchrun
         ("rl", 'folder = "x"\nstart = "nano"\nlr = inf', "lr must be between 0 and 1e+09, got inf"),
         ("rl", 'folder = "x"\nstart = "nano"\npenalty = -1', "penalty must be between 0 and 1e+09, got -1"),
         ("rl", 'folder = "x"\nstart = "nano"\nevolved = 7', "evolved must be between 0 and 1, got 7"),
+        ("rl", 'folder = "x"\nstart = "nano"\ntrajectories = 3\nshare = "x"', "no setting 'trajectories'"),
         ("sft", 'folder = "x"\nstart = ""', "start is missing"),
         ("rl", 'folder = "x"\nstart = "nano"\nlanguages = []', "languages must name one at least"),
         ("rl", 'folder = "x"\nstart = "nano"\nlength = 0', "length must be at least 256, got 0"),

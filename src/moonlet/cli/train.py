@@ -92,20 +92,13 @@ def read(path: Path, stage: str) -> dict[str, Any]:
         raise UsageError(f"{path}: {error}") from None
     if stage != "rl":
         _check(path, settings, KNOWN)
+        _check_own(path, settings)
     if not settings.get("folder"):
         raise UsageError(f"{path}: folder is missing: where the run goes")
     if stage != "pretrain" and not settings.get("start"):
         raise UsageError(f"{path}: start is missing: {stage} goes on from a model; pretrain begins with none")
     if stage == "pretrain" and "start" in settings:
         raise UsageError(f"{path}: pretrain begins with nothing; to go on from {settings['start']} say sft")
-    if "share" in settings and "trajectories" not in settings:
-        raise UsageError(f"{path}: share goes with trajectories, a file of `moonlet simulate --training --out`")
-    if not 0 < settings.get("share", 1) <= 1:
-        raise UsageError(f"{path}: share must be above 0 and at most 1, got {settings['share']}")
-    if stage != "rl" and not 0 < settings.get("lr", 1) < math.inf:
-        raise UsageError(f"{path}: lr must be a number above 0, got {settings['lr']}")
-    if (own := settings.get("trajectories")) is not None and not Path(own).is_file():
-        raise UsageError(f"{path}: trajectories: there is no file {own}")
     if (data := settings.get("data")) is not None:
         if not (isinstance(data, str) and Path(data).is_dir()):
             raise UsageError(f"{path}: data: there is no folder {data}")
@@ -136,6 +129,17 @@ def _rl(path: Path, settings: dict[str, Any]) -> int:
         Path(settings["folder"]), settings["start"], Path(data) if data else None, settings.get("threads", 1)
     )
     return rl.main(chosen, recipe)
+
+
+def _check_own(path: Path, settings: Mapping[str, Any]) -> None:
+    if "share" in settings and "trajectories" not in settings:
+        raise UsageError(f"{path}: share goes with trajectories, a file of `moonlet simulate --training --out`")
+    if not 0 < settings.get("share", 1) <= 1:
+        raise UsageError(f"{path}: share must be above 0 and at most 1, got {settings['share']}")
+    if not 0 < settings.get("lr", 1) < math.inf:
+        raise UsageError(f"{path}: lr must be a number above 0, got {settings['lr']}")
+    if "trajectories" in settings and not Path(settings["trajectories"]).is_file():
+        raise UsageError(f"{path}: trajectories: there is no file {settings['trajectories']}")
 
 
 def _check(path: Path, settings: Mapping[str, Any], known: Mapping[str, type]) -> None:

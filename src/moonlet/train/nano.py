@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -33,6 +34,7 @@ from moonlet.local import Local, family_in, find, make_golden
 from moonlet.model.config import parse_config
 from moonlet.model.convert import ConvertOptions, Report, convert
 from moonlet.model.folder import ModelFolder, open_folder
+from moonlet.simulate.episode import Conversation
 from moonlet.train.charts import installed
 from moonlet.train.checkpoint import held, same_source
 from moonlet.train.data import conversations
@@ -40,7 +42,7 @@ from moonlet.train.export import TOKENIZER_FILES, export
 from moonlet.train.feeding import Feed, Stream
 from moonlet.train.fit import Recipe, Run, check_rows
 from moonlet.train.network import Network
-from moonlet.train.played import among, read
+from moonlet.train.played import among, fitting, read
 from moonlet.train.processes import Alone, processes
 from moonlet.train.restore import restore
 from moonlet.train.rows import Rows
@@ -132,11 +134,14 @@ def _train(asked: argparse.Namespace, everyone: Alone, begun: ModelFolder | None
         same_source(asked.folder / "run", asked.seed, asked.data, begun, asked.trajectories, asked.share)
         _vocabulary(asked, begun, out)
     everyone.wait()
+    tokenizer, own = Tokenizer.load(asked.folder), list[Conversation]()
+    if asked.trajectories:
+        played = read(asked.trajectories)
+        own = fitting(played, tokenizer, family, recipe.length)
+        if left := len(played) - len(own):
+            out.print(f"{left} of {len(played)} trajectories do not fit into rows of {recipe.length} tokens")
     rows: Feed | Rows
-    if gpu:
-        rows = _feed(asked, recipe, family)
-    else:
-        rows = Rows(_stream(asked)(asked.seed), Tokenizer.load(asked.folder), family)
+    rows = _feed(asked, recipe, family, own) if gpu else Rows(_stream(asked, own)(asked.seed), tokenizer, family)
     config = begun.config if begun else parse_config(LARGE if gpu else CONFIG)
     run = Run(asked.folder / "run", config, recipe, rows, everyone)
     if not installed():
@@ -173,19 +178,17 @@ def _recipe(asked: argparse.Namespace, gpu: bool, begun: ModelFolder | None = No
     return replace(usual, **{name: value for name, value in said.items() if value is not None})
 
 
-def _feed(asked: argparse.Namespace, recipe: Recipe, family: Family) -> Feed:
+def _feed(asked: argparse.Namespace, recipe: Recipe, family: Family, own: Sequence[Conversation]) -> Feed:
     """The rows of a run on a GPU; from nothing they are of the first part of the mixture until the rate falls."""
     share = 0.0 if asked.start else recipe.decay_from
     reading = int(share * recipe.steps * recipe.rows * CONVERSATIONS / FEEDERS)
-    return Feed(asked.folder, _stream(asked, reading), asked.seed, recipe.length, FEEDERS, family)
+    return Feed(asked.folder, _stream(asked, own, reading), asked.seed, recipe.length, FEEDERS, family)
 
 
-def _stream(asked: argparse.Namespace, reading: int = 0) -> Stream:
-    """The mixture, and what was played in one's own worlds among it."""
+def _stream(asked: argparse.Namespace, own: Sequence[Conversation], reading: int = 0) -> Stream:
+    """The mixture, and one's own conversations among it."""
     mixture = partial(conversations, data=asked.data, reading=reading)
-    if not asked.trajectories:
-        return mixture
-    return partial(among, mixture, read(asked.trajectories), asked.share)
+    return partial(among, mixture, own, asked.share) if own else mixture
 
 
 def _vocabulary(asked: argparse.Namespace, begun: ModelFolder | None, out: Console) -> None:

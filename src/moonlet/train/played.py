@@ -6,10 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 
+from moonlet.chat.template import Family, TemplateError
+from moonlet.chat.tokenizer import Tokenizer
 from moonlet.simulate.episode import Conversation
 from moonlet.simulate.rollout import Trajectory, TrajectoryError, training
 from moonlet.train.data import DataError
 from moonlet.train.feeding import Stream
+from moonlet.train.rows import turns
 
 
 def read(path: Path) -> list[Conversation]:
@@ -29,6 +32,18 @@ def read(path: Path) -> list[Conversation]:
     if not passed:
         raise DataError(f"{path}: none of its {len(found)} trajectories passed: there is nothing to learn from")
     return passed
+
+
+def fitting(own: Sequence[Conversation], tokenizer: Tokenizer, family: Family, length: int) -> list[Conversation]:
+    """Those of which a row of so many tokens holds a turn. Raises DataError if it holds none of any, or one cannot be
+    written in the form of this family."""
+    try:
+        found = [one for one in own if turns(one, tokenizer, family, length + 1)]
+    except TemplateError as error:
+        raise DataError(f"a trajectory cannot be trained on: {error}") from None
+    if not found:
+        raise DataError(f"no trajectory fits: a row has {length} tokens, and their tools alone take more")
+    return found
 
 
 def among(mixture: Stream, own: Sequence[Conversation], share: float, seed: int) -> Iterator[Conversation]:

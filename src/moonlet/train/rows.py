@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -84,15 +83,19 @@ class Rows:
         while True:
             one = next(self.conversations)
             self.taken += 1
-            segments = render_segments(self.tokenizer, self.family, one.messages, one.tools, generate=False)
-            kept: deque[Segment] = deque()
-            used = best = 0
-            for i, segment in enumerate(segments):
-                used += len(segment.ids)
-                if used > room:
-                    break
-                if segment.trained:
-                    best = i + 1
-            kept.extend(segments[:best])
-            if kept:
-                return list(kept)
+            if kept := turns(one, self.tokenizer, self.family, room):
+                return kept
+
+
+def turns(one: Conversation, tokenizer: Tokenizer, family: Family, room: int) -> list[Segment]:
+    """A conversation's beginning, as many of its turns as `room` tokens hold; empty if they hold none. Raises
+    TemplateError."""
+    segments = render_segments(tokenizer, family, one.messages, one.tools, generate=False)
+    used = best = 0
+    for i, segment in enumerate(segments):
+        used += len(segment.ids)
+        if used > room:
+            break
+        if segment.trained:
+            best = i + 1
+    return segments[:best]
